@@ -1,0 +1,1 @@
+//! Observe, decide, act: the one executor of hostlet's decisions.

@@ -1,0 +1,1 @@
+//! The kernel part: BPF programs, the shared header, loading, attaching, pins and typed tables.

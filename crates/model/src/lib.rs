@@ -1,0 +1,1 @@
+//! The words of hostlet: names, ids, addresses, address sets, specifications, configuration. No I/O.

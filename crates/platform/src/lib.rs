@@ -1,0 +1,1 @@
+//! The operating system: cgroups, netlink, sockets, processes, launching.

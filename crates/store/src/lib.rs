@@ -1,0 +1,1 @@
+//! What hostlet remembers: definitions and history in an embedded SQLite file.

@@ -1,0 +1,1 @@
+//! For tests: network namespaces, the oracle runner, real servers.

@@ -1,0 +1,182 @@
+//! Changing what is remembered; each call is one transaction.
+
+use hostlet_model::{HostletSpec, Name, SetEntry};
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, Transaction, named_params};
+use serde::Serialize;
+
+use crate::definition::{Definition, State};
+use crate::error::{Result, StoreError};
+use crate::history::{self, Holder};
+use crate::store::{Failure, Store};
+
+impl Store {
+    /// Remembers a new hostlet. Its name and id must be free.
+    pub fn insert(&self, definition: &Definition) -> Result<()> {
+        let d = definition;
+        self.change("remember a hostlet", |tx| {
+            let taken: Option<bool> = tx
+                .prepare_cached("SELECT name = ?2 FROM hostlet WHERE id = ?1 OR name = ?2 ORDER BY 1 DESC")?
+                .query_row((d.id.0, d.name.as_str()), |r| r.get(0))
+                .optional()?;
+            if let Some(by_name) = taken {
+                let (what, value) =
+                    if by_name { ("name", d.name.to_string()) } else { ("id", d.id.0.to_string()) };
+                return Err(StoreError::Duplicate { path: self.path.clone(), what, value }.into());
+            }
+            tx.prepare_cached(
+                "INSERT INTO hostlet (id, name, spec, lifetime, boot_id, state, created, program, uid, user)
+                 VALUES (:id, :name, :spec, :lifetime, :boot, :state, :created, :program, :uid, :user)",
+            )?
+            .execute(named_params! {
+                ":id": d.id.0, ":name": d.name.as_str(), ":spec": json(&d.spec)?,
+                ":lifetime": json(&d.lifetime)?, ":boot": d.boot_id, ":state": d.state.as_str(),
+                ":created": d.created.as_microsecond(), ":program": json(&d.program)?,
+                ":uid": d.uid, ":user": d.user,
+            })?;
+            tx.prepare_cached("INSERT OR REPLACE INTO counter (name, value) VALUES ('last id', ?1)")?
+                .execute([d.id.0])?;
+            write_entries(tx, d.id.0, &d.entries)?;
+            follow(tx, d.name.as_str(), d.created)
+        })
+    }
+
+    /// Says how far a hostlet has come. With [`State::Live`] its addresses enter
+    /// the history, with any other they leave it.
+    pub fn set_state(&self, name: &Name, state: State, now: Timestamp) -> Result<()> {
+        self.change("change the state of a hostlet", |tx| {
+            let changed = tx
+                .prepare_cached("UPDATE hostlet SET state = ?2 WHERE name = ?1")?
+                .execute((name.as_str(), state.as_str()))?;
+            self.known(name, changed)?;
+            follow(tx, name.as_str(), now)
+        })
+    }
+
+    /// Says in which boot the kernel got the hostlet: one that is brought back
+    /// after a restart of the machine.
+    pub fn set_boot(&self, name: &Name, boot_id: &str) -> Result<()> {
+        self.change("change the boot of a hostlet", |tx| {
+            let changed = tx
+                .prepare_cached("UPDATE hostlet SET boot_id = ?2 WHERE name = ?1")?
+                .execute((name.as_str(), boot_id))?;
+            self.known(name, changed)
+        })
+    }
+
+    /// Replaces the placed set.
+    pub fn update_entries(&self, name: &Name, entries: &[SetEntry], now: Timestamp) -> Result<()> {
+        self.change("change the addresses of a hostlet", |tx| {
+            let id = self.id_of(tx, name)?;
+            write_entries(tx, id, entries)?;
+            follow(tx, name.as_str(), now)
+        })
+    }
+
+    /// Replaces what was asked for together with the placed set.
+    pub fn update(
+        &self,
+        name: &Name,
+        spec: &HostletSpec,
+        entries: &[SetEntry],
+        now: Timestamp,
+    ) -> Result<()> {
+        self.change("change a hostlet", |tx| {
+            let id = self.id_of(tx, name)?;
+            tx.prepare_cached("UPDATE hostlet SET spec = ?2 WHERE id = ?1")?
+                .execute((id, json(spec)?))?;
+            write_entries(tx, id, entries)?;
+            follow(tx, name.as_str(), now)
+        })
+    }
+
+    /// Forgets a hostlet and closes its history. False: there was none.
+    pub fn delete(&self, name: &Name, now: Timestamp) -> Result<bool> {
+        self.change("forget a hostlet", |tx| {
+            let gone = tx
+                .prepare_cached("DELETE FROM hostlet WHERE name = ?1")?
+                .execute([name.as_str()])?;
+            follow(tx, name.as_str(), now)?;
+            Ok(gone > 0)
+        })
+    }
+
+    /// Drops the history of addresses that were lost before then; says how many rows.
+    pub fn prune_history(&self, before: Timestamp) -> Result<usize> {
+        self.change("prune the history", |tx| {
+            Ok(tx.execute(
+                "DELETE FROM history WHERE lost < ?1",
+                [before.as_microsecond()],
+            )?)
+        })
+    }
+
+    fn id_of(&self, tx: &Transaction<'_>, name: &Name) -> std::result::Result<u32, Failure> {
+        let id = tx
+            .prepare_cached("SELECT id FROM hostlet WHERE name = ?1")?
+            .query_row([name.as_str()], |r| r.get(0))
+            .optional()?;
+        id.ok_or_else(|| self.unknown(name).into())
+    }
+
+    fn known(&self, name: &Name, changed: usize) -> std::result::Result<(), Failure> {
+        if changed == 0 {
+            Err(self.unknown(name).into())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn unknown(&self, name: &Name) -> StoreError {
+        StoreError::Unknown {
+            path: self.path.clone(),
+            name: name.to_string(),
+        }
+    }
+}
+
+fn write_entries(
+    tx: &Transaction<'_>,
+    id: u32,
+    entries: &[SetEntry],
+) -> std::result::Result<(), Failure> {
+    tx.prepare_cached("DELETE FROM entry WHERE hostlet = ?1")?
+        .execute([id])?;
+    let mut insert = tx.prepare_cached(
+        "INSERT INTO entry (hostlet, position, owned, assigned, placed) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
+    for (position, entry) in entries.iter().enumerate() {
+        let owned = entry.owned.to_string();
+        let position = i64::try_from(position).unwrap_or(i64::MAX);
+        insert.execute((id, position, owned, entry.assigned, json(entry)?))?;
+    }
+    Ok(())
+}
+
+/// Lets the history follow the definition: a live hostlet holds its entries, any
+/// other holds nothing.
+fn follow(tx: &Transaction<'_>, name: &str, now: Timestamp) -> std::result::Result<(), Failure> {
+    let live: Option<(u32, String, u32, String)> = tx
+        .prepare_cached(
+            "SELECT id, program, uid, user FROM hostlet WHERE name = ?1 AND state = 'live'",
+        )?
+        .query_row([name], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))
+        .optional()?;
+    let (id, program, uid, user) = live.unwrap_or_default();
+    let held: Vec<String> = tx
+        .prepare_cached("SELECT owned FROM entry WHERE hostlet = ?1 ORDER BY position")?
+        .query_map([id], |r| r.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let holder = Holder {
+        name,
+        program: &program,
+        uid,
+        user: &user,
+    };
+    Ok(history::reconcile(tx, &holder, &held, now)?)
+}
+
+fn json(value: &impl Serialize) -> std::result::Result<String, Failure> {
+    serde_json::to_string(value)
+        .map_err(|e| Failure::Sql(rusqlite::Error::ToSqlConversionFailure(Box::new(e))))
+}

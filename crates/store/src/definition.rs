@@ -1,0 +1,76 @@
+//! A hostlet as it is remembered.
+
+use hostlet_model::{HostletId, HostletSpec, Lifetime, Name, SetEntry};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// How far a hostlet has come. Anything but [`State::Live`] that no running
+/// command is working on is half-made, and the next command takes it back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// The intention is written, the kernel may have part of it.
+    Pending,
+    /// All of it is in the kernel.
+    Live,
+    /// It is being taken away.
+    Removing,
+}
+
+impl State {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            State::Pending => "pending",
+            State::Live => "live",
+            State::Removing => "removing",
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<State> {
+        [State::Pending, State::Live, State::Removing]
+            .into_iter()
+            .find(|s| s.as_str() == text)
+    }
+}
+
+/// Everything remembered about one hostlet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Definition {
+    /// The id that the kernel programs know.
+    pub id: HostletId,
+    /// Its name.
+    pub name: Name,
+    /// What was asked for.
+    pub spec: HostletSpec,
+    /// What was placed, in the set's order.
+    pub entries: Vec<SetEntry>,
+    /// How long it is to live.
+    pub lifetime: Lifetime,
+    /// The boot in which the kernel got it; rows of another boot have no kernel state.
+    pub boot_id: String,
+    /// How far it has come.
+    pub state: State,
+    /// When it was made; kept to the microsecond.
+    pub created: Timestamp,
+    /// The program that it was made for; empty if for none.
+    pub program: Vec<String>,
+    /// Who made it.
+    pub uid: u32,
+    /// The name that `uid` had at that time: accounts are renamed and removed.
+    pub user: String,
+}
+
+/// An address that hostlet itself put on an interface, and so must take away.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Assigned {
+    /// For which hostlet.
+    pub hostlet: Name,
+    /// Its id.
+    pub id: HostletId,
+    /// The address, the on-link length, the interface.
+    pub entry: SetEntry,
+    /// In which boot: interfaces of another boot are not these.
+    pub boot_id: String,
+    /// The state of the hostlet.
+    pub state: State,
+}

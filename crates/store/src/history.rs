@@ -1,0 +1,129 @@
+//! Who had which address, from when to when, running what.
+
+use std::net::IpAddr;
+
+use hostlet_model::{Name, Owned};
+use jiff::Timestamp;
+use rusqlite::{Connection, ToSql, named_params};
+use serde::{Deserialize, Serialize};
+
+/// One address that one hostlet had for one stretch of time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HistoryRow {
+    /// The hostlet; it may be gone by now.
+    pub hostlet: Name,
+    /// The address or prefix.
+    pub address: Owned,
+    /// When it was gained.
+    pub from: Timestamp,
+    /// When it was lost; none while it is held.
+    pub to: Option<Timestamp>,
+    /// What ran; empty if the hostlet was made for no program.
+    pub program: Vec<String>,
+    /// Who made the hostlet.
+    pub uid: u32,
+    /// The name that `uid` had at that time.
+    pub user: String,
+}
+
+/// Which rows of the history are wanted; whatever is none does not matter.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct HistoryQuery {
+    /// Of this hostlet.
+    pub hostlet: Option<Name>,
+    /// Of this address, or of a prefix that contains it.
+    pub address: Option<IpAddr>,
+    /// Of this user.
+    pub user: Option<String>,
+    /// Held at this time or after it.
+    pub since: Option<Timestamp>,
+    /// Held at this time or before it.
+    pub until: Option<Timestamp>,
+}
+
+/// Who holds what is gained now.
+pub(crate) struct Holder<'a> {
+    pub name: &'a str,
+    pub program: &'a str,
+    pub uid: u32,
+    pub user: &'a str,
+}
+
+/// Makes the open rows of the hostlet be exactly `held`: closes what is lost,
+/// opens what is gained, leaves the others as they are.
+pub(crate) fn reconcile(
+    conn: &Connection,
+    holder: &Holder<'_>,
+    held: &[String],
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let now = now.as_microsecond();
+    let mut open: Vec<String> = Vec::new();
+    {
+        let mut rows =
+            conn.prepare_cached("SELECT address FROM history WHERE hostlet = ?1 AND lost IS NULL")?;
+        for address in rows.query_map([holder.name], |r| r.get(0))? {
+            open.push(address?);
+        }
+    }
+    let mut close = conn.prepare_cached(
+        "UPDATE history SET lost = max(gained, ?3) WHERE hostlet = ?1 AND address = ?2 AND lost IS NULL",
+    )?;
+    for address in open.iter().filter(|a| !held.contains(a)) {
+        close.execute((holder.name, address, now))?;
+    }
+    let mut gain = conn.prepare_cached(
+        "INSERT INTO history (hostlet, address, gained, program, uid, user)
+         VALUES (:hostlet, :address, :now, :program, :uid, :user)",
+    )?;
+    for address in held.iter().filter(|a| !open.contains(a)) {
+        gain.execute(named_params! {
+            ":hostlet": holder.name, ":address": address, ":now": now,
+            ":program": holder.program, ":uid": holder.uid, ":user": holder.user,
+        })?;
+    }
+    Ok(())
+}
+
+/// A row as it lies in the file.
+pub(crate) struct Raw {
+    pub number: i64,
+    pub hostlet: String,
+    pub address: String,
+    pub gained: i64,
+    pub lost: Option<i64>,
+    pub program: String,
+    pub uid: u32,
+    pub user: String,
+}
+
+/// The rows that the query may want; prefixes are not yet compared.
+pub(crate) fn select(conn: &Connection, query: &HistoryQuery) -> rusqlite::Result<Vec<Raw>> {
+    let address = query.address.map(|a| a.to_string());
+    let since = query.since.map(Timestamp::as_microsecond);
+    let until = query.until.map(Timestamp::as_microsecond);
+    let hostlet = query.hostlet.as_ref().map(|n| n.as_str());
+    let wanted: [&dyn ToSql; 5] = [&hostlet, &address, &query.user, &since, &until];
+    conn.prepare_cached(
+        "SELECT number, hostlet, address, gained, lost, program, uid, user FROM history
+         WHERE (?1 IS NULL OR hostlet = ?1)
+           AND (?2 IS NULL OR address = ?2 OR address LIKE '%/%')
+           AND (?3 IS NULL OR user = ?3)
+           AND (?4 IS NULL OR lost IS NULL OR lost >= ?4)
+           AND (?5 IS NULL OR gained <= ?5)
+         ORDER BY gained, number",
+    )?
+    .query_map(&wanted[..], |r| {
+        Ok(Raw {
+            number: r.get(0)?,
+            hostlet: r.get(1)?,
+            address: r.get(2)?,
+            gained: r.get(3)?,
+            lost: r.get(4)?,
+            program: r.get(5)?,
+            uid: r.get(6)?,
+            user: r.get(7)?,
+        })
+    })?
+    .collect()
+}

@@ -1,0 +1,103 @@
+//! The tables, and how an older file becomes a current one.
+
+use std::path::Path;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use crate::error::{Result, StoreError, explain};
+
+/// Marks the file as hostlet's: "hstl".
+pub(crate) const APPLICATION_ID: i32 = 0x6873_746c;
+
+/// `MIGRATIONS[n]` leads from version n to n + 1. Never change one that was
+/// released: add another.
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE hostlet (
+        id        INTEGER PRIMARY KEY CHECK (id > 0),
+        name      TEXT NOT NULL UNIQUE,
+        spec      TEXT NOT NULL,
+        lifetime  TEXT NOT NULL,
+        boot_id   TEXT NOT NULL,
+        state     TEXT NOT NULL CHECK (state IN ('pending', 'live', 'removing')),
+        created   INTEGER NOT NULL,
+        program   TEXT NOT NULL,
+        uid       INTEGER NOT NULL,
+        user      TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE entry (
+        hostlet   INTEGER NOT NULL REFERENCES hostlet (id) ON DELETE CASCADE,
+        position  INTEGER NOT NULL,
+        owned     TEXT NOT NULL,
+        assigned  INTEGER NOT NULL,
+        placed    TEXT NOT NULL,
+        PRIMARY KEY (hostlet, position)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE history (
+        number    INTEGER PRIMARY KEY,
+        hostlet   TEXT NOT NULL,
+        address   TEXT NOT NULL,
+        gained    INTEGER NOT NULL,
+        lost      INTEGER,
+        program   TEXT NOT NULL,
+        uid       INTEGER NOT NULL,
+        user      TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX history_open ON history (hostlet, address) WHERE lost IS NULL;
+    CREATE INDEX history_gained ON history (gained);
+    CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+"];
+
+/// The version that this program writes.
+pub(crate) const CURRENT: i64 = MIGRATIONS.len() as i64;
+
+/// Version and application id of the file.
+pub(crate) fn read_marks(conn: &Connection) -> rusqlite::Result<(i64, i32)> {
+    Ok((
+        conn.pragma_query_value(None, "user_version", |r| r.get(0))?,
+        conn.pragma_query_value(None, "application_id", |r| r.get(0))?,
+    ))
+}
+
+/// Refuses what is not ours or is newer than we are. True: nothing to migrate.
+pub(crate) fn check(conn: &Connection, path: &Path) -> Result<bool> {
+    let fail = |e| explain(path, "read the schema version", e);
+    let (version, application) = read_marks(conn).map_err(fail)?;
+    let fresh = version == 0 && application == 0 && is_empty(conn).map_err(fail)?;
+    if application != APPLICATION_ID && !fresh {
+        return Err(StoreError::Foreign {
+            path: path.into(),
+            found: application,
+        });
+    }
+    if version > CURRENT {
+        return Err(StoreError::Newer {
+            path: path.into(),
+            found: version,
+            known: CURRENT,
+        });
+    }
+    Ok(version == CURRENT)
+}
+
+fn is_empty(conn: &Connection) -> rusqlite::Result<bool> {
+    conn.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |r| r.get(0))
+}
+
+/// Brings the file to [`CURRENT`], whole or not at all.
+pub(crate) fn migrate(conn: &Connection, path: &Path) -> Result<()> {
+    let fail = |e| explain(path, "bring the schema up to date", e);
+    let tx = Transaction::new_unchecked(conn, TransactionBehavior::Immediate).map_err(fail)?;
+    // Another process may have done it while we waited for the lock.
+    if check(&tx, path)? {
+        return Ok(());
+    }
+    let (version, _) = read_marks(&tx).map_err(fail)?;
+    for step in &MIGRATIONS[usize::try_from(version).unwrap_or(0)..] {
+        tx.execute_batch(step).map_err(fail)?;
+    }
+    tx.pragma_update(None, "application_id", APPLICATION_ID)
+        .map_err(fail)?;
+    tx.pragma_update(None, "user_version", CURRENT)
+        .map_err(fail)?;
+    tx.commit().map_err(fail)
+}

@@ -1,0 +1,242 @@
+//! The file: opening it, and one way through which every reading and every change goes.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+
+use crate::error::{BUSY_SECONDS, Result, StoreError, explain};
+use crate::schema;
+
+/// The state file, open.
+#[derive(Debug)]
+pub struct Store {
+    conn: Connection,
+    pub(crate) path: PathBuf,
+}
+
+impl Store {
+    /// Opens the file for changes; makes it, and its directory, if absent.
+    pub fn open(path: &Path) -> Result<Store> {
+        if let Some(directory) = path.parent() {
+            std::fs::create_dir_all(directory).map_err(|source| match source.kind() {
+                std::io::ErrorKind::StorageFull => StoreError::Full {
+                    path: path.into(),
+                    doing: "make the directory",
+                },
+                std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied => {
+                    StoreError::ReadOnly {
+                        path: path.into(),
+                        doing: "make the directory",
+                        reason: source.to_string(),
+                    }
+                }
+                _ => StoreError::Directory {
+                    path: path.into(),
+                    source,
+                },
+            })?;
+        }
+        let fail = |e| explain(path, "open the state", e);
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let conn = Connection::open_with_flags(path, flags).map_err(fail)?;
+        conn.busy_timeout(Duration::from_secs(BUSY_SECONDS))
+            .map_err(fail)?;
+        // A foreign or newer file is refused before anything in it is changed.
+        let current = schema::check(&conn, path)?;
+        conn.pragma_update(None, "journal_mode", "wal")
+            .map_err(fail)?;
+        conn.pragma_update(None, "synchronous", "normal")
+            .map_err(fail)?;
+        conn.pragma_update(None, "foreign_keys", true)
+            .map_err(fail)?;
+        // Closing would otherwise flush twice, which costs a short-lived command
+        // milliseconds; `flush` does it where it matters.
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+            .map_err(fail)?;
+        if !current {
+            schema::migrate(&conn, path)?;
+        }
+        if conn.is_readonly(rusqlite::MAIN_DB).map_err(fail)? {
+            return Err(StoreError::ReadOnly {
+                path: path.into(),
+                doing: "open the state",
+                reason: "no write permission".into(),
+            });
+        }
+        Ok(Store {
+            conn,
+            path: path.into(),
+        })
+    }
+
+    /// Opens the file to read; an absent one reads as empty, and none is made.
+    pub fn open_read_only(path: &Path) -> Result<Store> {
+        let fail = |e| explain(path, "read the state", e);
+        if !path.try_exists().unwrap_or(true) {
+            return Self::empty(path);
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let conn = Connection::open_with_flags(path, flags).map_err(fail)?;
+        conn.busy_timeout(Duration::from_secs(BUSY_SECONDS))
+            .map_err(fail)?;
+        match schema::read_marks(&conn) {
+            // Without a log and without the right to make one SQLite does not
+            // read the file unless told that nobody changes it.
+            Err(e) if cannot_open(&e) && !beside(path, "-wal").exists() => {
+                drop(conn);
+                Self::open_immutable(path)
+            }
+            Err(e) => Err(fail(e)),
+            // Made by a command that was killed before its first commit.
+            Ok((0, 0)) => Self::empty(path),
+            Ok(_) => {
+                Self::check_readable(&conn, path)?;
+                Ok(Store {
+                    conn,
+                    path: path.into(),
+                })
+            }
+        }
+    }
+
+    fn open_immutable(path: &Path) -> Result<Store> {
+        let fail = |e| explain(path, "read the state", e);
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_URI;
+        let mut uri = String::from("file:");
+        for byte in path.as_os_str().as_encoded_bytes() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
+                    uri.push(char::from(*byte));
+                }
+                _ => uri.push_str(&format!("%{byte:02x}")),
+            }
+        }
+        uri.push_str("?immutable=1");
+        let conn = Connection::open_with_flags(uri, flags).map_err(fail)?;
+        if schema::read_marks(&conn).map_err(fail)? == (0, 0) {
+            return Self::empty(path);
+        }
+        Self::check_readable(&conn, path)?;
+        Ok(Store {
+            conn,
+            path: path.into(),
+        })
+    }
+
+    fn check_readable(conn: &Connection, path: &Path) -> Result<()> {
+        if schema::check(conn, path)? {
+            return Ok(());
+        }
+        Err(StoreError::ReadOnly {
+            path: path.into(),
+            doing: "bring the schema up to date",
+            reason: "it is older than this program and was opened only to read".into(),
+        })
+    }
+
+    fn empty(path: &Path) -> Result<Store> {
+        let fail = |e| explain(path, "read the state", e);
+        let conn = Connection::open_in_memory().map_err(fail)?;
+        schema::migrate(&conn, path)?;
+        conn.pragma_update(None, "query_only", true).map_err(fail)?;
+        Ok(Store {
+            conn,
+            path: path.into(),
+        })
+    }
+
+    /// Where the file lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Waits until all changes so far would survive a power failure.
+    pub fn flush(&self) -> Result<()> {
+        self.read("flush the state", |conn| {
+            // The row says whether a reader was in the way; then the log stays and
+            // a later flush does the rest.
+            Ok(conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?)
+        })
+    }
+
+    /// Reads the whole file for damage.
+    pub fn verify(&self) -> Result<()> {
+        let found: Vec<String> = self.read("verify the state", |conn| {
+            conn.prepare("PRAGMA quick_check")?
+                .query_map([], |r| r.get(0))?
+                .collect::<rusqlite::Result<_>>()
+                .map_err(Failure::Sql)
+        })?;
+        if found == ["ok"] {
+            return Ok(());
+        }
+        Err(StoreError::Corrupt {
+            path: self.path.clone(),
+            reason: found.join("; "),
+        })
+    }
+
+    pub(crate) fn read<T>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Connection) -> std::result::Result<T, Failure>,
+    ) -> Result<T> {
+        work(&self.conn).map_err(|f| self.fail(doing, f))
+    }
+
+    pub(crate) fn change<T>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Transaction<'_>) -> std::result::Result<T, Failure>,
+    ) -> Result<T> {
+        let fail = |e| self.fail(doing, Failure::Sql(e));
+        // Immediate: a transaction that first reads and then writes could
+        // otherwise fail halfway because another wrote in between.
+        let tx =
+            Transaction::new_unchecked(&self.conn, TransactionBehavior::Immediate).map_err(fail)?;
+        let done = work(&tx).map_err(|f| self.fail(doing, f))?;
+        tx.commit().map_err(fail)?;
+        Ok(done)
+    }
+
+    fn fail(&self, doing: &'static str, failure: Failure) -> StoreError {
+        match failure {
+            Failure::Sql(e) => explain(&self.path, doing, e),
+            Failure::Store(e) => *e,
+        }
+    }
+}
+
+/// SQLite's error, or one of ours, inside a transaction.
+pub(crate) enum Failure {
+    Sql(rusqlite::Error),
+    Store(Box<StoreError>),
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(e: rusqlite::Error) -> Failure {
+        Failure::Sql(e)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(e: StoreError) -> Failure {
+        Failure::Store(Box::new(e))
+    }
+}
+
+fn cannot_open(e: &rusqlite::Error) -> bool {
+    e.sqlite_error_code() == Some(rusqlite::ErrorCode::CannotOpen)
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}

@@ -1,1 +1,27 @@
 //! The words of hostlet: names, ids, addresses, address sets, specifications, configuration. No I/O.
+//!
+//! Everything here is plain data that validates itself when it is parsed: a value of one of these types is well formed. Whether it
+//! fits the machine (is the address on the host, does the interface exist) is decided in the policy crate.
+
+#[macro_use]
+mod text;
+
+mod address;
+pub mod config;
+mod id;
+mod name;
+mod owned;
+mod set;
+mod spec;
+
+pub use address::{AddressError, AddressSpec};
+pub use id::{HostletId, IdError};
+pub use name::{Name, NameError};
+pub use owned::Owned;
+pub use set::{MAX_ADDRESSES, SetError, check_set};
+pub use spec::{
+    HostLoopback, HostLoopbackError, HostletSpec, Lifetime, SetEntry, SourcePolicy,
+    SourcePolicyError,
+};
+
+pub use ipnet::{IpNet, Ipv4Net, Ipv6Net};

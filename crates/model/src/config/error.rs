@@ -1,0 +1,84 @@
+//! What is wrong with a configuration, and where.
+
+use std::fmt;
+
+/// A configuration that cannot be used, with everything that is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The file, as named by the caller.
+    pub file: String,
+    /// What is wrong, in the order of the file; never empty.
+    pub problems: Vec<Problem>,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in characters, from 1.
+    pub column: usize,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, p) in self.problems.iter().enumerate() {
+            if i > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{}:{}:{}: {}", self.file, p.line, p.column, p.message)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Line and column of a byte offset.
+pub(super) fn position(text: &str, offset: usize) -> (usize, usize) {
+    let mut offset = offset.min(text.len());
+    while !text.is_char_boundary(offset) {
+        offset -= 1;
+    }
+    let before = &text[..offset];
+    let line = before.matches('\n').count() + 1;
+    let start = before.rfind('\n').map_or(0, |i| i + 1);
+    (line, before[start..].chars().count() + 1)
+}
+
+/// "(did you mean 'x'?)" for a key near one of the allowed, and the list of those.
+pub(super) fn unknown(what: &str, given: &str, allowed: &[&str]) -> String {
+    let near = allowed
+        .iter()
+        .map(|a| (distance(given, a), *a))
+        .filter(|(d, a)| *d <= 1 + a.len() / 4)
+        .min();
+    let hint = match near {
+        Some((_, a)) => format!(" (did you mean '{a}'?)"),
+        None => String::new(),
+    };
+    format!(
+        "unknown {what} '{given}'{hint}; known are {}",
+        allowed.join(", ")
+    )
+}
+
+/// Edit distance; the strings are short keys.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut left_up = row[0];
+        row[0] = i + 1;
+        for (j, cb) in b.iter().enumerate() {
+            let best = (left_up + usize::from(ca != *cb))
+                .min(row[j] + 1)
+                .min(row[j + 1] + 1);
+            left_up = row[j + 1];
+            row[j + 1] = best;
+        }
+    }
+    row[b.len()]
+}

@@ -1,0 +1,102 @@
+//! The configuration file, `hostlet.toml`.
+//!
+//! ```toml
+//! [defaults]                      # for every hostlet below
+//! source = "primary"
+//!
+//! [limits]
+//! hostlets = 4096
+//! history-days = 90
+//!
+//! [hostlet.web]
+//! addresses = ["10.0.0.5/24", "2001:db8::5/64"]
+//! assign = "eth0"
+//! may-start = ["user:alice", "group:ops"]
+//! ```
+
+mod capability;
+mod error;
+mod read;
+mod who;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{HostletSpec, Name};
+
+pub use error::{ConfigError, Problem};
+pub use who::{Who, WhoError};
+
+/// The configuration: limits, and the hostlets it declares.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    /// Limits of this installation.
+    pub limits: Limits,
+    /// Declared hostlets by name; the defaults are already worked in.
+    pub hostlets: BTreeMap<Name, Declared>,
+}
+
+impl Config {
+    /// Reads a configuration. `file_name` is only named in errors.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the text, each with line and column.
+    pub fn parse(text: &str, file_name: &str) -> Result<Config, ConfigError> {
+        read::config(text, file_name)
+    }
+}
+
+/// A hostlet that the configuration declares.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Declared {
+    /// What it is to be.
+    pub spec: HostletSpec,
+    /// Who, beside root, may start programs in it.
+    pub may_start: Vec<Who>,
+    /// Who, beside root, may enter it while it runs.
+    pub may_enter: Vec<Who>,
+    /// How `hostlet start` runs programs in it.
+    pub run: RunOptions,
+}
+
+/// How a program is run in a declared hostlet.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunOptions {
+    /// The user to run as; the caller if absent.
+    pub user: Option<String>,
+    /// The group to run as; the user's own if absent.
+    pub group: Option<String>,
+    /// The directory to run in.
+    pub workdir: Option<String>,
+    /// Variables set in the environment.
+    pub env: Vec<(String, String)>,
+    /// Capabilities that are kept, as `CAP_NAME`.
+    pub keep_capabilities: Vec<String>,
+}
+
+/// Limits of an installation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// The most hostlets at one time; kernel tables are sized by it.
+    pub hostlets: u32,
+    /// The most bound sockets in all hostlets together.
+    pub sockets: u32,
+    /// How many days the history of addresses is kept.
+    pub history_days: u32,
+}
+
+impl Limits {
+    /// Bound sockets counted on for each hostlet when nothing is said.
+    pub const SOCKETS_PER_HOSTLET: u32 = 64;
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            hostlets: 4096,
+            sockets: 4096 * Self::SOCKETS_PER_HOSTLET,
+            history_days: 90,
+        }
+    }
+}

@@ -79,7 +79,7 @@ impl Store {
                 Ok(Assigned {
                     hostlet: self.parse(&name, "name", name.parse())?,
                     id: HostletId(id),
-                    entry: self.from_json(&name, "placed", &placed)?,
+                    entry: self.json(&name, "placed", &placed)?,
                     boot_id,
                     state: self.state(&name, &state)?,
                 })
@@ -105,7 +105,7 @@ impl Store {
                 address,
                 from: self.time(&row, "gained", raw.gained)?,
                 to: raw.lost.map(|t| self.time(&row, "lost", t)).transpose()?,
-                program: self.from_json(&row, "program", &raw.program)?,
+                program: self.json(&row, "program", &raw.program)?,
                 uid: raw.uid,
                 user: raw.user,
             });
@@ -141,16 +141,16 @@ impl Store {
         Ok(Definition {
             id: HostletId(raw.id),
             name: self.parse(row, "name", raw.name.parse())?,
-            spec: self.from_json(row, "spec", &raw.spec)?,
+            spec: self.json(row, "spec", &raw.spec)?,
             entries: raw
                 .entries
                 .iter()
-                .map(|e| self.from_json(row, "placed", e))
+                .map(|e| self.json(row, "placed", e))
                 .collect::<Result<_>>()?,
-            lifetime: self.from_json(row, "lifetime", &raw.lifetime)?,
+            lifetime: self.json(row, "lifetime", &raw.lifetime)?,
             state: self.state(row, &raw.state)?,
             created: self.time(row, "created", raw.created)?,
-            program: self.from_json(row, "program", &raw.program)?,
+            program: self.json(row, "program", &raw.program)?,
             boot_id: raw.boot_id,
             uid: raw.uid,
             user: raw.user,
@@ -175,12 +175,7 @@ impl Store {
         parsed.map_err(|e| self.bad(row, column, e.to_string()))
     }
 
-    fn from_json<T: DeserializeOwned>(
-        &self,
-        row: &str,
-        column: &'static str,
-        text: &str,
-    ) -> Result<T> {
+    fn json<T: DeserializeOwned>(&self, row: &str, column: &'static str, text: &str) -> Result<T> {
         self.parse(row, column, serde_json::from_str(text))
     }
 

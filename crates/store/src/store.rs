@@ -86,7 +86,7 @@ impl Store {
         match schema::read_marks(&conn) {
             // Without a log and without the right to make one SQLite does not
             // read the file unless told that nobody changes it.
-            Err(e) if cannot_open(&e) && !beside(path, "-wal").exists() => {
+            Err(e) if needs_log(&e) && !beside(path, "-wal").exists() => {
                 drop(conn);
                 Self::open_immutable(path)
             }
@@ -231,8 +231,9 @@ impl From<StoreError> for Failure {
     }
 }
 
-fn cannot_open(e: &rusqlite::Error) -> bool {
-    e.sqlite_error_code() == Some(rusqlite::ErrorCode::CannotOpen)
+fn needs_log(e: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{CannotOpen, ReadOnly};
+    matches!(e.sqlite_error_code(), Some(CannotOpen | ReadOnly))
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

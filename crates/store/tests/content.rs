@@ -1,0 +1,243 @@
+//! What goes in comes out, and the history follows the definitions.
+
+mod common;
+
+use common::{Dir, assert_whole, at, definition, entry, name};
+use hostlet_model::HostletId;
+use hostlet_store::{HistoryQuery, State, Store, StoreError};
+
+#[test]
+fn a_definition_comes_back_as_it_was() {
+    let dir = Dir::new("roundtrip");
+    let wanted = definition(7, "web", &["10.0.0.5", "2001:db8:7::/64"]);
+    Store::open(&dir.db()).unwrap().insert(&wanted).unwrap();
+    let store = Store::open(&dir.db()).unwrap();
+    assert_eq!(store.get(&name("web")).unwrap().as_ref(), Some(&wanted));
+    assert_eq!(
+        store.get_by_id(HostletId(7)).unwrap().as_ref(),
+        Some(&wanted)
+    );
+    assert_eq!(store.all().unwrap(), [wanted]);
+    assert_eq!(store.get(&name("db")).unwrap(), None);
+}
+
+#[test]
+fn a_taken_name_or_id_is_refused_and_changes_nothing() {
+    let dir = Dir::new("duplicate");
+    let store = Store::open(&dir.db()).unwrap();
+    store.insert(&definition(1, "web", &["10.0.0.5"])).unwrap();
+    let error = store
+        .insert(&definition(2, "web", &["10.0.0.6"]))
+        .unwrap_err();
+    assert!(
+        matches!(error, StoreError::Duplicate { what: "name", .. }),
+        "{error}"
+    );
+    let error = store
+        .insert(&definition(1, "db", &["10.0.0.6"]))
+        .unwrap_err();
+    assert!(
+        matches!(error, StoreError::Duplicate { what: "id", .. }),
+        "{error}"
+    );
+    assert_eq!(store.all().unwrap().len(), 1);
+    assert_whole(&store);
+}
+
+#[test]
+fn an_unknown_name_is_an_error_to_change_and_none_to_forget() {
+    let dir = Dir::new("unknown");
+    let store = Store::open(&dir.db()).unwrap();
+    let web = name("web");
+    for error in [
+        store.set_state(&web, State::Live, at(1)).unwrap_err(),
+        store.update_entries(&web, &[], at(1)).unwrap_err(),
+        store.set_boot(&web, "boot-2").unwrap_err(),
+    ] {
+        assert!(matches!(error, StoreError::Unknown { .. }), "{error}");
+    }
+    assert!(!store.delete(&web, at(1)).unwrap());
+}
+
+#[test]
+fn history_opens_with_live_follows_the_set_and_closes_at_the_end() {
+    let dir = Dir::new("history");
+    let store = Store::open(&dir.db()).unwrap();
+    let web = name("web");
+    store
+        .insert(&definition(1, "web", &["10.0.0.5", "10.0.0.6"]))
+        .unwrap();
+    assert!(
+        store.history(&HistoryQuery::default()).unwrap().is_empty(),
+        "pending holds nothing"
+    );
+    store.set_state(&web, State::Live, at(10)).unwrap();
+    store
+        .update_entries(
+            &web,
+            &[entry("10.0.0.6", true), entry("10.0.0.7", false)],
+            at(20),
+        )
+        .unwrap();
+    store.delete(&web, at(30)).unwrap();
+    let rows: Vec<_> = store
+        .history(&HistoryQuery::default())
+        .unwrap()
+        .into_iter()
+        .map(|h| (h.address.to_string(), h.from, h.to.unwrap(), h.user))
+        .collect();
+    let alice = || String::from("alice");
+    assert_eq!(
+        rows,
+        [
+            ("10.0.0.5".into(), at(10), at(20), alice()),
+            ("10.0.0.6".into(), at(10), at(30), alice()),
+            ("10.0.0.7".into(), at(20), at(30), alice()),
+        ]
+    );
+}
+
+#[test]
+fn a_clock_that_went_back_never_makes_a_row_end_before_it_began() {
+    let dir = Dir::new("clock");
+    let store = Store::open(&dir.db()).unwrap();
+    store.insert(&definition(1, "web", &["10.0.0.5"])).unwrap();
+    store.set_state(&name("web"), State::Live, at(10)).unwrap();
+    store.delete(&name("web"), at(5)).unwrap();
+    let row = &store.history(&HistoryQuery::default()).unwrap()[0];
+    assert_eq!(row.to, Some(row.from));
+}
+
+#[test]
+fn history_is_found_by_name_address_prefix_user_and_time_and_pruned() {
+    let dir = Dir::new("query");
+    let store = Store::open(&dir.db()).unwrap();
+    for (id, called, address) in [
+        (1, "web", "10.0.0.5"),
+        (2, "net", "2001:db8:7::/64"),
+        (3, "db", "10.0.0.5"),
+    ] {
+        let mut d = definition(id, called, &[address]);
+        d.user = format!("user-{called}");
+        let begin = i64::from(id) * 100;
+        store.insert(&d).unwrap();
+        store.set_state(&d.name, State::Live, at(begin)).unwrap();
+        if called != "db" {
+            store.delete(&d.name, at(begin + 50)).unwrap();
+        }
+    }
+    let names = |query: HistoryQuery| -> Vec<String> {
+        store
+            .history(&query)
+            .unwrap()
+            .iter()
+            .map(|h| h.hostlet.to_string())
+            .collect()
+    };
+    let any = HistoryQuery::default;
+    assert_eq!(names(any()), ["web", "net", "db"]);
+    assert_eq!(
+        names(HistoryQuery {
+            hostlet: Some(name("net")),
+            ..any()
+        }),
+        ["net"]
+    );
+    let address = |a: &str| HistoryQuery {
+        address: Some(a.parse().unwrap()),
+        ..any()
+    };
+    assert_eq!(names(address("10.0.0.5")), ["web", "db"]);
+    assert_eq!(names(address("2001:db8:7::99")), ["net"]);
+    assert!(names(address("2001:db8:8::99")).is_empty());
+    assert_eq!(
+        names(HistoryQuery {
+            user: Some("user-web".into()),
+            ..any()
+        }),
+        ["web"]
+    );
+    assert_eq!(
+        names(HistoryQuery {
+            since: Some(at(160)),
+            ..any()
+        }),
+        ["net", "db"]
+    );
+    assert_eq!(
+        names(HistoryQuery {
+            until: Some(at(160)),
+            ..any()
+        }),
+        ["web"]
+    );
+    let moment = HistoryQuery {
+        since: Some(at(210)),
+        until: Some(at(210)),
+        ..any()
+    };
+    assert_eq!(names(moment), ["net"]);
+    assert_eq!(store.prune_history(at(200)).unwrap(), 1);
+    assert_eq!(names(any()), ["net", "db"]);
+    assert_eq!(
+        store.prune_history(at(100_000)).unwrap(),
+        1,
+        "what is held is kept"
+    );
+}
+
+#[test]
+fn assigned_are_exactly_those_that_hostlet_put_there() {
+    let dir = Dir::new("assigned");
+    let store = Store::open(&dir.db()).unwrap();
+    let mut d = definition(1, "web", &["10.0.0.5", "10.0.0.6"]);
+    d.entries[0].assigned = false;
+    store.insert(&d).unwrap();
+    let found = store.assigned().unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].entry, d.entries[1]);
+    assert_eq!(
+        (found[0].boot_id.as_str(), found[0].state),
+        ("boot-1", State::Pending)
+    );
+    store.delete(&d.name, at(1)).unwrap();
+    assert!(store.assigned().unwrap().is_empty());
+}
+
+#[test]
+fn ids_go_round_and_are_not_used_again_soon() {
+    let dir = Dir::new("ids");
+    let store = Store::open(&dir.db()).unwrap();
+    let next = || store.next_id(10..=12).unwrap().map(|i| i.0);
+    assert_eq!(next(), Some(10));
+    store.insert(&definition(10, "a", &["10.0.0.1"])).unwrap();
+    store.delete(&name("a"), at(1)).unwrap();
+    assert_eq!(next(), Some(11), "10 was just in use");
+    store.insert(&definition(11, "b", &["10.0.0.2"])).unwrap();
+    store.insert(&definition(12, "c", &["10.0.0.3"])).unwrap();
+    assert_eq!(next(), Some(10), "round again");
+    store.insert(&definition(10, "d", &["10.0.0.4"])).unwrap();
+    assert_eq!(next(), None);
+    store.delete(&name("c"), at(1)).unwrap();
+    assert_eq!(next(), Some(12));
+    assert_eq!(store.next_id(50..=60).unwrap().map(|i| i.0), Some(50));
+}
+
+#[test]
+fn a_set_of_256_and_4096_hostlets_fit() {
+    let dir = Dir::new("many");
+    let store = Store::open(&dir.db()).unwrap();
+    let set: Vec<String> = (0..256).map(|i| format!("10.1.0.{i}")).collect();
+    let set: Vec<&str> = set.iter().map(String::as_str).collect();
+    store.insert(&definition(5000, "big", &set)).unwrap();
+    for id in 1..=4095 {
+        let address = format!("10.2.{}.{}", id / 256, id % 256);
+        store
+            .insert(&definition(id, &format!("h{id}"), &[&address]))
+            .unwrap();
+    }
+    assert_eq!(store.next_id(1..=5000).unwrap(), Some(HostletId(4096)));
+    assert_eq!(store.all().unwrap().len(), 4096);
+    assert_eq!(store.get(&name("big")).unwrap().unwrap().entries.len(), 256);
+    assert_whole(&store);
+}

@@ -1,0 +1,149 @@
+//! Figures and how they are printed.
+
+use serde_json::{Value, json};
+
+/// What a figure has to keep to.
+#[derive(Debug, Clone, Copy)]
+pub enum Promise {
+    /// Not more than this.
+    AtMost(f64),
+    /// Not less than this.
+    AtLeast(f64),
+    /// Nothing; it stands there to compare with.
+    None,
+}
+
+/// One line of the report.
+#[derive(Debug, Clone)]
+pub struct Figure {
+    /// What was measured.
+    pub what: String,
+    /// Its unit.
+    pub unit: &'static str,
+    /// The median of the rounds.
+    pub measured: f64,
+    /// The same without hostlet, in the same run.
+    pub without: Option<f64>,
+    /// What was promised.
+    pub promise: Promise,
+}
+
+impl Figure {
+    /// A figure with a promise.
+    pub fn new(
+        what: impl Into<String>,
+        unit: &'static str,
+        measured: f64,
+        promise: Promise,
+    ) -> Self {
+        Self {
+            what: what.into(),
+            unit,
+            measured,
+            without: None,
+            promise,
+        }
+    }
+
+    /// The same thing without hostlet.
+    #[must_use]
+    pub fn without(mut self, reference: f64) -> Self {
+        self.without = Some(reference);
+        self
+    }
+
+    /// Whether the promise is kept; figures without one always do.
+    pub fn kept(&self) -> bool {
+        match self.promise {
+            Promise::AtMost(most) => self.measured <= most,
+            Promise::AtLeast(least) => self.measured >= least,
+            Promise::None => true,
+        }
+    }
+
+    fn json(&self) -> Value {
+        let promise = match self.promise {
+            Promise::AtMost(most) => json!({ "at_most": most }),
+            Promise::AtLeast(least) => json!({ "at_least": least }),
+            Promise::None => Value::Null,
+        };
+        json!({
+            "what": self.what,
+            "unit": self.unit,
+            "measured": self.measured,
+            "without": self.without,
+            "promise": promise,
+            "kept": self.kept(),
+        })
+    }
+}
+
+/// The middle of what was measured; of an even number, the mean of the two in the middle.
+pub fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let upper = *values.get(values.len() / 2)?;
+    if values.len() % 2 == 1 {
+        return Some(upper);
+    }
+    Some(f64::midpoint(values[values.len() / 2 - 1], upper))
+}
+
+/// Prints all figures as people read them.
+pub fn print(figures: &[Figure]) {
+    println!(
+        "{:<52} {:>12} {:>12} {:>12}  unit",
+        "", "measured", "without", "promised"
+    );
+    for figure in figures {
+        let promise = match figure.promise {
+            Promise::AtMost(most) => format!("<= {}", number(most)),
+            Promise::AtLeast(least) => format!(">= {}", number(least)),
+            Promise::None => String::new(),
+        };
+        println!(
+            "{:<52} {:>12} {:>12} {:>12}  {}{}",
+            figure.what,
+            number(figure.measured),
+            figure.without.map(number).unwrap_or_default(),
+            promise,
+            figure.unit,
+            if figure.kept() { "" } else { "  MISSED" }
+        );
+    }
+}
+
+/// Prints all figures as JSON.
+pub fn print_json(figures: &[Figure]) {
+    println!("{:#}", Value::from_iter(figures.iter().map(Figure::json)));
+}
+
+fn number(value: f64) -> String {
+    match value {
+        v if v == 0.0 || v.abs() >= 100.0 => format!("{v:.0}"),
+        v if v.abs() >= 10.0 => format!("{v:.1}"),
+        v => format!("{v:.2}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!(median(vec![]), None);
+        assert_eq!(median(vec![3.0]), Some(3.0));
+        assert_eq!(median(vec![9.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(median(vec![4.0, 1.0, 2.0, 9.0]), Some(3.0));
+    }
+
+    #[test]
+    fn promises_have_two_directions() {
+        let figure = |promise| Figure::new("x", "ns", 10.0, promise).kept();
+        assert!(figure(Promise::AtMost(10.0)));
+        assert!(!figure(Promise::AtMost(9.0)));
+        assert!(figure(Promise::AtLeast(10.0)));
+        assert!(!figure(Promise::AtLeast(11.0)));
+        assert!(figure(Promise::None));
+    }
+}

@@ -1,0 +1,134 @@
+//! What is measured: loops of calls, run by `hostlet-figures work …` in a hostlet or beside it.
+
+use std::io::{BufRead, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::net::{
+    AddressFamily, SocketFlags, SocketType, bind, connect, ipproto, socket_with, sockopt,
+};
+
+/// Runs the loop that the words name and prints mean nanoseconds a round on stdout.
+pub fn run(words: &[String]) -> Result<()> {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words[..] {
+        ["bind", address, rounds] => print(bind_loop(parse(address)?, parse(rounds)?)?),
+        ["connect", address, rounds] => print(connect_loop(parse(address)?, parse(rounds)?)?),
+        ["send", address, rounds] => print(send_loop(parse(address)?, parse(rounds)?)?),
+        ["accept", address] => accept_forever(parse(address)?),
+        ["talk", address, rounds] => talk(parse(address)?, parse(rounds)?),
+        _ => bail!("unknown work: {}", words.join(" ")),
+    }
+}
+
+fn parse<T: std::str::FromStr>(word: &str) -> Result<T>
+where
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    word.parse()
+        .with_context(|| format!("'{word}' is not what is wanted here"))
+}
+
+fn print(each: Duration) -> Result<()> {
+    println!("{}", each.as_nanos());
+    Ok(())
+}
+
+fn timed(rounds: u32, mut once: impl FnMut() -> Result<()>) -> Result<Duration> {
+    let start = Instant::now();
+    for _ in 0..rounds {
+        once()?;
+    }
+    Ok(start.elapsed() / rounds.max(1))
+}
+
+fn tcp(address: SocketAddr) -> Result<rustix::fd::OwnedFd> {
+    let family = if address.is_ipv4() {
+        AddressFamily::INET
+    } else {
+        AddressFamily::INET6
+    };
+    Ok(socket_with(
+        family,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        Some(ipproto::TCP),
+    )?)
+}
+
+/// socket, bind, close.
+fn bind_loop(address: SocketAddr, rounds: u32) -> Result<Duration> {
+    timed(rounds, || {
+        let socket = tcp(address)?;
+        bind(&socket, &address).with_context(|| format!("bind {address}"))
+    })
+}
+
+/// socket, connect, close with a reset, so that no port waits.
+fn connect_loop(address: SocketAddr, rounds: u32) -> Result<Duration> {
+    timed(rounds, || {
+        let socket = tcp(address)?;
+        sockopt::set_socket_linger(&socket, Some(Duration::ZERO))?;
+        connect(&socket, &address).with_context(|| format!("connect {address}"))
+    })
+}
+
+/// sendto on one UDP socket; nobody has to listen.
+fn send_loop(address: SocketAddr, rounds: u32) -> Result<Duration> {
+    let any = if address.is_ipv4() {
+        "0.0.0.0:0"
+    } else {
+        "[::]:0"
+    };
+    let socket = UdpSocket::bind(any).context("bind a UDP socket")?;
+    timed(rounds, || {
+        match socket.send_to(b"x", address) {
+            // What an earlier datagram found at the other end.
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => Ok(()),
+            other => other
+                .map(drop)
+                .with_context(|| format!("send to {address}")),
+        }
+    })
+}
+
+/// Accepts, and answers every byte with one, until its stdin ends.
+fn accept_forever(address: SocketAddr) -> Result<()> {
+    let listener = TcpListener::bind(address).with_context(|| format!("listen on {address}"))?;
+    println!("ready");
+    std::thread::spawn(move || {
+        for peer in listener.incoming().flatten() {
+            // A peer that resets is the expected end.
+            std::thread::spawn(move || drop(echo(peer)));
+        }
+    });
+    std::io::stdin().lock().read_to_end(&mut Vec::new())?;
+    Ok(())
+}
+
+fn echo(mut peer: TcpStream) -> std::io::Result<()> {
+    let mut byte = [0];
+    peer.set_nodelay(true)?;
+    while peer.read(&mut byte)? > 0 {
+        peer.write_all(&byte)?;
+    }
+    Ok(())
+}
+
+/// Connects, says so, waits for a line, exchanges `rounds` bytes, says so, waits for another line.
+fn talk(address: SocketAddr, rounds: u32) -> Result<()> {
+    let mut stream = TcpStream::connect(address).with_context(|| format!("connect {address}"))?;
+    stream.set_nodelay(true)?;
+    println!("connected");
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line)?;
+    let each = timed(rounds, || {
+        stream.write_all(b"x")?;
+        stream.read_exact(&mut [0])?;
+        Ok(())
+    })?;
+    println!("{}", each.as_nanos());
+    std::io::stdin().lock().read_line(&mut line)?;
+    Ok(())
+}

@@ -18,8 +18,11 @@ pub struct HostletId(pub u32);
 pub struct IdError(pub u32);
 
 impl HostletId {
-    /// The greatest id: what fits into the 22 host bits of 127.64.0.0/10.
-    pub const MAX: u32 = 0x3f_ffff;
+    /// The greatest id: what fits into the 22 host bits of 127.64.0.0/10, less the last, whose loopback addresses the kernel programs
+    /// use as ones that certainly nobody has.
+    pub const MAX: u32 = 0x3f_fffe;
+
+    const BITS: u32 = 0x3f_ffff;
 
     /// The id, if the number is in range.
     pub fn new(n: u32) -> Result<Self, IdError> {
@@ -31,12 +34,12 @@ impl HostletId {
 
     /// The hostlet's own IPv4 loopback address, in 127.64.0.0/10.
     pub fn loopback4(self) -> Ipv4Addr {
-        Ipv4Addr::from(0x7f40_0000 | (self.0 & Self::MAX))
+        Ipv4Addr::from(0x7f40_0000 | (self.0 & Self::BITS))
     }
 
     /// The hostlet's own IPv6 loopback address, in fd68:6f73:746c:7400::/64.
     pub fn loopback6(self) -> Ipv6Addr {
-        let id = self.0 & Self::MAX;
+        let id = self.0 & Self::BITS;
         Ipv6Addr::new(
             0xfd68,
             0x6f73,

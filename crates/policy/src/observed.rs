@@ -1,0 +1,150 @@
+//! What the engine saw of the machine before it asks for a decision.
+
+use std::net::IpAddr;
+
+use hostlet_model::{HostletId, HostletSpec, IpNet, Lifetime, Name, Owned, SetEntry};
+
+use crate::Refusal;
+
+/// An interface of the network namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// Its index.
+    pub index: u32,
+    /// Its name.
+    pub name: String,
+    /// Whether it is up.
+    pub up: bool,
+    /// Whether it is the loopback interface.
+    pub loopback: bool,
+}
+
+/// An address that an interface has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostAddress {
+    /// The address.
+    pub addr: IpAddr,
+    /// The length of its subnet.
+    pub prefix_len: u8,
+    /// Its interface.
+    pub ifindex: u32,
+}
+
+/// A hostlet that exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Existing {
+    /// Its id.
+    pub id: HostletId,
+    /// What was asked for.
+    pub spec: HostletSpec,
+    /// Its set, in order.
+    pub entries: Vec<SetEntry>,
+    /// How long it lives.
+    pub lifetime: Lifetime,
+    /// The processes in it.
+    pub members: Vec<u32>,
+}
+
+impl Existing {
+    /// Its name.
+    pub fn name(&self) -> &Name {
+        &self.spec.name
+    }
+}
+
+/// Where ids come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdRange {
+    /// The first of the range.
+    pub first: u32,
+    /// The last of it.
+    pub last: u32,
+    /// The one to try first. Going round keeps a number from being reused while something may still remember its last holder.
+    pub next: u32,
+}
+
+impl Default for IdRange {
+    fn default() -> Self {
+        IdRange {
+            first: 1,
+            last: HostletId::MAX,
+            next: 1,
+        }
+    }
+}
+
+/// The machine, as far as decisions depend on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// Its interfaces.
+    pub interfaces: Vec<Interface>,
+    /// The addresses on them, in the kernel's order.
+    pub addresses: Vec<HostAddress>,
+    /// Prefixes with a route of type local: every address of them is the machine's own.
+    pub local_prefixes: Vec<IpNet>,
+    /// Whether the machine has IPv6 (it is not switched off).
+    pub ipv6: bool,
+    /// net.ipv6.ip_nonlocal_bind, without which an IPv6 prefix cannot be bound.
+    pub ipv6_nonlocal_bind: bool,
+    /// The hostlets there are.
+    pub hostlets: Vec<Existing>,
+    /// The most hostlets allowed.
+    pub limit: u32,
+    /// Where ids come from.
+    pub ids: IdRange,
+    /// The name servers of /etc/resolv.conf.
+    pub resolvers: Vec<IpAddr>,
+}
+
+impl Observed {
+    /// The hostlet of that name.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownName`], with names that resemble it.
+    pub fn hostlet(&self, name: &Name) -> Result<&Existing, Refusal> {
+        let found = self.hostlets.iter().find(|h| h.name() == name);
+        found.ok_or_else(|| Refusal::UnknownName {
+            name: name.clone(),
+            known: self.hostlets.iter().map(|h| h.name().clone()).collect(),
+        })
+    }
+
+    /// Who owns an address of this entry, other than `except`, and which entry of theirs it is.
+    pub fn owner_of(&self, owned: &Owned, except: Option<HostletId>) -> Option<(&Existing, Owned)> {
+        self.hostlets
+            .iter()
+            .filter(|h| Some(h.id) != except)
+            .find_map(|h| {
+                h.entries
+                    .iter()
+                    .find(|e| e.owned.overlaps(owned))
+                    .map(|e| (h, e.owned))
+            })
+    }
+
+    pub(crate) fn interface(&self, index: u32) -> Option<&Interface> {
+        self.interfaces.iter().find(|i| i.index == index)
+    }
+
+    pub(crate) fn interface_named(&self, name: &str) -> Result<&Interface, Refusal> {
+        let found = self.interfaces.iter().find(|i| i.name == name);
+        found.ok_or_else(|| Refusal::UnknownInterface {
+            interface: name.to_owned(),
+            known: self.interfaces.iter().map(|i| i.name.clone()).collect(),
+        })
+    }
+
+    /// A free id, the first one at or after `next`, going round.
+    pub(crate) fn free_id(&self) -> Result<HostletId, Refusal> {
+        let IdRange { first, last, next } = self.ids;
+        let (first, last) = (first.max(1), last.min(HostletId::MAX));
+        let mut used: Vec<u32> = self.hostlets.iter().map(|h| h.id.0).collect();
+        used.sort_unstable();
+        let next = next.clamp(first, last.max(first));
+        (next..=last)
+            .chain(first..next)
+            .find(|n| used.binary_search(n).is_err())
+            .map(HostletId)
+            .ok_or(Refusal::NoFreeId { first, last })
+    }
+}

@@ -1,0 +1,424 @@
+//! From what is wanted and what is there to the steps.
+//!
+//! The order of the steps is the safety of the whole: the store knows of a thing before it exists, a socket can be bound only after
+//! everything that confines it is in place, and an address leaves the kernel's tables before its sockets are destroyed, so that none
+//! is bound in between.
+
+use hostlet_model::{
+    AddressSpec, HostLoopback, HostletId, HostletSpec, Lifetime, Owned, SetEntry, SetError,
+    check_set,
+};
+
+use crate::action::{Definition, OwnFlags};
+use crate::place::{place, put_back, take_away};
+use crate::view::{KernelView, kernel_view, many_like};
+use crate::{Action, Existing, Observed, Refusal};
+
+/// What is to be done to make a hostlet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Its id.
+    pub id: HostletId,
+    /// Its set.
+    pub entries: Vec<SetEntry>,
+    /// What it may reach of the host's loopback: given ones and the host's resolver stubs.
+    pub host_loopback: Vec<HostLoopback>,
+    /// The steps, in order.
+    pub actions: Vec<Action>,
+    /// What the user should know, although it is done.
+    pub warnings: Vec<String>,
+}
+
+/// What is to be done to change a hostlet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Renewal {
+    /// What it is to be.
+    pub spec: HostletSpec,
+    /// Its set afterwards.
+    pub entries: Vec<SetEntry>,
+    /// The steps, in order.
+    pub actions: Vec<Action>,
+    /// What the user should know, although it is done.
+    pub warnings: Vec<String>,
+}
+
+/// What a hostlet may reach of the host's loopback: the services it was given, and name servers on a loopback address (port 53),
+/// without which names would not resolve.
+pub fn reachable_services(spec: &HostletSpec, seen: &Observed) -> Vec<HostLoopback> {
+    let stubs = seen
+        .resolvers
+        .iter()
+        .filter(|a| a.is_loopback())
+        .map(|a| HostLoopback { addr: *a, port: 53 });
+    let mut out: Vec<HostLoopback> = Vec::new();
+    for s in spec.host_loopback.iter().copied().chain(stubs) {
+        if !out.contains(&s) {
+            out.push(s);
+        }
+    }
+    out
+}
+
+/// Makes a hostlet.
+///
+/// # Errors
+/// The first thing in the way.
+pub fn plan_create(
+    spec: &HostletSpec,
+    lifetime: &Lifetime,
+    seen: &Observed,
+) -> Result<Plan, Refusal> {
+    check_set(&spec.addresses)?;
+    if seen.hostlets.iter().any(|h| *h.name() == spec.name) {
+        return Err(Refusal::DuplicateName {
+            name: spec.name.clone(),
+        });
+    }
+    if seen.hostlets.len() >= seen.limit as usize {
+        return Err(Refusal::LimitReached { limit: seen.limit });
+    }
+    let assign = spec.assign.as_deref();
+    if let Some(i) = assign {
+        // A misspelt interface is an error even where nothing has to be put on it.
+        seen.interface_named(i)?;
+    }
+    let mut entries = Vec::new();
+    let mut additions = Vec::new();
+    let mut warnings = Vec::new();
+    for wish in &spec.addresses {
+        let p = place(wish, assign, seen, None)?;
+        entries.push(p.entry);
+        additions.extend(p.actions);
+        warnings.extend(p.warnings);
+    }
+    let id = seen.free_id()?;
+    let definition = Definition {
+        id,
+        spec: spec.clone(),
+        entries: entries.clone(),
+        lifetime: lifetime.clone(),
+    };
+    let mut actions = vec![Action::Remember(Box::new(definition))];
+    actions.extend(additions);
+    actions.extend(build(id, spec, &entries, seen));
+    actions.push(Action::MarkLive {
+        name: spec.name.clone(),
+    });
+    Ok(Plan {
+        id,
+        host_loopback: reachable_services(spec, seen),
+        entries,
+        actions,
+        warnings,
+    })
+}
+
+/// Brings a hostlet back that the store knows and the kernel does not, as after a restart of the machine. Its assigned addresses
+/// are put back, the others must be there.
+///
+/// # Errors
+/// The first thing in the way.
+pub fn plan_restore(h: &Existing, seen: &Observed) -> Result<Plan, Refusal> {
+    let mut entries = Vec::new();
+    let mut additions = Vec::new();
+    for e in &h.entries {
+        // Interfaces of another boot may have other numbers.
+        let i = seen.interface_named(&e.interface)?;
+        let mut e = e.clone();
+        e.ifindex = i.index;
+        let here = match e.owned {
+            Owned::Single(a) => seen.addresses.iter().any(|h| h.addr == a) || covered(&e, seen),
+            Owned::Prefix(_) => covered(&e, seen),
+        };
+        if !here {
+            let Some(add) = put_back(&e) else {
+                let wish = AddressSpec {
+                    owned: e.owned,
+                    onlink: Some(e.onlink),
+                    zone: None,
+                };
+                place(&wish, None, seen, Some(h.id))?;
+                continue;
+            };
+            additions.push(add);
+        }
+        entries.push(e);
+    }
+    let mut actions = Vec::new();
+    if entries != h.entries {
+        actions.push(redefine(h, &h.spec, &entries));
+    }
+    actions.extend(additions);
+    actions.extend(build(h.id, &h.spec, &entries, seen));
+    actions.push(Action::MarkLive {
+        name: h.name().clone(),
+    });
+    Ok(Plan {
+        id: h.id,
+        host_loopback: reachable_services(&h.spec, seen),
+        entries,
+        actions,
+        warnings: Vec::new(),
+    })
+}
+
+fn covered(e: &SetEntry, seen: &Observed) -> bool {
+    let net = e.owned.net();
+    seen.local_prefixes.iter().any(|p| p.contains(&net))
+}
+
+/// The steps that make a hostlet in the kernel, its addresses being on the host.
+fn build(id: HostletId, spec: &HostletSpec, entries: &[SetEntry], seen: &Observed) -> Vec<Action> {
+    let name = || spec.name.clone();
+    let mut actions = Vec::new();
+    if seen.ipv6 {
+        actions.push(Action::AddLoopback6 { id });
+    }
+    actions.push(Action::MakeCgroup { name: name() });
+    for (owned, flags) in ownership(id, entries, seen.ipv6) {
+        actions.push(Action::Own {
+            id,
+            owned,
+            flags,
+            previous: None,
+        });
+    }
+    // The programs' storage exists from the attachment on.
+    actions.push(Action::Attach { name: name() });
+    actions.push(Action::Publish {
+        name: name(),
+        view: view(id, spec, entries, seen),
+        previous: None,
+    });
+    actions
+}
+
+/// Adds an address to a hostlet, at the end of its set.
+///
+/// # Errors
+/// The first thing in the way.
+pub fn plan_grant(
+    h: &Existing,
+    wish: &AddressSpec,
+    assign: Option<&str>,
+    seen: &Observed,
+) -> Result<Renewal, Refusal> {
+    if let Some(e) = h.entries.iter().find(|e| e.owned.overlaps(&wish.owned)) {
+        return Err(if e.owned == wish.owned {
+            Refusal::AlreadyHas {
+                name: h.name().clone(),
+                address: e.owned,
+            }
+        } else if wish.owned.net().contains(&e.owned.net()) {
+            let (outer, inner) = (wish.owned, e.owned);
+            SetError::Overlap { outer, inner }.into()
+        } else {
+            let (outer, inner) = (e.owned, wish.owned);
+            SetError::Overlap { outer, inner }.into()
+        });
+    }
+    if h.entries.len() >= hostlet_model::MAX_ADDRESSES {
+        let count = h.entries.len() + 1;
+        return Err(SetError::TooMany { count }.into());
+    }
+    let placed = place(wish, assign, seen, Some(h.id))?;
+    let mut entries = h.entries.clone();
+    entries.push(placed.entry);
+    let mut spec = h.spec.clone();
+    spec.addresses.push(wish.clone());
+
+    let mut actions = vec![redefine(h, &spec, &entries)];
+    actions.extend(placed.actions);
+    actions.extend(reown(h, &entries));
+    actions.push(republish(h, &spec, &entries, seen));
+    Ok(Renewal {
+        spec,
+        entries,
+        actions,
+        warnings: placed.warnings,
+    })
+}
+
+/// Takes an address from a hostlet. Its open sockets are destroyed.
+///
+/// # Errors
+/// The hostlet does not have it, or has no other.
+pub fn plan_revoke(h: &Existing, owned: &Owned, seen: &Observed) -> Result<Renewal, Refusal> {
+    if h.entries.len() == 1 && h.entries[0].owned == *owned {
+        return Err(Refusal::LastAddress {
+            name: h.name().clone(),
+            address: *owned,
+        });
+    }
+    revoke(h, owned, seen)
+}
+
+pub(crate) fn revoke(h: &Existing, owned: &Owned, seen: &Observed) -> Result<Renewal, Refusal> {
+    let Some(at) = h.entries.iter().position(|e| e.owned == *owned) else {
+        return Err(Refusal::DoesNotHave {
+            name: h.name().clone(),
+            address: *owned,
+            has: h.entries.iter().map(|e| e.owned).collect(),
+        });
+    };
+    let mut entries = h.entries.clone();
+    let gone = entries.remove(at);
+    let mut spec = h.spec.clone();
+    spec.addresses.retain(|a| a.owned != *owned);
+
+    let mut actions = vec![
+        republish(h, &spec, &entries, seen),
+        Action::Disown {
+            id: h.id,
+            owned: *owned,
+            flags: flags(&h.entries, owned),
+        },
+    ];
+    actions.extend(reown(h, &entries));
+    actions.push(Action::DestroySockets {
+        id: h.id,
+        owned: *owned,
+    });
+    actions.extend(take_away(&gone));
+    // Last, so that an address that hostlet put there is not forgotten before it is away.
+    actions.push(redefine(h, &spec, &entries));
+    Ok(Renewal {
+        spec,
+        entries,
+        actions,
+        warnings: Vec::new(),
+    })
+}
+
+/// Changes options of a hostlet, or the order of its set (the first of a family is its primary). The addresses stay the same.
+pub fn plan_update(
+    h: &Existing,
+    spec: &HostletSpec,
+    entries: &[SetEntry],
+    seen: &Observed,
+) -> Renewal {
+    let actions = vec![
+        redefine(h, spec, entries),
+        republish(h, spec, entries, seen),
+    ];
+    Renewal {
+        spec: spec.clone(),
+        entries: entries.to_vec(),
+        actions,
+        warnings: Vec::new(),
+    }
+}
+
+/// Removes a hostlet.
+///
+/// # Errors
+/// It has members, and `kill` does not say to end them.
+pub fn plan_remove(h: &Existing, kill: bool) -> Result<Vec<Action>, Refusal> {
+    if !h.members.is_empty() && !kill {
+        return Err(Refusal::Inhabited {
+            name: h.name().clone(),
+            members: h.members.clone(),
+        });
+    }
+    let (name, id) = (|| h.name().clone(), h.id);
+    // Whether there is IPv6 now says nothing of when it was made; taking away what is not there is no error.
+    let everything = ownership(id, &h.entries, true);
+    let mut actions = vec![
+        Action::MarkRemoving { name: name() },
+        Action::Close { name: name(), id },
+    ];
+    if kill {
+        actions.push(Action::KillMembers { name: name() });
+    }
+    // Sockets that were handed to processes outside still have the rules of this cgroup: they die before it goes.
+    actions.extend(
+        everything
+            .iter()
+            .map(|(owned, _)| Action::DestroySockets { id, owned: *owned }),
+    );
+    actions.push(Action::RemoveCgroup { name: name() });
+    actions.extend(everything.iter().map(|(owned, flags)| Action::Disown {
+        id,
+        owned: *owned,
+        flags: *flags,
+    }));
+    actions.push(Action::Forget { id });
+    actions.extend(h.entries.iter().filter_map(take_away));
+    actions.push(Action::DelLoopback6 { id });
+    actions.push(Action::Unremember { name: name() });
+    Ok(actions)
+}
+
+/// Everything a hostlet owns: its set and its loopback pair.
+fn ownership(id: HostletId, entries: &[SetEntry], ipv6: bool) -> Vec<(Owned, OwnFlags)> {
+    let loopback = OwnFlags {
+        loopback: true,
+        many: false,
+    };
+    let mut out: Vec<_> = entries
+        .iter()
+        .map(|e| (e.owned, flags(entries, &e.owned)))
+        .collect();
+    out.push((Owned::Single(id.loopback4().into()), loopback));
+    if ipv6 {
+        out.push((Owned::Single(id.loopback6().into()), loopback));
+    }
+    out
+}
+
+fn flags(entries: &[SetEntry], owned: &Owned) -> OwnFlags {
+    OwnFlags {
+        loopback: false,
+        many: many_like(entries, owned),
+    }
+}
+
+/// Steps for entries that are new, or whose flags change with the set.
+fn reown(h: &Existing, entries: &[SetEntry]) -> Vec<Action> {
+    let id = h.id;
+    let steps = entries.iter().filter_map(|e| {
+        let had = h.entries.iter().any(|o| o.owned == e.owned);
+        let previous = had.then(|| flags(&h.entries, &e.owned));
+        let flags = flags(entries, &e.owned);
+        (previous != Some(flags)).then_some(Action::Own {
+            id,
+            owned: e.owned,
+            flags,
+            previous,
+        })
+    });
+    steps.collect()
+}
+
+fn redefine(h: &Existing, spec: &HostletSpec, entries: &[SetEntry]) -> Action {
+    let definition = |spec: &HostletSpec, entries: &[SetEntry]| {
+        Box::new(Definition {
+            id: h.id,
+            spec: spec.clone(),
+            entries: entries.to_vec(),
+            lifetime: h.lifetime.clone(),
+        })
+    };
+    Action::Redefine {
+        new: definition(spec, entries),
+        old: definition(&h.spec, &h.entries),
+    }
+}
+
+fn republish(h: &Existing, spec: &HostletSpec, entries: &[SetEntry], seen: &Observed) -> Action {
+    Action::Publish {
+        name: spec.name.clone(),
+        view: view(h.id, spec, entries, seen),
+        previous: Some(view(h.id, &h.spec, &h.entries, seen)),
+    }
+}
+
+fn view(
+    id: HostletId,
+    spec: &HostletSpec,
+    entries: &[SetEntry],
+    seen: &Observed,
+) -> Box<KernelView> {
+    let reachable = reachable_services(spec, seen);
+    Box::new(kernel_view(id, spec, entries, &reachable, seen.ipv6))
+}

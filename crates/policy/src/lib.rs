@@ -7,18 +7,19 @@
 mod access;
 mod action;
 mod apply;
-// mod explain;
+mod explain;
 mod observed;
 mod place;
 mod plan;
 mod refusal;
 mod source;
+mod step;
 mod view;
 
 pub use access::{Caller, may};
 pub use action::{Action, Definition, OwnFlags};
 pub use apply::{Change, What, plan_apply};
-// pub use explain::{Call, Explanation, Op, Proto, Verdict, explain};
+pub use explain::{Call, Explanation, Proto, Verdict, explain};
 pub use observed::{Existing, HostAddress, IdRange, Interface, Observed};
 pub use plan::{
     Plan, Renewal, plan_create, plan_grant, plan_remove, plan_restore, plan_revoke, plan_update,

@@ -4,14 +4,16 @@
 //! everything that confines it is in place, and an address leaves the kernel's tables before its sockets are destroyed, so that none
 //! is bound in between.
 
+use std::net::IpAddr;
+
 use hostlet_model::{
     AddressSpec, HostLoopback, HostletId, HostletSpec, Lifetime, Owned, SetEntry, SetError,
     check_set,
 };
 
-use crate::action::{Definition, OwnFlags};
+use crate::action::Definition;
 use crate::place::{place, put_back, take_away};
-use crate::view::{KernelView, kernel_view, many_like};
+use crate::step::{flags, ownership, redefine, reown, republish, view};
 use crate::{Action, Existing, Observed, Refusal};
 
 /// What is to be done to make a hostlet.
@@ -122,25 +124,17 @@ pub fn plan_restore(h: &Existing, seen: &Observed) -> Result<Plan, Refusal> {
     let mut entries = Vec::new();
     let mut additions = Vec::new();
     for e in &h.entries {
+        if !e.owned.is_ipv4() && !seen.ipv6 {
+            return Err(Refusal::NoIpv6 { address: e.owned });
+        }
         // Interfaces of another boot may have other numbers.
-        let i = seen.interface_named(&e.interface)?;
         let mut e = e.clone();
-        e.ifindex = i.index;
-        let here = match e.owned {
-            Owned::Single(a) => seen.addresses.iter().any(|h| h.addr == a) || covered(&e, seen),
-            Owned::Prefix(_) => covered(&e, seen),
-        };
-        if !here {
-            let Some(add) = put_back(&e) else {
-                let wish = AddressSpec {
-                    owned: e.owned,
-                    onlink: Some(e.onlink),
-                    zone: None,
-                };
-                place(&wish, None, seen, Some(h.id))?;
-                continue;
-            };
-            additions.push(add);
+        e.ifindex = seen.interface_named(&e.interface)?.index;
+        if !is_there(&e, seen) {
+            match put_back(&e) {
+                Some(add) => additions.push(add),
+                None => e = place(&wish_of(&e), None, seen, Some(h.id))?.entry,
+            }
         }
         entries.push(e);
     }
@@ -162,9 +156,23 @@ pub fn plan_restore(h: &Existing, seen: &Observed) -> Result<Plan, Refusal> {
     })
 }
 
-fn covered(e: &SetEntry, seen: &Observed) -> bool {
+fn is_there(e: &SetEntry, seen: &Observed) -> bool {
     let net = e.owned.net();
     seen.local_prefixes.iter().any(|p| p.contains(&net))
+        || seen
+            .addresses
+            .iter()
+            .any(|h| h.ifindex == e.ifindex && e.owned == Owned::Single(h.addr))
+}
+
+/// What a user would have written for an entry.
+fn wish_of(e: &SetEntry) -> AddressSpec {
+    let link_local = matches!(e.owned, Owned::Single(IpAddr::V6(a)) if a.is_unicast_link_local());
+    AddressSpec {
+        owned: e.owned,
+        onlink: (!e.owned.is_prefix()).then_some(e.onlink),
+        zone: link_local.then(|| e.interface.clone()),
+    }
 }
 
 /// The steps that make a hostlet in the kernel, its addresses being on the host.
@@ -347,78 +355,4 @@ pub fn plan_remove(h: &Existing, kill: bool) -> Result<Vec<Action>, Refusal> {
     actions.push(Action::DelLoopback6 { id });
     actions.push(Action::Unremember { name: name() });
     Ok(actions)
-}
-
-/// Everything a hostlet owns: its set and its loopback pair.
-fn ownership(id: HostletId, entries: &[SetEntry], ipv6: bool) -> Vec<(Owned, OwnFlags)> {
-    let loopback = OwnFlags {
-        loopback: true,
-        many: false,
-    };
-    let mut out: Vec<_> = entries
-        .iter()
-        .map(|e| (e.owned, flags(entries, &e.owned)))
-        .collect();
-    out.push((Owned::Single(id.loopback4().into()), loopback));
-    if ipv6 {
-        out.push((Owned::Single(id.loopback6().into()), loopback));
-    }
-    out
-}
-
-fn flags(entries: &[SetEntry], owned: &Owned) -> OwnFlags {
-    OwnFlags {
-        loopback: false,
-        many: many_like(entries, owned),
-    }
-}
-
-/// Steps for entries that are new, or whose flags change with the set.
-fn reown(h: &Existing, entries: &[SetEntry]) -> Vec<Action> {
-    let id = h.id;
-    let steps = entries.iter().filter_map(|e| {
-        let had = h.entries.iter().any(|o| o.owned == e.owned);
-        let previous = had.then(|| flags(&h.entries, &e.owned));
-        let flags = flags(entries, &e.owned);
-        (previous != Some(flags)).then_some(Action::Own {
-            id,
-            owned: e.owned,
-            flags,
-            previous,
-        })
-    });
-    steps.collect()
-}
-
-fn redefine(h: &Existing, spec: &HostletSpec, entries: &[SetEntry]) -> Action {
-    let definition = |spec: &HostletSpec, entries: &[SetEntry]| {
-        Box::new(Definition {
-            id: h.id,
-            spec: spec.clone(),
-            entries: entries.to_vec(),
-            lifetime: h.lifetime.clone(),
-        })
-    };
-    Action::Redefine {
-        new: definition(spec, entries),
-        old: definition(&h.spec, &h.entries),
-    }
-}
-
-fn republish(h: &Existing, spec: &HostletSpec, entries: &[SetEntry], seen: &Observed) -> Action {
-    Action::Publish {
-        name: spec.name.clone(),
-        view: view(h.id, spec, entries, seen),
-        previous: Some(view(h.id, &h.spec, &h.entries, seen)),
-    }
-}
-
-fn view(
-    id: HostletId,
-    spec: &HostletSpec,
-    entries: &[SetEntry],
-    seen: &Observed,
-) -> Box<KernelView> {
-    let reachable = reachable_services(spec, seen);
-    Box::new(kernel_view(id, spec, entries, &reachable, seen.ipv6))
 }

@@ -1,0 +1,278 @@
+//! What would happen to a call, and by which rule (row C6). The rules are those of the kernel programs, in the order in which they
+//! ask; what this module says and what they do is compared by the tests of the whole.
+
+mod bind;
+mod outward;
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::source::Route;
+use crate::view::KernelView;
+
+use bind::bind;
+use outward::outward;
+
+/// What kind of socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proto {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// UDP-Lite.
+    UdpLite,
+    /// ICMP echo, `SOCK_DGRAM` of ICMP.
+    Ping,
+    /// Raw IP.
+    Raw,
+    /// `AF_PACKET`.
+    Packet,
+    /// Multipath TCP.
+    Mptcp,
+    /// SCTP.
+    Sctp,
+    /// DCCP.
+    Dccp,
+}
+
+/// A call of a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// `socket`.
+    Socket {
+        /// Of which kind.
+        proto: Proto,
+    },
+    /// `bind`.
+    Bind {
+        /// On which kind of socket.
+        proto: Proto,
+        /// To which address.
+        addr: IpAddr,
+        /// To which port.
+        port: u16,
+        /// Whether the socket has IPV6_V6ONLY.
+        v6only: bool,
+    },
+    /// `connect`.
+    Connect {
+        /// On which kind of socket.
+        proto: Proto,
+        /// To which address.
+        addr: IpAddr,
+        /// To which port.
+        port: u16,
+        /// What the socket is bound to, if to an address.
+        from: Option<IpAddr>,
+    },
+    /// `sendto`, `sendmsg`, `sendmmsg`.
+    Send {
+        /// On which kind of socket.
+        proto: Proto,
+        /// To which address.
+        addr: IpAddr,
+        /// To which port.
+        port: u16,
+        /// What the socket is bound to, or what IP_PKTINFO names, if an address.
+        from: Option<IpAddr>,
+    },
+}
+
+/// What becomes of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is done as asked.
+    Allowed,
+    /// It is done with another address than the one asked for; the program sees its own.
+    Translated,
+    /// It is done, but its packets are dropped by the guard.
+    Dropped,
+    /// It fails with this error.
+    Refused(&'static str),
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Verdict::Allowed => f.pad("allowed"),
+            Verdict::Translated => f.pad("translated"),
+            Verdict::Dropped => f.pad("dropped"),
+            Verdict::Refused(errno) => write!(f, "refused ({errno})"),
+        }
+    }
+}
+
+/// What would happen, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// What becomes of the call.
+    pub verdict: Verdict,
+    /// The address that would be used: bound to, or, of connect and send, the source.
+    pub address: Option<IpAddr>,
+    /// The rule's name.
+    pub rule: &'static str,
+    /// It in a sentence.
+    pub text: String,
+    /// The row of the requirements.
+    pub row: &'static str,
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (verb, addr, port, from) = match *self {
+            Call::Socket { proto } => return write!(f, "socket {proto}"),
+            Call::Bind { addr, port, .. } => ("bind", addr, port, None),
+            Call::Connect {
+                addr, port, from, ..
+            } => ("connect", addr, port, from),
+            Call::Send {
+                addr, port, from, ..
+            } => ("send", addr, port, from),
+        };
+        let proto = self.proto();
+        write!(f, "{verb} {proto} {}", SocketAddr::new(addr, port))?;
+        match from {
+            Some(a) => write!(f, " from {a}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Call {
+    fn proto(&self) -> Proto {
+        match *self {
+            Call::Socket { proto }
+            | Call::Bind { proto, .. }
+            | Call::Connect { proto, .. }
+            | Call::Send { proto, .. } => proto,
+        }
+    }
+}
+
+impl fmt::Display for Proto {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Proto::Tcp => "tcp",
+            Proto::Udp => "udp",
+            Proto::UdpLite => "udplite",
+            Proto::Ping => "ping",
+            Proto::Raw => "raw",
+            Proto::Packet => "packet",
+            Proto::Mptcp => "mptcp",
+            Proto::Sctp => "sctp",
+            Proto::Dccp => "dccp",
+        })
+    }
+}
+
+/// Says what would happen to a call in the hostlet of this view, on a machine with these routes.
+pub fn explain(view: &KernelView, call: &Call, routes: &[Route]) -> Explanation {
+    let made = socket(view, call.proto());
+    match *call {
+        Call::Socket { .. } => made,
+        // Without a socket there is no second call.
+        _ if matches!(made.verdict, Verdict::Refused(_)) => made,
+        Call::Bind {
+            proto,
+            addr,
+            port,
+            v6only,
+        } => bind(view, proto, addr, port, v6only),
+        Call::Connect {
+            addr, port, from, ..
+        } => outward(view, addr, port, from, routes, false),
+        Call::Send {
+            addr, port, from, ..
+        } => outward(view, addr, port, from, routes, true),
+    }
+}
+
+fn say(
+    verdict: Verdict,
+    address: Option<IpAddr>,
+    rule: &'static str,
+    row: &'static str,
+    text: impl Into<String>,
+) -> Explanation {
+    Explanation {
+        verdict,
+        address,
+        rule,
+        text: text.into(),
+        row,
+    }
+}
+
+fn socket(view: &KernelView, proto: Proto) -> Explanation {
+    match proto {
+        Proto::Tcp | Proto::Udp | Proto::UdpLite | Proto::Ping => say(
+            Verdict::Allowed,
+            None,
+            "confined-protocol",
+            "A15",
+            format!("{proto} sockets can be confined, so they are allowed"),
+        ),
+        Proto::Raw if view.raw => say(
+            Verdict::Allowed,
+            None,
+            "raw-granted",
+            "A15",
+            "raw sockets were granted to this hostlet; only the guard confines them",
+        ),
+        Proto::Raw => say(
+            Verdict::Refused("EPERM"),
+            None,
+            "raw",
+            "A15",
+            "a raw socket sends and receives what it likes, so it is refused unless it was granted by name",
+        ),
+        Proto::Packet => say(
+            Verdict::Refused("EAFNOSUPPORT"),
+            None,
+            "socket-family",
+            "A15",
+            "a packet socket sees every frame of an interface, so programs that hostlet starts cannot make one",
+        ),
+        Proto::Mptcp => say(
+            Verdict::Refused("EPROTONOSUPPORT"),
+            None,
+            "protocol",
+            "A15",
+            "MPTCP cannot be confined; programs fall back to TCP on this error",
+        ),
+        Proto::Sctp | Proto::Dccp => say(
+            Verdict::Refused("EPROTONOSUPPORT"),
+            None,
+            "protocol",
+            "A15",
+            format!("{proto} cannot be confined, so the machine seems not to have it"),
+        ),
+    }
+}
+
+fn is_localhost(a: IpAddr) -> bool {
+    a == IpAddr::V4(Ipv4Addr::LOCALHOST) || a == IpAddr::V6(Ipv6Addr::LOCALHOST)
+}
+
+fn loopback_like(view: &KernelView, a: IpAddr) -> Option<IpAddr> {
+    if a.is_ipv4() {
+        Some(IpAddr::V4(view.loop4))
+    } else {
+        view.loop6.map(IpAddr::V6)
+    }
+}
+
+fn owns(view: &KernelView, a: IpAddr) -> bool {
+    view.owned.iter().any(|o| o.contains(a))
+        || a == IpAddr::V4(view.loop4)
+        || view.loop6.is_some_and(|l| a == IpAddr::V6(l))
+}
+
+/// Multicast, 255.255.255.255, and the broadcast addresses of the hostlet's subnets.
+fn is_group(view: &KernelView, a: IpAddr) -> bool {
+    match a {
+        IpAddr::V4(b) => b.is_multicast() || b.is_broadcast() || view.broadcasts.contains(&b),
+        IpAddr::V6(b) => b.is_multicast(),
+    }
+}

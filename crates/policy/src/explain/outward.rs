@@ -1,0 +1,169 @@
+//! What `connect` and `send` do (rows A2, A7, A8).
+
+use std::net::IpAddr;
+
+use hostlet_model::HostLoopback;
+
+use super::{Explanation, Verdict, is_group, is_localhost, loopback_like, owns, say};
+use crate::source::{Route, Source, SourceRule, choose_source};
+use crate::view::KernelView;
+
+pub(super) fn outward(
+    view: &KernelView,
+    asked: IpAddr,
+    port: u16,
+    from: Option<IpAddr>,
+    routes: &[Route],
+    datagram: bool,
+) -> Explanation {
+    let dst = asked.to_canonical();
+    let from = from
+        .map(|a| a.to_canonical())
+        .filter(|a| !a.is_unspecified());
+    if let Some(e) = foreign_source(view, from, datagram) {
+        return e;
+    }
+    if dst.is_loopback() || dst.is_unspecified() {
+        return to_loopback(view, dst, port, from);
+    }
+    if let Some(a) = from {
+        if a.is_loopback() && a.is_ipv4() && !owns(view, dst) {
+            return say(
+                Verdict::Refused("EINVAL"),
+                None,
+                "loopback-source",
+                "A8",
+                format!(
+                    "a socket on {a} cannot leave the machine: {dst} is not a loopback address"
+                ),
+            );
+        }
+        return say(
+            Verdict::Allowed,
+            Some(a),
+            "bound-source",
+            "A8",
+            format!("the source {a} is the hostlet's"),
+        );
+    }
+    let Some(s) = choose_source(view, dst, routes) else {
+        let family = if dst.is_ipv4() { "IPv4" } else { "IPv6" };
+        return say(
+            Verdict::Refused("ENETUNREACH"),
+            None,
+            "no-address",
+            "A7",
+            format!("the hostlet has no {family} address, so {dst} cannot be reached"),
+        );
+    };
+    let text = source_text(view, dst, &s);
+    let text = if datagram {
+        format!(
+            "{text}; an answer to a client of a wildcard socket leaves from the address that the client asked"
+        )
+    } else {
+        text
+    };
+    say(Verdict::Allowed, Some(s.addr), source_rule(&s), "A7", text)
+}
+
+fn source_rule(s: &Source) -> &'static str {
+    match s.rule {
+        SourceRule::Only => "only-address",
+        SourceRule::Itself => "own-address",
+        SourceRule::RouteSource => "route-source",
+        SourceRule::NextHopSubnet => "next-hop-subnet",
+        SourceRule::RouteInterface => "route-interface",
+        SourceRule::Policy => "source-policy",
+    }
+}
+
+fn source_text(view: &KernelView, dst: IpAddr, s: &Source) -> String {
+    let a = s.addr;
+    let pick = if s.among > 1 {
+        format!("one of {} addresses by chance, such as {a}", s.among)
+    } else {
+        format!("{a} by policy '{}'", view.source)
+    };
+    match s.rule {
+        SourceRule::Only => format!("it leaves from {a}, the only address of its family"),
+        SourceRule::Itself => format!("{dst} is the hostlet's own, so it is the source as well"),
+        SourceRule::RouteSource => {
+            format!("it leaves from {a}, which the route to {dst} names as its source")
+        }
+        SourceRule::NextHopSubnet => {
+            format!(
+                "it leaves from {a}, the hostlet's address in the subnet of the next hop to {dst}"
+            )
+        }
+        SourceRule::RouteInterface => {
+            format!("it leaves from {pick}, among those on the interface of the route to {dst}")
+        }
+        SourceRule::Policy => format!("it leaves from {pick}, among all of its family"),
+    }
+}
+
+fn foreign_source(view: &KernelView, from: Option<IpAddr>, datagram: bool) -> Option<Explanation> {
+    let a = from?;
+    let group = if datagram {
+        is_group(view, a)
+    } else {
+        a.is_multicast()
+    };
+    if owns(view, a) || is_localhost(a) || group {
+        return None;
+    }
+    Some(say(
+        Verdict::Refused("EINVAL"),
+        None,
+        "foreign-source",
+        "A8",
+        format!("{a} is not an address of the hostlet, so nothing leaves from it"),
+    ))
+}
+
+fn to_loopback(view: &KernelView, dst: IpAddr, port: u16, from: Option<IpAddr>) -> Explanation {
+    let own = loopback_like(view, dst);
+    let source = from.filter(|a| !is_localhost(*a)).or(own);
+    let exception = HostLoopback { addr: dst, port };
+    if view.reachable.contains(&exception) {
+        return say(
+            Verdict::Allowed,
+            source,
+            "host-loopback",
+            "A2",
+            format!(
+                "{exception} is a service of the host that the hostlet may reach, unless a member serves port {port} itself"
+            ),
+        );
+    }
+    if is_localhost(dst) || dst.is_unspecified() || Some(dst) == own {
+        return match own {
+            Some(l) => say(
+                Verdict::Translated,
+                source,
+                "own-loopback",
+                "A2",
+                format!(
+                    "{dst} means the hostlet's own loopback address {l}; the program goes on seeing its own names"
+                ),
+            ),
+            None => say(
+                Verdict::Refused("ENETUNREACH"),
+                None,
+                "no-ipv6",
+                "A2",
+                "this machine has no IPv6, so the hostlet has no IPv6 loopback",
+            ),
+        };
+    }
+    say(
+        Verdict::Refused("ENETUNREACH"),
+        None,
+        "foreign-loopback",
+        "A2",
+        format!(
+            "{dst} is a loopback address of the host or of another hostlet; --host-loopback {exception} would open it"
+        ),
+    )
+}

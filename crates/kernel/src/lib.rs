@@ -1,1 +1,18 @@
 //! The kernel part: BPF programs, the shared header, loading, attaching, pins and typed tables.
+//!
+//! Everything here lives in the kernel and outlives the process that made it: the tables and
+//! programs through pins in a bpffs, the attachments to a cgroup as long as the cgroup. A
+//! [`Kernel`] is a handle on what is pinned; opening one changes nothing.
+
+mod abi;
+mod attach;
+mod error;
+mod events;
+mod install;
+pub mod probe;
+mod tables;
+
+pub use error::{Error, Result};
+pub use events::{Call, Event, Reason, Watcher};
+pub use install::{Kernel, Limits};
+pub use tables::{OnLink, Record, RecordFlags, RouteEntry, SourceList, Tables};

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * bind4, bind6 (rows A2, A5, A6, C4).
+ *
+ * An address of the set passes. The wildcard is rewritten to the primary
+ * address and the socket remembered as one that stands for the wildcard; the
+ * loopback to the hostlet's own. Everything else gets the error of a machine
+ * that does not have the address.
+ */
+#ifndef HOSTLET_BIND_H
+#define HOSTLET_BIND_H
+
+/*
+ * An address that no hostlet has and no socket is bound to: a look-up for it
+ * finds the sockets on the host's wildcard only. The last of 127.64.0.0/10,
+ * and of the loopback /64.
+ */
+#define ANCHOR4	  bpf_htonl(0x7f7fffff)
+#define ANCHOR6_0 bpf_htonl(0xfd686f73)
+#define ANCHOR6_1 bpf_htonl(0x746c7400)
+
+struct binding {
+	struct hl_addr addr; /* in: as asked; out: where to */
+	__u16 port; /* host order; in: as asked; out: as the kernel shall see it */
+	__u16 flags; /* enum hl_sock_flag */
+	__u8 proto;
+	bool socket6;
+};
+
+static inline struct bpf_sock *host_socket(struct bpf_sock_addr *ctx, const struct binding *b)
+{
+	struct bpf_sock_tuple t = {};
+	__u32 size = sizeof(t.ipv4);
+
+	if (addr_is4(&b->addr)) {
+		t.ipv4.daddr = ANCHOR4;
+		t.ipv4.dport = bpf_htons(b->port);
+	} else {
+		t.ipv6.daddr[0] = ANCHOR6_0;
+		t.ipv6.daddr[1] = ANCHOR6_1;
+		t.ipv6.daddr[2] = 0xffffffff;
+		t.ipv6.daddr[3] = 0xffffffff;
+		t.ipv6.dport = bpf_htons(b->port);
+		size = sizeof(t.ipv6);
+	}
+	if (b->proto == IPPROTO_TCP)
+		return bpf_sk_lookup_tcp(ctx, &t, size, BPF_F_CURRENT_NETNS, 0);
+	return bpf_sk_lookup_udp(ctx, &t, size, BPF_F_CURRENT_NETNS, 0);
+}
+
+/* Where the address that was asked for is to be bound; 0 or an error. */
+static inline int translate(struct bpf_sock_addr *ctx, const struct hl_hostlet *h, struct binding *b)
+{
+	if (addr_wild(&b->addr)) {
+		if (!b->socket6 || addr_is4(&b->addr)) {
+			b->flags |= HL_SOCK_WILD4;
+		} else {
+			struct facts f;
+
+			learn_facts(ctx->sk, &f);
+			b->flags |= f.v6only ? HL_SOCK_WILD6 : HL_SOCK_WILD4 | HL_SOCK_WILD6;
+		}
+		/* A dual-stack socket on a plain IPv6 address would lose IPv4; on ::ffff:A it has both. */
+		if ((b->flags & HL_SOCK_WILD4) &&
+		    ((h->flags & HL_V4) || !(h->flags & HL_V6) || !(b->flags & HL_SOCK_WILD6)))
+			b->addr = h->primary4;
+		else
+			b->addr = h->primary6;
+		return addr_any(&b->addr) ? EADDRNOTAVAIL : 0;
+	}
+	if (addr_localhost(&b->addr)) {
+		b->addr = *loop_like(h, &b->addr);
+		return addr_any(&b->addr) ? EADDRNOTAVAIL : 0;
+	}
+	if (owns(h, &b->addr) || addr_multicast(&b->addr) || addr_broadcast(&b->addr) ||
+	    reachable(h, &b->addr, 0))
+		return 0;
+	return EADDRNOTAVAIL;
+}
+
+/* Siblings on the same port and family: the errors of a machine with these addresses. */
+static inline int check_siblings(struct bpf_sock_addr *ctx, const struct hl_hostlet *h, struct binding *b,
+				 __u16 port, __u8 family)
+{
+	struct hl_port_key key = port_key(h->id, port, b->proto, family);
+	struct hl_port *p = bpf_map_lookup_elem(&ports, &key);
+	struct facts f;
+
+	if (!p)
+		return 0;
+	learn_facts(ctx->sk, &f);
+	if (conflicts(p, b->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6), b->proto == IPPROTO_TCP, &f))
+		return EADDRINUSE;
+	if (p->hidden) {
+		b->port = p->hidden;
+		b->flags |= HL_SOCK_HIDDEN;
+	}
+	return 0;
+}
+
+/*
+ * A socket of the host on the wildcard holds the port: TCP takes a free port
+ * instead, and LISTEN_CB registers the socket under the port that was asked
+ * for (C4). For UDP there is no such way; the event says who holds it.
+ */
+static inline void check_host(struct bpf_sock_addr *ctx, const struct hl_hostlet *h, struct binding *b)
+{
+	struct bpf_sock *sk = host_socket(ctx, b);
+	struct facts ours, theirs;
+	bool wildcard;
+
+	if (!sk)
+		return;
+	/* A dual-stack or IPv4 socket has no IPv4 address; one for IPv6 alone no IPv6 address. */
+	wildcard = addr_is4(&b->addr) ? sk->src_ip4 == 0
+				      : !(sk->src_ip6[0] | sk->src_ip6[1] | sk->src_ip6[2] | sk->src_ip6[3]);
+	if (wildcard) {
+		learn_facts(ctx->sk, &ours);
+		learn_facts(sk, &theirs);
+	}
+	bpf_sk_release(sk);
+	if (!wildcard)
+		return;
+	if (b->proto == IPPROTO_TCP) {
+		if ((ours.class_ & theirs.class_ & 2) && ours.uid == theirs.uid)
+			return; /* they share the port, and the kernel lets them */
+		b->flags |= HL_SOCK_HIDDEN;
+		b->port = 0;
+	} else if (!(ours.class_ & theirs.class_ & 1) &&
+		   !((ours.class_ & theirs.class_ & 2) && ours.uid == theirs.uid)) {
+		refused(h, HL_CALL_BIND, HL_REASON_PORT_HELD, EADDRINUSE, b->proto, &b->addr, b->port, 0);
+	}
+}
+
+static inline int bind(struct bpf_sock_addr *ctx, const struct hl_hostlet *h, struct binding *b)
+{
+	struct hl_addr asked = b->addr;
+	__u16 port = b->port;
+	int error;
+
+	if (h->flags & HL_GONE)
+		error = EADDRNOTAVAIL;
+	else
+		error = translate(ctx, h, b);
+	if (error) {
+		refused(h, HL_CALL_BIND, h->flags & HL_GONE ? HL_REASON_REMOVED : HL_REASON_FOREIGN_ADDRESS,
+			error, b->proto, &asked, port, 0);
+		goto refuse;
+	}
+	if (has_ports(b->proto) && port) {
+		bool wild = b->flags, four = addr_is4(&b->addr);
+
+		error = 0;
+		if (wild ? b->flags & HL_SOCK_WILD4 : four)
+			error = check_siblings(ctx, h, b, port, 4);
+		if (!error && (wild ? b->flags & HL_SOCK_WILD6 : !four))
+			error = check_siblings(ctx, h, b, port, 6);
+		if (error)
+			goto refuse; /* an ordinary error of the program's own making: no event */
+		if (!(b->flags & HL_SOCK_HIDDEN) && b->proto != IPPROTO_UDPLITE)
+			check_host(ctx, h, b);
+	}
+	if (b->flags) {
+		struct hl_sock mark = {.id = h->id, .flags = b->flags, .port = port, .proto = b->proto};
+		__u64 cookie = bpf_get_socket_cookie(ctx);
+
+		if (bpf_map_update_elem(&socks, &cookie, &mark, BPF_ANY)) {
+			refused(h, HL_CALL_BIND, HL_REASON_TABLE_FULL, ENOBUFS, b->proto, &asked, port, 0);
+			error = ENOBUFS;
+			goto refuse;
+		}
+	}
+	return ALLOW;
+refuse:
+	bpf_set_retval(-error);
+	return REFUSE;
+}
+
+SEC("cgroup/bind4")
+int hl_bind4(struct bpf_sock_addr *ctx)
+{
+	struct hl_hostlet *h = HOSTLET_OR_ALLOW(ctx);
+	struct binding b = {.addr = addr4(ONCE(ctx->user_ip4)),
+			    .port = bpf_ntohs(ONCE(ctx->user_port)),
+			    .proto = ONCE(ctx->protocol),
+			    .socket6 = ONCE(ctx->family) == AF_INET6};
+
+	if (bind(ctx, h, &b) == REFUSE)
+		return REFUSE;
+	ctx->user_ip4 = b.addr.w[3];
+	ctx->user_port = bpf_htons(b.port);
+	return ALLOW;
+}
+
+SEC("cgroup/bind6")
+int hl_bind6(struct bpf_sock_addr *ctx)
+{
+	struct hl_hostlet *h = HOSTLET_OR_ALLOW(ctx);
+	struct binding b = {
+		.port = bpf_ntohs(ONCE(ctx->user_port)), .proto = ONCE(ctx->protocol), .socket6 = true};
+
+	read_user_ip6(ctx, &b.addr);
+	if (bind(ctx, h, &b) == REFUSE)
+		return REFUSE;
+	write_user_ip6(ctx, &b.addr);
+	ctx->user_port = bpf_htons(b.port);
+	return ALLOW;
+}
+
+#endif

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * connect4, connect6 (rows A2, A7, A8).
+ */
+#ifndef HOSTLET_CONNECT_H
+#define HOSTLET_CONNECT_H
+
+struct connecting {
+	struct hl_addr to; /* in: as asked; out: where to */
+	struct hl_addr from; /* what the socket is bound to, or all zero */
+	__u16 port;
+	__u16 from_port;
+	__u8 proto;
+	bool socket6;
+};
+
+/*
+ * An address that a previous connect gave, not the program: after connect(AF_UNSPEC)
+ * or a refusal it stays on the socket, which a machine with these addresses would not show.
+ */
+static inline bool auto_bound(struct bpf_sock *sk, __u16 port)
+{
+	return port == 0 && !keeps_port_open(sk);
+}
+
+static inline int bind_source(struct bpf_sock_addr *ctx, const struct connecting *c,
+			      const struct hl_addr *source)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET};
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
+
+	if (!c->socket6) {
+		in.sin_addr.s_addr = source->w[3];
+		return bpf_bind(ctx, (struct sockaddr *)&in, sizeof(in));
+	}
+	__builtin_memcpy(&in6.sin6_addr, source, sizeof(*source));
+	return bpf_bind(ctx, (struct sockaddr *)&in6, sizeof(in6));
+}
+
+static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struct connecting *c)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct hl_addr asked = c->to, source = {};
+	enum hl_reason reason = HL_REASON_FOREIGN_ADDRESS;
+	bool unbound, own_loop = false;
+	int error = 0;
+
+	if (!sk)
+		return ALLOW;
+	if (h->flags & HL_GONE) {
+		reason = HL_REASON_REMOVED;
+		error = ENETUNREACH;
+		goto refuse;
+	}
+	if (addr_loopback(&c->to) || addr_wild(&c->to)) {
+		if (host_service(h, &c->to, c->port, c->proto)) {
+			own_loop = true;
+			source = *loop_like(h, &c->to);
+		} else if (means_loopback(&c->to) || is_loop(h, &c->to)) {
+			/* A socket of IPv6 asks for :: and means the loopback of that family. */
+			const struct hl_addr *loop = addr_is4(&c->to) ? &h->loop4 : &h->loop6;
+
+			own_loop = true;
+			if (addr_any(loop)) {
+				error = ENETUNREACH;
+				reason = HL_REASON_NO_ADDRESS;
+				goto refuse;
+			}
+			c->to = source = *loop;
+		} else {
+			error = ENETUNREACH;
+			reason = HL_REASON_FOREIGN_LOOPBACK;
+			goto refuse;
+		}
+	}
+	unbound = addr_wild(&c->from);
+	if (!unbound && !owns(h, &c->from) && !addr_multicast(&c->from)) {
+		reason = HL_REASON_FOREIGN_SOURCE;
+		error = EINVAL;
+		goto refuse;
+	}
+	if (!unbound && c->from_port)
+		return ALLOW;
+	if (!unbound && !auto_bound(sk, c->from_port)) {
+		/* bind(0.0.0.0) that left the port open left the address open as well. */
+		__u64 cookie = bpf_get_socket_cookie(ctx);
+		struct hl_sock *s = bpf_map_lookup_elem(&socks, &cookie);
+
+		if (!s || !(s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)))
+			return ALLOW;
+	}
+	if (!own_loop) {
+		error = choose_source(h, &c->to, &source);
+		if (error) {
+			reason = HL_REASON_NO_ADDRESS;
+			goto refuse;
+		}
+	}
+	/*
+	 * A UDP socket that got its port from an earlier sendto cannot be bound any more: the
+	 * route gives its source, and the guard stops what is not of the set.
+	 */
+	if (c->from_port)
+		return ALLOW;
+	if (!unbound && addr_eq(&c->from, &source))
+		return ALLOW;
+	if (bind_source(ctx, c, &source)) {
+		error = EADDRNOTAVAIL;
+		reason = HL_REASON_FOREIGN_SOURCE;
+		goto refuse;
+	}
+	return ALLOW;
+refuse:
+	refused(h, HL_CALL_CONNECT, reason, error, c->proto, &asked, c->port, &c->from);
+	bpf_set_retval(-error);
+	return REFUSE;
+}
+
+SEC("cgroup/connect4")
+int hl_connect4(struct bpf_sock_addr *ctx)
+{
+	struct hl_hostlet *h = HOSTLET_OR_ALLOW(ctx);
+	struct bpf_sock *sk = ctx->sk;
+	struct connecting c = {.to = addr4(ONCE(ctx->user_ip4)),
+			       .port = bpf_ntohs(ONCE(ctx->user_port)),
+			       .proto = ONCE(ctx->protocol),
+			       .socket6 = ONCE(ctx->family) == AF_INET6};
+
+	if (!sk)
+		return ALLOW;
+	c.from = addr4(sk->src_ip4);
+	c.from_port = sk->src_port;
+	if (connect(ctx, h, &c) == REFUSE)
+		return REFUSE;
+	ctx->user_ip4 = c.to.w[3];
+	return ALLOW;
+}
+
+SEC("cgroup/connect6")
+int hl_connect6(struct bpf_sock_addr *ctx)
+{
+	struct hl_hostlet *h = HOSTLET_OR_ALLOW(ctx);
+	struct bpf_sock *sk = ctx->sk;
+	struct connecting c = {
+		.port = bpf_ntohs(ONCE(ctx->user_port)), .proto = ONCE(ctx->protocol), .socket6 = true};
+
+	if (!sk)
+		return ALLOW;
+	read_user_ip6(ctx, &c.to);
+	c.from.w[0] = sk->src_ip6[0];
+	c.from.w[1] = sk->src_ip6[1];
+	c.from.w[2] = sk->src_ip6[2];
+	c.from.w[3] = sk->src_ip6[3];
+	c.from_port = sk->src_port;
+	if (connect(ctx, h, &c) == REFUSE)
+		return REFUSE;
+	write_user_ip6(ctx, &c.to);
+	return ALLOW;
+}
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The few kernel structures that are read, relocated at load time (CO-RE).
+ * Written by hand: a dozen lines instead of a dump of every kernel type.
+ */
+#ifndef HOSTLET_CORE_H
+#define HOSTLET_CORE_H
+
+#define CORE __attribute__((preserve_access_index))
+
+typedef struct {
+	__u32 val;
+} kuid_t;
+
+struct sock_common {
+	unsigned char skc_reuse : 4;
+	unsigned char skc_reuseport : 1;
+	unsigned char skc_ipv6only : 1;
+} CORE;
+
+struct sock {
+	struct sock_common __sk_common;
+	kuid_t sk_uid;
+} CORE;
+
+/* inet_flags is a word of bits since 6.6; before, bitfields. */
+struct inet_sock {
+	unsigned long inet_flags;
+} CORE;
+
+struct inet_sock___before_6_6 {
+	__u8 bind_address_no_port : 1;
+} CORE;
+
+enum { INET_FLAGS_BIND_ADDRESS_NO_PORT = 18 };
+
+#endif

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * cgroup_skb ingress and egress: the guard (rows A2, A8, A16).
+ *
+ * Threat: a member, also root within the capability set that the launcher
+ * leaves, that finds a way around the call hooks (ping sockets bind without
+ * them, a listener without bind stands on the host's wildcard, options that
+ * name foreign sources). Every packet of a member's socket passes here; what
+ * neither leaves from the set nor arrives for it is dropped and reported.
+ *
+ * The dedicated loopback is private because packets to it carry a mark that
+ * only this program writes and that only CAP_NET_ADMIN could forge. What
+ * continues a TCP connection needs none: its SYN had one, and resets come
+ * from the kernel itself.
+ */
+#ifndef HOSTLET_GUARD_H
+#define HOSTLET_GUARD_H
+
+#define LOOP_MARK(h) (0x4c000000 | (h)->id)
+
+enum { REPORT_EVERY_NS = 100000000 };
+
+struct packet {
+	struct hl_addr from;
+	struct hl_addr to;
+	__u8 proto;
+	__u16 header; /* length of the IP header */
+};
+
+static inline bool parse(struct __sk_buff *skb, struct packet *p)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		struct iphdr *ip = data;
+
+		if ((void *)(ip + 1) > end)
+			return false;
+		p->from = addr4(ip->saddr);
+		p->to = addr4(ip->daddr);
+		p->proto = ip->protocol;
+		p->header = ip->ihl * 4;
+	} else if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
+		struct ipv6hdr *ip = data;
+
+		if ((void *)(ip + 1) > end)
+			return false;
+		__builtin_memcpy(&p->from, &ip->saddr, sizeof(p->from));
+		__builtin_memcpy(&p->to, &ip->daddr, sizeof(p->to));
+		p->proto = ip->nexthdr;
+		p->header = sizeof(*ip);
+	} else {
+		return false;
+	}
+	return true;
+}
+
+/* Opens a TCP connection: the flags say SYN and nothing else that matters. */
+static inline bool opens(struct __sk_buff *skb, const struct packet *p)
+{
+	__u8 flags;
+
+	if (p->proto != IPPROTO_TCP)
+		return true;
+	if (bpf_skb_load_bytes(skb, p->header + 13, &flags, 1))
+		return true;
+	return (flags & 0x12) == 0x02;
+}
+
+static __attribute__((noinline)) int dropped(struct __sk_buff *skb, struct hl_hostlet *h,
+					     const struct packet *p, enum hl_call call)
+{
+	struct hl_event e = {};
+	__u64 now;
+	__u16 ports[2];
+
+	if (!h || !p)
+		return 0;
+	now = bpf_ktime_get_ns();
+	if (now - h->dropped_at < REPORT_EVERY_NS) {
+		__sync_fetch_and_add(&h->dropped, 1);
+		return 0;
+	}
+	h->dropped_at = now;
+	e.more = h->dropped;
+	h->dropped = 0;
+	e.id = h->id;
+	e.call = call;
+	e.proto = p->proto;
+	e.addr = call == HL_CALL_TRANSMIT ? p->from : p->to;
+	e.other = call == HL_CALL_TRANSMIT ? p->to : p->from;
+	e.family = family_of(&e.addr);
+	e.reason = addr_loopback(&p->to)      ? HL_REASON_FOREIGN_LOOPBACK
+		   : call == HL_CALL_TRANSMIT ? HL_REASON_FOREIGN_SOURCE
+					      : HL_REASON_FOREIGN_ADDRESS;
+	if (has_ports(p->proto) && !bpf_skb_load_bytes(skb, p->header, ports, sizeof(ports)))
+		e.port = bpf_ntohs(call == HL_CALL_TRANSMIT ? ports[0] : ports[1]);
+	report(&e);
+	return 0;
+}
+
+/* A network namespace that a member made is not ours to guard, where the kernel can tell. */
+static inline bool elsewhere(struct __sk_buff *skb, const struct hl_hostlet *h)
+{
+	return packet_netns && bpf_get_netns_cookie(skb) != h->netns;
+}
+
+/* A dedicated loopback address of another hostlet, or the host's own. */
+static inline bool foreign_loop(const struct hl_addr *a)
+{
+	return addr_loopback(a) || (a->w[0] == ANCHOR6_0 && a->w[1] == ANCHOR6_1);
+}
+
+static inline bool opened_port(struct __sk_buff *skb, const struct hl_hostlet *h, const struct packet *p,
+			       bool out)
+{
+	__u16 port;
+
+	if (!(h->flags & HL_REACH) || bpf_skb_load_bytes(skb, p->header + (out ? 2 : 0), &port, sizeof(port)))
+		return false;
+	return reachable(h, out ? &p->to : &p->from, bpf_ntohs(port));
+}
+
+SEC("cgroup_skb/egress")
+int hl_egress(struct __sk_buff *skb)
+{
+	struct hl_hostlet *h = hostlet_here();
+	struct packet p;
+
+	if (!h || !(h->flags & HL_GUARD) || !parse(skb, &p))
+		return ALLOW;
+	if (owns(h, &p.from)) {
+		if (is_loop(h, &p.to)) {
+			skb->mark = LOOP_MARK(h);
+			return ALLOW;
+		}
+		if (!foreign_loop(&p.to) || opened_port(skb, h, &p, true))
+			return ALLOW;
+	}
+	if (elsewhere(skb, h))
+		return ALLOW;
+	dropped(skb, h, &p, HL_CALL_TRANSMIT);
+	return REFUSE;
+}
+
+SEC("cgroup_skb/ingress")
+int hl_ingress(struct __sk_buff *skb)
+{
+	struct hl_hostlet *h = hostlet_here();
+	struct packet p;
+
+	if (!h || !(h->flags & HL_GUARD) || !parse(skb, &p))
+		return ALLOW;
+	if (is_loop(h, &p.to)) {
+		if (skb->mark == LOOP_MARK(h) || (p.proto == IPPROTO_TCP && !opens(skb, &p)) ||
+		    opened_port(skb, h, &p, false))
+			return ALLOW;
+	} else if (owns(h, &p.to) || addr_multicast(&p.to) || addr_broadcast(&p.to) ||
+		   reachable(h, &p.to, 0)) {
+		return ALLOW;
+	}
+	if (elsewhere(skb, h))
+		return ALLOW;
+	dropped(skb, h, &p, HL_CALL_RECEIVE);
+	return REFUSE;
+}
+
+#endif

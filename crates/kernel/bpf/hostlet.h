@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What crosses between the kernel programs and user space. This is the only
+ * definition: the Rust types are generated from it through BTF.
+ *
+ * Every address is 128 bits in network order; IPv4 is written ::ffff:a.b.c.d,
+ * so that one table serves both families. Ports are in host order unless the
+ * field says otherwise.
+ */
+#ifndef HOSTLET_H
+#define HOSTLET_H
+
+#include <linux/bpf.h>
+
+/* Raised whenever a structure or a table below changes its shape. */
+enum { HL_LAYOUT = 1 };
+
+struct hl_addr {
+	__u32 w[4];
+};
+
+/* hl_hostlet.flags */
+enum hl_flag {
+	HL_V4 = 1 << 0, /* has IPv4 addresses, or a loopback of that family at least */
+	HL_V6 = 1 << 1,
+	HL_MANY4 = 1 << 2, /* more than primary4: ask the owners table */
+	HL_MANY6 = 1 << 3,
+	HL_PREFIX = 1 << 4, /* owns prefixes: ask the trie when the hash has no answer */
+	HL_ROUTED4 = 1 << 5, /* the source depends on the route */
+	HL_ROUTED6 = 1 << 6,
+	HL_GUARD = 1 << 7,
+	HL_RAW = 1 << 8, /* raw sockets were granted by name */
+	HL_REACH = 1 << 9, /* has entries in the reach table */
+	HL_GONE = 1 << 10, /* being removed: everything new is refused */
+};
+
+enum hl_source {
+	HL_SOURCE_PRIMARY = 0,
+	HL_SOURCE_RANDOM = 1,
+	HL_SOURCE_BY_DESTINATION = 2,
+};
+
+/* One hostlet, as its programs see it: the value of the cgroup storage. */
+struct hl_hostlet {
+	__u64 netns; /* cookie of the network namespace it belongs to */
+	__u32 id;
+	__u32 flags; /* enum hl_flag */
+	__u32 source; /* enum hl_source */
+	__u32 pad;
+	struct hl_addr primary4; /* what the IPv4 wildcard stands on; the loopback if there is no address */
+	struct hl_addr primary6;
+	struct hl_addr loop4;
+	struct hl_addr loop6; /* all zero: no IPv6 on this host */
+	__u64 dropped_at; /* written by the guard: when it last reported, ns */
+	__u64 dropped; /* written by the guard: drops since then that were not reported */
+};
+
+/* owners (hash) and prefixes (trie): whose address is it. */
+enum hl_owner_flag {
+	HL_OWNER_LOOP = 1 << 0, /* a dedicated loopback address */
+	HL_OWNER_MANY = 1 << 1, /* its hostlet has more addresses of this family */
+};
+
+struct hl_owner {
+	__u32 id;
+	__u32 flags; /* enum hl_owner_flag */
+};
+
+struct hl_prefix_key {
+	__u32 prefixlen; /* 96 more than the IPv4 length */
+	struct hl_addr addr;
+};
+
+/* routes (trie): the mirror of the main routing table. Keyed by hl_prefix_key. */
+struct hl_route {
+	__u32 ifindex;
+	__u32 pad;
+	struct hl_addr gateway; /* all zero: on link */
+	struct hl_addr source; /* the route's own preference; all zero: none */
+};
+
+/* onlink (trie): a hostlet's address in the subnet of a next hop. */
+struct hl_onlink_key {
+	__u32 prefixlen; /* 32 more than hl_prefix_key's */
+	__u32 id;
+	struct hl_addr addr;
+};
+
+struct hl_onlink {
+	__u32 ifindex;
+	struct hl_addr addr;
+};
+
+/* sources (hash): a hostlet's addresses by interface, numbered from 0; interface 0 has all. */
+struct hl_source_key {
+	__u32 id;
+	__u32 ifindex;
+	__u16 family; /* 4 or 6 */
+	__u16 index;
+};
+
+struct hl_source_entry {
+	struct hl_addr addr;
+	__u32 count; /* in entry 0: how many there are */
+};
+
+/* reach (hash): addresses outside the set that a hostlet may use all the same. */
+struct hl_reach_key {
+	__u32 id;
+	struct hl_addr addr;
+	__u32 port; /* 0: a broadcast address that may be bound */
+};
+
+/*
+ * ports (hash): what a hostlet has bound. With an address: the sockets bound
+ * to it. With the address all zero: the aggregate of that port and family.
+ */
+struct hl_port_key {
+	__u32 id;
+	struct hl_addr addr;
+	__u16 port;
+	__u8 proto;
+	__u8 family; /* 4 or 6 */
+};
+
+enum { HL_CLASSES = 4 }; /* bit 0: SO_REUSEADDR, bit 1: SO_REUSEPORT */
+
+struct hl_port {
+	struct bpf_spin_lock lock;
+	__u32 dead; /* on its way out of the table */
+	__u16 wild[HL_CLASSES]; /* sockets on the wildcard, by class */
+	__u16 specific[HL_CLASSES]; /* sockets on one address, by class */
+	__u16 autobound; /* sockets the kernel bound to the real wildcard */
+	__u16 listeners;
+	__u32 uid; /* owner of the SO_REUSEPORT sockets */
+	__u16 hidden; /* the port that really stands behind this one, or 0 */
+	__u16 learned; /* the udp table holds the wildcard socket */
+	struct hl_addr wild_addr; /* where the wildcard socket really is bound */
+};
+
+/* socks (hash by socket cookie): what must be known of a socket later on. */
+enum hl_sock_flag {
+	HL_SOCK_WILD4 = 1 << 0, /* stands for the IPv4 wildcard */
+	HL_SOCK_WILD6 = 1 << 1,
+	HL_SOCK_BOUND = 1 << 2, /* counted in the ports table */
+	HL_SOCK_AUTO = 1 << 3, /* the kernel chose the port, on the real wildcard */
+	HL_SOCK_LISTEN = 1 << 4,
+	HL_SOCK_HIDDEN = 1 << 5, /* another port really stands behind its port */
+};
+
+struct hl_sock {
+	__u32 id;
+	__u16 flags; /* enum hl_sock_flag */
+	__u16 port; /* as the program knows it */
+	__u16 hidden; /* as the kernel knows it, if that differs */
+	__u8 proto;
+	__u8 class_; /* reuse class when it was bound */
+	__u32 uid;
+	struct hl_addr addr; /* bound to, in the kernel's view */
+};
+
+/* listeners (sockhash): TCP sockets that connections to a hostlet are given to. */
+enum { HL_SLOTS = 16 };
+
+struct hl_listener_key {
+	__u32 id;
+	struct hl_addr addr; /* all zero: the wildcard */
+	__u16 port;
+	__u8 family;
+	__u8 slot;
+};
+
+/* asked (LRU hash): which address a UDP client spoke to. */
+struct hl_asked_key {
+	__u32 id;
+	__u16 port;
+	__u16 peer_port;
+	struct hl_addr peer;
+};
+
+/* wild_udp (hash): hostlets with a wildcard UDP socket on a port, for multicast. */
+enum { HL_MCAST_SLOTS = 16 };
+
+struct hl_wild_udp_key {
+	__u16 port;
+	__u8 family;
+	__u8 slot;
+};
+
+/* events (array used as a ring that readers do not empty). */
+enum { HL_EVENTS = 4096, HL_COMM = 16 };
+
+enum hl_call {
+	HL_CALL_BIND = 1,
+	HL_CALL_CONNECT,
+	HL_CALL_SENDMSG,
+	HL_CALL_SOCKET,
+	HL_CALL_RECEIVE, /* the guard, inwards */
+	HL_CALL_TRANSMIT, /* the guard, outwards */
+	HL_CALL_LISTEN,
+};
+
+enum hl_reason {
+	HL_REASON_FOREIGN_ADDRESS = 1, /* not in the set */
+	HL_REASON_FOREIGN_SOURCE, /* the socket or the control message names a foreign source */
+	HL_REASON_NO_ADDRESS, /* no address of that family */
+	HL_REASON_PROTOCOL, /* a protocol that cannot be confined */
+	HL_REASON_RAW,
+	HL_REASON_PORT_HELD, /* a host socket holds the port on the wildcard */
+	HL_REASON_PORT_SHARED, /* a sibling holds it */
+	HL_REASON_FOREIGN_LOOPBACK, /* a loopback address that is not the hostlet's */
+	HL_REASON_TABLE_FULL,
+	HL_REASON_REMOVED, /* the hostlet is being removed */
+};
+
+struct hl_event {
+	__u64 seq; /* 1 for the first; written last */
+	__u64 time; /* CLOCK_BOOTTIME, ns */
+	__u32 id;
+	__u32 pid; /* 0: no process, a packet */
+	__u32 uid;
+	__u16 call; /* enum hl_call */
+	__u16 reason; /* enum hl_reason */
+	__s32 error; /* the errno given, negative; 0: dropped */
+	__u16 port;
+	__u8 proto;
+	__u8 family;
+	struct hl_addr addr; /* what was asked for */
+	struct hl_addr other; /* source of a packet or message, where there is one */
+	__u64 more; /* how many of the same were not reported */
+	char comm[HL_COMM];
+};
+
+/* globals (array of one) */
+struct hl_globals {
+	__u64 netns; /* the installation's network namespace */
+	__u64 events; /* how many events were written */
+	__u32 prefixes; /* the trie has entries */
+	__u32 wild_udp; /* how many wildcard UDP sockets there are */
+	__u32 layout; /* HL_LAYOUT of whoever made the tables */
+	__u32 pad;
+};
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * tc ingress: the learner (rows A6, C3, and multicast).
+ *
+ * No hook can put a UDP socket into a table when it is bound. So the first
+ * datagram for a wildcard socket at an address where the kernel would not
+ * find it is looked at here: the socket is looked up where it really is bound
+ * and entered into udp_sockets, from where sk_lookup gives it this and all
+ * later datagrams, reassembled fragments included.
+ *
+ * Multicast and broadcast go to every wildcard socket of the port: the kernel
+ * delivers them only to sockets that are bound to nothing, so each hostlet's
+ * gets a copy of its own.
+ */
+#ifndef HOSTLET_LEARN_H
+#define HOSTLET_LEARN_H
+
+#define COPY_MARK 0x4d000000
+#define COPY_MASK 0xff000000
+
+struct datagram {
+	struct hl_addr from;
+	struct hl_addr to;
+	__u16 from_port; /* network order, as the look-up wants it */
+	__u16 to_port;
+};
+
+static inline bool parse_udp(struct __sk_buff *skb, struct datagram *d)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	__u32 at =
+		skb->protocol == bpf_htons(ETH_P_IP) || skb->protocol == bpf_htons(ETH_P_IPV6) ? ETH_HLEN : 0;
+	struct udphdr *udp;
+
+	if (!at)
+		return false;
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		struct iphdr *ip = data + at;
+
+		if ((void *)(ip + 1) > end || ip->protocol != IPPROTO_UDP ||
+		    (ip->frag_off & bpf_htons(0x1fff)))
+			return false;
+		d->from = addr4(ip->saddr);
+		d->to = addr4(ip->daddr);
+		udp = (void *)ip + ip->ihl * 4;
+	} else {
+		struct ipv6hdr *ip = data + at;
+
+		if ((void *)(ip + 1) > end || ip->nexthdr != IPPROTO_UDP)
+			return false;
+		__builtin_memcpy(&d->from, &ip->saddr, sizeof(d->from));
+		__builtin_memcpy(&d->to, &ip->daddr, sizeof(d->to));
+		udp = (void *)(ip + 1);
+	}
+	if ((void *)(udp + 1) > end)
+		return false;
+	d->from_port = udp->source;
+	d->to_port = udp->dest;
+	return true;
+}
+
+/* The socket that stands for the wildcard, looked up where it really is bound. */
+static inline struct bpf_sock *wild_socket(struct __sk_buff *skb, const struct datagram *d,
+					   const struct hl_addr *at)
+{
+	struct bpf_sock_tuple t = {};
+
+	if (addr_is4(at)) {
+		t.ipv4.saddr = d->from.w[3];
+		t.ipv4.sport = d->from_port;
+		t.ipv4.daddr = at->w[3];
+		t.ipv4.dport = d->to_port;
+		return bpf_sk_lookup_udp(skb, &t, sizeof(t.ipv4), BPF_F_CURRENT_NETNS, 0);
+	}
+	__builtin_memcpy(t.ipv6.saddr, &d->from, sizeof(d->from));
+	t.ipv6.sport = d->from_port;
+	__builtin_memcpy(t.ipv6.daddr, at, sizeof(*at));
+	t.ipv6.dport = d->to_port;
+	return bpf_sk_lookup_udp(skb, &t, sizeof(t.ipv6), BPF_F_CURRENT_NETNS, 0);
+}
+
+static inline void learn(struct __sk_buff *skb, const struct hl_owner *o, const struct datagram *d)
+{
+	struct hl_port_key key = port_key(o->id, bpf_ntohs(d->to_port), IPPROTO_UDP, family_of(&d->to));
+	struct hl_listener_key lk = {.id = o->id, .port = key.port, .family = key.family};
+	struct hl_port *p = bpf_map_lookup_elem(&ports, &key);
+	struct bpf_sock *sk;
+	struct hl_addr at;
+
+	if (!p || p->learned || !has_wild(p))
+		return;
+	at = p->wild_addr;
+	sk = wild_socket(skb, d, &at);
+	if (!sk)
+		return;
+	if (!bpf_map_update_elem(&udp_sockets, &lk, sk, BPF_ANY))
+		p->learned = 1;
+	bpf_sk_release(sk);
+}
+
+/* A copy made below comes back here with the slot it is for. */
+static inline int deliver_copy(struct __sk_buff *skb, const struct datagram *d, __u8 slot)
+{
+	struct hl_wild_udp_key wk = {
+		.port = bpf_ntohs(d->to_port), .family = family_of(&d->to), .slot = slot};
+	__u32 *id = bpf_map_lookup_elem(&wild_udp, &wk);
+	struct hl_port_key key;
+	struct hl_port *p;
+	struct bpf_sock *sk;
+	struct hl_addr at;
+	long error;
+
+	if (!id)
+		return TC_ACT_SHOT;
+	key = port_key(*id, wk.port, IPPROTO_UDP, wk.family);
+	p = bpf_map_lookup_elem(&ports, &key);
+	if (!p)
+		return TC_ACT_SHOT;
+	at = p->wild_addr;
+	sk = wild_socket(skb, d, &at);
+	if (!sk)
+		return TC_ACT_SHOT;
+	error = bpf_sk_assign(skb, sk, 0);
+	bpf_sk_release(sk);
+	skb->mark = 0;
+	return error ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+}
+
+static inline void copy_to_all(struct __sk_buff *skb, const struct datagram *d)
+{
+	struct hl_wild_udp_key wk = {.port = bpf_ntohs(d->to_port), .family = family_of(&d->to)};
+	__u32 mark = skb->mark;
+	int i;
+
+	for (i = 0; i < HL_MCAST_SLOTS; i++) {
+		wk.slot = i;
+		if (!bpf_map_lookup_elem(&wild_udp, &wk))
+			continue;
+		skb->mark = COPY_MARK | i;
+		bpf_clone_redirect(skb, skb->ifindex, BPF_F_INGRESS);
+	}
+	skb->mark = mark;
+}
+
+SEC("tc")
+int hl_learn(struct __sk_buff *skb)
+{
+	struct hl_globals *g = global();
+	const struct hl_owner *o;
+	struct datagram d;
+
+	if (!g || !g->wild_udp || !parse_udp(skb, &d))
+		return TC_ACT_UNSPEC;
+	if (addr_multicast(&d.to) || skb->pkt_type == PACKET_BROADCAST || addr_broadcast(&d.to)) {
+		if ((skb->mark & COPY_MASK) == COPY_MARK)
+			return deliver_copy(skb, &d, skb->mark & 0xff);
+		copy_to_all(skb, &d);
+		return TC_ACT_UNSPEC;
+	}
+	o = owner_of(&d.to);
+	if (o)
+		learn(skb, o, &d);
+	return TC_ACT_UNSPEC;
+}
+
+#endif

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What several hook families need: addresses, ownership, events. */
+#ifndef HOSTLET_LIB_H
+#define HOSTLET_LIB_H
+
+#define AF_INET	 2
+#define AF_INET6 10
+#define SOCK_RAW 3
+
+#define EPERM		1
+#define EEXIST		17
+#define EINVAL		22
+#define ENOBUFS		105
+#define EADDRINUSE	98
+#define EADDRNOTAVAIL	99
+#define ENETUNREACH	101
+#define EPROTONOSUPPORT 93
+
+/* What a cgroup program returns. */
+enum { REFUSE = 0, ALLOW = 1 };
+
+/*
+ * Fields of a program's context are read once, by a load that clang cannot
+ * merge with another or move: merged loads become arithmetic on the context
+ * pointer, which the verifier refuses.
+ */
+#define ONCE(field) (*(volatile typeof(field) *)&(field))
+
+#define MAPPED bpf_htonl(0xffff)
+#define inline __attribute__((always_inline)) inline
+
+static inline struct hl_addr addr4(__u32 ip)
+{
+	return (struct hl_addr){{0, 0, MAPPED, ip}};
+}
+
+static inline bool addr_eq(const struct hl_addr *a, const struct hl_addr *b)
+{
+	return a->w[3] == b->w[3] && a->w[2] == b->w[2] && a->w[1] == b->w[1] && a->w[0] == b->w[0];
+}
+
+static inline bool addr_any(const struct hl_addr *a)
+{
+	return !(a->w[0] | a->w[1] | a->w[2] | a->w[3]);
+}
+
+static inline bool addr_is4(const struct hl_addr *a)
+{
+	return a->w[0] == 0 && a->w[1] == 0 && a->w[2] == MAPPED;
+}
+
+/* 0.0.0.0 or ::, also as ::ffff:0.0.0.0 */
+static inline bool addr_wild(const struct hl_addr *a)
+{
+	return !(a->w[0] | a->w[1] | a->w[3]) && (a->w[2] == 0 || a->w[2] == MAPPED);
+}
+
+static inline bool addr_loopback(const struct hl_addr *a)
+{
+	if (addr_is4(a))
+		return (bpf_ntohl(a->w[3]) >> 24) == 127;
+	return a->w[0] == 0 && a->w[1] == 0 && a->w[2] == 0 && a->w[3] == bpf_htonl(1);
+}
+
+/* 127.0.0.1 or ::1 themselves */
+static inline bool addr_localhost(const struct hl_addr *a)
+{
+	if (addr_is4(a))
+		return a->w[3] == bpf_htonl(0x7f000001);
+	return addr_loopback(a);
+}
+
+static inline bool addr_multicast(const struct hl_addr *a)
+{
+	if (addr_is4(a))
+		return (bpf_ntohl(a->w[3]) >> 28) == 0xe;
+	return (bpf_ntohl(a->w[0]) >> 24) == 0xff;
+}
+
+static inline bool addr_broadcast(const struct hl_addr *a)
+{
+	return addr_is4(a) && a->w[3] == 0xffffffff;
+}
+
+static inline __u8 family_of(const struct hl_addr *a)
+{
+	return addr_is4(a) ? 4 : 6;
+}
+
+static inline struct hl_globals *global(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&globals, &zero);
+}
+
+/* Whose address is it, of all hostlets. */
+static inline const struct hl_owner *owner_of(const struct hl_addr *a)
+{
+	const struct hl_owner *o = bpf_map_lookup_elem(&owners, a);
+	struct hl_prefix_key key = {128, *a};
+	struct hl_globals *g;
+
+	if (o)
+		return o;
+	g = global();
+	if (!g || !g->prefixes)
+		return 0;
+	return bpf_map_lookup_elem(&prefixes, &key);
+}
+
+/* Is it in the hostlet's set, or its loopback. */
+static inline bool owns(const struct hl_hostlet *h, const struct hl_addr *a)
+{
+	const struct hl_owner *o;
+
+	if (addr_is4(a)) {
+		if (a->w[3] == h->primary4.w[3] || a->w[3] == h->loop4.w[3])
+			return true;
+		if (!(h->flags & HL_MANY4))
+			return false;
+	} else {
+		if (addr_any(a))
+			return false;
+		if (addr_eq(a, &h->primary6) || addr_eq(a, &h->loop6))
+			return true;
+		if (!(h->flags & HL_MANY6))
+			return false;
+	}
+	o = bpf_map_lookup_elem(&owners, a);
+	if (!o && (h->flags & HL_PREFIX)) {
+		struct hl_prefix_key key = {128, *a};
+
+		o = bpf_map_lookup_elem(&prefixes, &key);
+	}
+	return o && o->id == h->id;
+}
+
+static inline bool is_loop(const struct hl_hostlet *h, const struct hl_addr *a)
+{
+	if (addr_is4(a))
+		return a->w[3] == h->loop4.w[3];
+	return !addr_any(a) && addr_eq(a, &h->loop6);
+}
+
+/* The dedicated loopback address of the family of `a`. */
+static inline const struct hl_addr *loop_like(const struct hl_hostlet *h, const struct hl_addr *a)
+{
+	return addr_is4(a) ? &h->loop4 : &h->loop6;
+}
+
+static inline bool reachable(const struct hl_hostlet *h, const struct hl_addr *a, __u32 port)
+{
+	struct hl_reach_key key = {h->id, *a, port};
+
+	return (h->flags & HL_REACH) && bpf_map_lookup_elem(&reach, &key);
+}
+
+static __attribute__((noinline)) int report(struct hl_event *e)
+{
+	struct hl_globals *g = global();
+	struct hl_event *slot;
+	__u64 seq, none = 0;
+	__u32 index;
+
+	if (!g || !e)
+		return 0;
+	seq = __sync_fetch_and_add(&g->events, 1) + 1;
+	index = seq % HL_EVENTS;
+	slot = bpf_map_lookup_elem(&events, &index);
+	if (!slot)
+		return 0;
+	/* Readers take an entry only when seq says so, before and after. */
+	slot->seq = 0;
+	e->time = bpf_ktime_get_boot_ns();
+	e->seq = 0;
+	__builtin_memcpy((char *)slot + 8, (char *)e + 8, sizeof(*e) - 8);
+	barrier();
+	slot->seq = seq;
+	bpf_ringbuf_output(&wake, &none, sizeof(none), BPF_RB_FORCE_WAKEUP);
+	return 0;
+}
+
+/* Reports what a process asked for and did not get. */
+static inline void refused(const struct hl_hostlet *h, enum hl_call call, enum hl_reason reason, int error,
+			   __u8 proto, const struct hl_addr *addr, __u16 port, const struct hl_addr *other)
+{
+	struct hl_event e = {
+		.id = h->id,
+		.pid = bpf_get_current_pid_tgid() >> 32,
+		.uid = bpf_get_current_uid_gid(),
+		.call = call,
+		.reason = reason,
+		.error = -error,
+		.port = port,
+		.proto = proto,
+		.family = addr ? family_of(addr) : 0,
+	};
+
+	if (addr)
+		e.addr = *addr;
+	if (other)
+		e.other = *other;
+	bpf_get_current_comm(e.comm, sizeof(e.comm));
+	report(&e);
+}
+
+/* The hostlet of the cgroup whose program runs; none before it is published. */
+static inline struct hl_hostlet *hostlet_here(void)
+{
+	struct hl_hostlet *h = bpf_get_local_storage(&hostlets, 0);
+
+	return h && h->id ? h : 0;
+}
+
+/*
+ * A member may make a network namespace of its own; that one is not ours to
+ * restrict. Sockets there go their way.
+ */
+#define HOSTLET_OR_ALLOW(ctx)                                                                                \
+	({                                                                                                   \
+		struct hl_hostlet *h_ = hostlet_here();                                                      \
+		if (!h_ || bpf_get_netns_cookie(ctx) != h_->netns)                                           \
+			return ALLOW;                                                                        \
+		h_;                                                                                          \
+	})
+
+/* The address in the call, both ways; each word by a load and a store of its own. */
+static inline void read_user_ip6(struct bpf_sock_addr *ctx, struct hl_addr *a)
+{
+	a->w[0] = ONCE(ctx->user_ip6[0]);
+	a->w[1] = ONCE(ctx->user_ip6[1]);
+	a->w[2] = ONCE(ctx->user_ip6[2]);
+	a->w[3] = ONCE(ctx->user_ip6[3]);
+}
+
+static inline void write_user_ip6(struct bpf_sock_addr *ctx, const struct hl_addr *a)
+{
+	ONCE(ctx->user_ip6[0]) = a->w[0];
+	ONCE(ctx->user_ip6[1]) = a->w[1];
+	ONCE(ctx->user_ip6[2]) = a->w[2];
+	ONCE(ctx->user_ip6[3]) = a->w[3];
+}
+
+/* The kernel's own view of a socket, for what the context does not show. */
+struct facts {
+	__u8 class_; /* see HL_CLASSES */
+	bool v6only;
+	bool no_port; /* IP_BIND_ADDRESS_NO_PORT */
+	__u32 uid;
+};
+
+static inline struct sock *kernel_sock(struct bpf_sock *sk)
+{
+	struct sock *raw = 0;
+
+	/* A read of our own stack: the way to the plain address that works on every kernel. */
+	bpf_probe_read_kernel(&raw, sizeof(raw), &sk);
+	return raw;
+}
+
+static inline void learn_facts(struct bpf_sock *sk, struct facts *f)
+{
+	struct sock *raw = kernel_sock(sk);
+
+	f->class_ = (BPF_CORE_READ_BITFIELD_PROBED(raw, __sk_common.skc_reuse) ? 1 : 0) |
+		    (BPF_CORE_READ_BITFIELD_PROBED(raw, __sk_common.skc_reuseport) ? 2 : 0);
+	f->v6only = BPF_CORE_READ_BITFIELD_PROBED(raw, __sk_common.skc_ipv6only);
+	f->uid = BPF_CORE_READ(raw, sk_uid.val);
+	f->no_port = false;
+}
+
+static inline bool keeps_port_open(struct bpf_sock *sk)
+{
+	struct sock *raw = kernel_sock(sk);
+
+	if (bpf_core_field_exists(((struct inet_sock *)0)->inet_flags)) {
+		unsigned long flags = BPF_CORE_READ((struct inet_sock *)raw, inet_flags);
+
+		return flags & (1ul << INET_FLAGS_BIND_ADDRESS_NO_PORT);
+	} else {
+		struct inet_sock___before_6_6 *old = (void *)raw;
+
+		return BPF_CORE_READ_BITFIELD_PROBED(old, bind_address_no_port);
+	}
+}
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * sk_lookup (rows A2, A6, A9, C4): who gets a new connection or a datagram for
+ * an address that a hostlet owns. Runs for the whole network namespace; for
+ * addresses of no hostlet it costs one look-up.
+ *
+ * An owned address without a socket of its hostlet answers as a machine without
+ * that service does: the host's services on the wildcard never get to see it.
+ */
+#ifndef HOSTLET_LOOKUP_H
+#define HOSTLET_LOOKUP_H
+
+static inline int give_to_listener(struct bpf_sk_lookup *ctx, struct hl_listener_key *key)
+{
+	int i;
+
+	for (i = 0; i < HL_SLOTS; i++) {
+		struct bpf_sock *sk;
+		long error;
+
+		key->slot = i;
+		sk = bpf_map_lookup_elem(&listeners, key);
+		if (!sk)
+			continue;
+		/* One that was shut down stays in the table and is refused here. */
+		error = bpf_sk_assign(ctx, sk, 0);
+		bpf_sk_release(sk);
+		if (!error)
+			return 1;
+	}
+	return 0;
+}
+
+static inline int lookup_tcp(struct bpf_sk_lookup *ctx, const struct hl_owner *o, const struct hl_addr *local)
+{
+	struct hl_listener_key key = {.id = o->id, .port = ctx->local_port};
+	struct hl_port_key pk = port_key(o->id, key.port, IPPROTO_TCP, family_of(local));
+
+	/* Nothing of the hostlet's on this port: say no without asking slot after slot. */
+	if (!bpf_map_lookup_elem(&ports, &pk))
+		return SK_DROP;
+	key.family = pk.family;
+	key.addr = *local;
+	if (give_to_listener(ctx, &key))
+		return SK_PASS;
+	key.addr = (struct hl_addr){};
+	if (give_to_listener(ctx, &key))
+		return SK_PASS;
+	return SK_DROP;
+}
+
+/* Notes which address a client spoke to, so that the answer leaves from it (C3). */
+static inline void note_asked(__u32 id, __u16 port, const struct hl_addr *peer, __u16 peer_port,
+			      const struct hl_addr *local)
+{
+	struct hl_asked_key key = {.id = id, .port = port, .peer_port = peer_port, .peer = *peer};
+	struct hl_addr *a = bpf_map_lookup_elem(&asked, &key);
+
+	if (!a || !addr_eq(a, local))
+		bpf_map_update_elem(&asked, &key, local, BPF_ANY);
+}
+
+static inline bool has_wild(const struct hl_port *p)
+{
+	return p->wild[0] | p->wild[1] | p->wild[2] | p->wild[3];
+}
+
+static inline int lookup_udp(struct bpf_sk_lookup *ctx, const struct hl_owner *o, const struct hl_addr *local,
+			     const struct hl_addr *peer)
+{
+	__u16 port = ctx->local_port, peer_port = bpf_ntohs(ctx->remote_port);
+	struct hl_port_key key = port_key(o->id, port, IPPROTO_UDP, family_of(local));
+	struct hl_listener_key lk = {.id = o->id, .port = port};
+	struct hl_port *p;
+	struct bpf_sock *sk;
+	long error;
+
+	key.addr = *local;
+	p = bpf_map_lookup_elem(&ports, &key);
+	if (p) {
+		/* A socket on this very address: the kernel finds it by itself. */
+		if (has_wild(p) && (o->flags & HL_OWNER_MANY))
+			note_asked(o->id, port, peer, peer_port, local);
+		return SK_PASS;
+	}
+	key.addr = (struct hl_addr){};
+	p = bpf_map_lookup_elem(&ports, &key);
+	if (!p)
+		return SK_DROP;
+	if (has_wild(p)) {
+		lk.family = key.family;
+		sk = bpf_map_lookup_elem(&udp_sockets, &lk);
+		if (sk) {
+			error = bpf_sk_assign(ctx, sk, 0);
+			bpf_sk_release(sk);
+			if (!error) {
+				note_asked(o->id, port, peer, peer_port, local);
+				return SK_PASS;
+			}
+		}
+		/* Closed meanwhile, with a sibling left: have the learner look again. */
+		p->learned = 0;
+	}
+	return p->autobound ? SK_PASS : SK_DROP;
+}
+
+SEC("sk_lookup")
+int hl_lookup(struct bpf_sk_lookup *ctx)
+{
+	/* Both families are read before the choice: see ONCE. */
+	struct hl_addr local4 = addr4(ONCE(ctx->local_ip4)), peer4 = addr4(ONCE(ctx->remote_ip4));
+	struct hl_addr local = {{ONCE(ctx->local_ip6[0]), ONCE(ctx->local_ip6[1]), ONCE(ctx->local_ip6[2]),
+				 ONCE(ctx->local_ip6[3])}};
+	struct hl_addr peer = {{ONCE(ctx->remote_ip6[0]), ONCE(ctx->remote_ip6[1]), ONCE(ctx->remote_ip6[2]),
+				ONCE(ctx->remote_ip6[3])}};
+	const struct hl_owner *o;
+
+	if (ctx->family == AF_INET) {
+		local = local4;
+		peer = peer4;
+	}
+	o = owner_of(&local);
+	if (!o)
+		return SK_PASS;
+	if (ctx->protocol == IPPROTO_TCP)
+		return lookup_tcp(ctx, o, &local);
+	if (ctx->protocol == IPPROTO_UDP)
+		return lookup_udp(ctx, o, &local, &peer);
+	return SK_PASS;
+}
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The tables. Who writes each stands beside it; everybody else only reads.
+ * Sizes marked "set at load" come from the limits in hostlet.toml.
+ */
+#ifndef HOSTLET_MAPS_H
+#define HOSTLET_MAPS_H
+
+#define TABLE(name_, type_, key_, value_, entries_, flags_)                                                  \
+	struct {                                                                                             \
+		__uint(type, BPF_MAP_TYPE_##type_);                                                          \
+		__uint(max_entries, entries_);                                                               \
+		__uint(map_flags, flags_);                                                                   \
+		__type(key, key_);                                                                           \
+		__type(value, value_);                                                                       \
+	} name_ SEC(".maps")
+
+/* Written by user space, whole, when a hostlet's definition changes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_CGROUP_STORAGE);
+	__type(key, __u64);
+	__type(value, struct hl_hostlet);
+} hostlets SEC(".maps");
+
+/* Written by user space. */
+TABLE(owners, HASH, struct hl_addr, struct hl_owner, 65536, BPF_F_NO_PREALLOC); /* set at load */
+TABLE(prefixes, LPM_TRIE, struct hl_prefix_key, struct hl_owner, 65536, BPF_F_NO_PREALLOC);
+TABLE(routes, LPM_TRIE, struct hl_prefix_key, struct hl_route, 1048576, BPF_F_NO_PREALLOC);
+TABLE(onlink, LPM_TRIE, struct hl_onlink_key, struct hl_onlink, 1048576, BPF_F_NO_PREALLOC);
+TABLE(sources, HASH, struct hl_source_key, struct hl_source_entry, 65536, BPF_F_NO_PREALLOC);
+TABLE(reach, HASH, struct hl_reach_key, __u32, 65536, BPF_F_NO_PREALLOC); /* set at load */
+
+/* Written by bind, post_bind, sock_release, LISTEN_CB and the learner. */
+TABLE(socks, HASH, __u64, struct hl_sock, 262144, BPF_F_NO_PREALLOC); /* set at load */
+TABLE(ports, HASH, struct hl_port_key, struct hl_port, 262144, BPF_F_NO_PREALLOC);
+TABLE(wild_udp, HASH, struct hl_wild_udp_key, __u32, 16384, BPF_F_NO_PREALLOC);
+
+/* Written by LISTEN_CB; an entry goes when its socket does. */
+TABLE(listeners, SOCKHASH, struct hl_listener_key, __u64, 65536, 0); /* set at load */
+
+/* Written by the learner (tc ingress): wildcard UDP sockets; slot and address are zero. */
+TABLE(udp_sockets, SOCKHASH, struct hl_listener_key, __u64, 65536, 0);
+
+/* Written where UDP packets for a wildcard socket pass. */
+TABLE(asked, LRU_HASH, struct hl_asked_key, struct hl_addr, 65536, 0);
+
+/* Written by every refusal. */
+TABLE(events, ARRAY, __u32, struct hl_event, HL_EVENTS, 0);
+
+/* netns by user space; the counters by the programs. */
+TABLE(globals, ARRAY, __u32, struct hl_globals, 1, 0);
+
+/* Wakes those who wait for events; what it holds does not matter. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+} wake SEC(".maps");
+
+/* Does this kernel tell the network namespace of a packet? Set at load. */
+const volatile bool packet_netns = false;
+
+#endif

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * sendmsg4/6 and recvmsg4/6: datagrams without a connection (rows A2, A7, A8, C3).
+ * Control messages, sendmmsg and io_uring come here as well.
+ */
+#ifndef HOSTLET_MESSAGE_H
+#define HOSTLET_MESSAGE_H
+
+struct sending {
+	struct hl_addr to; /* in: as asked; out: where to */
+	struct hl_addr from; /* in: as the socket or the control message says; out: the source */
+	__u16 port;
+	__u16 from_port;
+	__u8 proto;
+	bool socket6;
+};
+
+/* The first datagram of a socket that was never bound: its port belongs to the hostlet now. */
+static inline void enter_autobound(const struct hl_hostlet *h, const struct sending *m, __u64 *cookie)
+{
+	struct hl_sock s = {.id = h->id,
+			    .flags = HL_SOCK_AUTO | HL_SOCK_WILD4,
+			    .port = m->from_port,
+			    .proto = m->proto,
+			    .addr = m->from};
+
+	if (!m->from_port)
+		return;
+	if (m->socket6)
+		s.flags |= HL_SOCK_WILD6;
+	if (!account(&s, 1) && bpf_map_update_elem(&socks, cookie, &s, BPF_NOEXIST))
+		account(&s, -1);
+}
+
+/* The address this client spoke to, for a socket that stands for the wildcard (C3). */
+static inline bool answer_from(const struct hl_hostlet *h, const struct sending *m, struct hl_addr *out)
+{
+	struct hl_asked_key key = {.id = h->id, .port = m->from_port, .peer_port = m->port, .peer = m->to};
+	struct hl_addr *a = bpf_map_lookup_elem(&asked, &key);
+
+	if (!a || !owns(h, a))
+		return false;
+	*out = *a;
+	return true;
+}
+
+static inline int send_to(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struct sending *m)
+{
+	bool four = addr_is4(&m->to), own_loop = false;
+	enum hl_reason reason = HL_REASON_FOREIGN_ADDRESS;
+	struct hl_addr asked = m->to, chosen;
+	struct hl_sock *s = 0;
+	int error;
+
+	if (h->flags & HL_GONE) {
+		reason = HL_REASON_REMOVED;
+		error = ENETUNREACH;
+		goto refuse;
+	}
+	if (addr_loopback(&m->to) || addr_wild(&m->to)) {
+		own_loop = true;
+		if (!host_service(h, &m->to, m->port, m->proto)) {
+			const struct hl_addr *loop = four ? &h->loop4 : &h->loop6;
+
+			if (!means_loopback(&m->to) && !is_loop(h, &m->to)) {
+				reason = HL_REASON_FOREIGN_LOOPBACK;
+				error = ENETUNREACH;
+				goto refuse;
+			}
+			if (addr_any(loop)) {
+				reason = HL_REASON_NO_ADDRESS;
+				error = ENETUNREACH;
+				goto refuse;
+			}
+			m->to = *loop;
+		}
+	}
+	if (addr_wild(&m->from) || addr_eq(&m->from, four ? &h->primary4 : &h->primary6) ||
+	    (!four && addr_is4(&m->from))) {
+		/* The only address and the only source: nothing to choose. */
+		if (!own_loop && !addr_wild(&m->from) && addr_is4(&m->from) == four &&
+		    !(h->flags & (four ? HL_MANY4 : HL_MANY6)))
+			return ALLOW;
+		__u64 cookie = bpf_get_socket_cookie(ctx);
+
+		s = bpf_map_lookup_elem(&socks, &cookie);
+		if (!s && addr_wild(&m->from))
+			enter_autobound(h, m, &cookie);
+		if (addr_wild(&m->from) || (s && (s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)))) {
+			if (own_loop) {
+				m->from = *loop_like(h, &m->to);
+				return ALLOW;
+			}
+			if (s && !(s->flags & HL_SOCK_AUTO) && answer_from(h, m, &chosen)) {
+				m->from = chosen;
+				return ALLOW;
+			}
+			error = choose_source(h, &m->to, &chosen);
+			if (error) {
+				reason = HL_REASON_NO_ADDRESS;
+				goto refuse;
+			}
+			m->from = chosen;
+			return ALLOW;
+		}
+		if (addr_is4(&m->from) == four)
+			return ALLOW;
+	}
+	if (addr_localhost(&m->from)) {
+		m->from = *loop_like(h, &m->from);
+		return ALLOW;
+	}
+	if (owns(h, &m->from) || addr_multicast(&m->from) || addr_broadcast(&m->from) ||
+	    reachable(h, &m->from, 0))
+		return ALLOW;
+	reason = HL_REASON_FOREIGN_SOURCE;
+	error = EINVAL;
+refuse:
+	refused(h, HL_CALL_SENDMSG, reason, error, m->proto, &asked, m->port, &m->from);
+	bpf_set_retval(-error);
+	return REFUSE;
+}
+
+SEC("cgroup/sendmsg4")
+int hl_sendmsg4(struct bpf_sock_addr *ctx)
+{
+	struct hl_hostlet *h = HOSTLET_OR_ALLOW(ctx);
+	struct bpf_sock *sk = ctx->sk;
+	struct sending m = {.to = addr4(ONCE(ctx->user_ip4)),
+			    .from = addr4(ONCE(ctx->msg_src_ip4)),
+			    .port = bpf_ntohs(ONCE(ctx->user_port)),
+			    .proto = ONCE(ctx->protocol),
+			    .socket6 = ONCE(ctx->family) == AF_INET6};
+
+	if (!sk)
+		return ALLOW;
+	m.from_port = sk->src_port;
+	if (send_to(ctx, h, &m) == REFUSE)
+		return REFUSE;
+	ctx->user_ip4 = m.to.w[3];
+	ctx->msg_src_ip4 = m.from.w[3];
+	return ALLOW;
+}
+
+SEC("cgroup/sendmsg6")
+int hl_sendmsg6(struct bpf_sock_addr *ctx)
+{
+	struct hl_hostlet *h = HOSTLET_OR_ALLOW(ctx);
+	struct bpf_sock *sk = ctx->sk;
+	struct sending m = {
+		.port = bpf_ntohs(ONCE(ctx->user_port)), .proto = ONCE(ctx->protocol), .socket6 = true};
+
+	if (!sk)
+		return ALLOW;
+	read_user_ip6(ctx, &m.to);
+	m.from.w[0] = ONCE(ctx->msg_src_ip6[0]);
+	m.from.w[1] = ONCE(ctx->msg_src_ip6[1]);
+	m.from.w[2] = ONCE(ctx->msg_src_ip6[2]);
+	m.from.w[3] = ONCE(ctx->msg_src_ip6[3]);
+	m.from_port = sk->src_port;
+	if (send_to(ctx, h, &m) == REFUSE)
+		return REFUSE;
+	write_user_ip6(ctx, &m.to);
+	ctx->msg_src_ip6[0] = m.from.w[0];
+	ctx->msg_src_ip6[1] = m.from.w[1];
+	ctx->msg_src_ip6[2] = m.from.w[2];
+	ctx->msg_src_ip6[3] = m.from.w[3];
+	return ALLOW;
+}
+
+SEC("cgroup/recvmsg4")
+int hl_recvmsg4(struct bpf_sock_addr *ctx)
+{
+	struct hl_hostlet *h = HOSTLET_OR_ALLOW(ctx);
+
+	if (ONCE(ctx->user_ip4) == h->loop4.w[3])
+		ctx->user_ip4 = bpf_htonl(0x7f000001);
+	return ALLOW;
+}
+
+SEC("cgroup/recvmsg6")
+int hl_recvmsg6(struct bpf_sock_addr *ctx)
+{
+	struct hl_hostlet *h = HOSTLET_OR_ALLOW(ctx);
+	struct hl_addr a;
+
+	read_user_ip6(ctx, &a);
+	if (show_localhost(h, &a))
+		write_user_ip6(ctx, &a);
+	return ALLOW;
+}
+
+#endif

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * getsockname4/6 and getpeername4/6: the names as the program knows them
+ * (rows A2, A6, A9): 127.0.0.1 for the dedicated loopback, the wildcard for
+ * a socket that stands for it, the port that was asked for.
+ */
+#ifndef HOSTLET_NAME_H
+#define HOSTLET_NAME_H
+
+/* Turns the dedicated loopback back into the name that the program used. */
+static inline bool show_localhost(const struct hl_hostlet *h, struct hl_addr *a)
+{
+	if (!is_loop(h, a))
+		return false;
+	if (addr_is4(a))
+		a->w[3] = bpf_htonl(0x7f000001);
+	else
+		*a = (struct hl_addr){{0, 0, 0, bpf_htonl(1)}};
+	return true;
+}
+
+/* Changes the address or the port, or says that nothing is to be changed. */
+static inline bool own_name(struct bpf_sock_addr *ctx, const struct hl_hostlet *h, struct hl_addr *a,
+			    __u16 *port)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct hl_sock *s;
+	__u64 cookie;
+	bool changed = false;
+
+	if (addr_wild(a) || !sk)
+		return false;
+	/* Left behind by a connect that is over. */
+	if (!*port && auto_bound(sk, 0)) {
+		a->w[3] = 0;
+		if (!addr_is4(a))
+			a->w[0] = a->w[1] = a->w[2] = 0;
+		else if (ONCE(ctx->family) == AF_INET6)
+			a->w[2] = 0;
+		return true;
+	}
+	/* Accepted and connected sockets show what they are. */
+	if (!sk->dst_port) {
+		cookie = bpf_get_socket_cookie(ctx);
+		s = bpf_map_lookup_elem(&socks, &cookie);
+		if (s && s->flags & HL_SOCK_HIDDEN && *port == s->hidden) {
+			*port = s->port;
+			changed = true;
+		}
+		if (s && s->flags & HL_SOCK_WILD6) {
+			*a = (struct hl_addr){};
+			return true;
+		}
+		if (s && s->flags & HL_SOCK_WILD4) {
+			a->w[3] = 0; /* 0.0.0.0, and ::ffff:0.0.0.0 on a socket of IPv6 */
+			return true;
+		}
+	}
+	return show_localhost(h, a) || changed;
+}
+
+SEC("cgroup/getsockname4")
+int hl_getsockname4(struct bpf_sock_addr *ctx)
+{
+	struct hl_hostlet *h = HOSTLET_OR_ALLOW(ctx);
+	struct hl_addr a = addr4(ONCE(ctx->user_ip4));
+	__u16 port = bpf_ntohs(ONCE(ctx->user_port));
+
+	if (own_name(ctx, h, &a, &port)) {
+		ctx->user_ip4 = a.w[3];
+		ctx->user_port = bpf_htons(port);
+	}
+	return ALLOW;
+}
+
+SEC("cgroup/getsockname6")
+int hl_getsockname6(struct bpf_sock_addr *ctx)
+{
+	struct hl_hostlet *h = HOSTLET_OR_ALLOW(ctx);
+	__u16 port = bpf_ntohs(ONCE(ctx->user_port));
+	struct hl_addr a;
+
+	read_user_ip6(ctx, &a);
+	if (own_name(ctx, h, &a, &port)) {
+		write_user_ip6(ctx, &a);
+		ctx->user_port = bpf_htons(port);
+	}
+	return ALLOW;
+}
+
+SEC("cgroup/getpeername4")
+int hl_getpeername4(struct bpf_sock_addr *ctx)
+{
+	struct hl_hostlet *h = HOSTLET_OR_ALLOW(ctx);
+
+	if (ONCE(ctx->user_ip4) == h->loop4.w[3])
+		ctx->user_ip4 = bpf_htonl(0x7f000001);
+	return ALLOW;
+}
+
+SEC("cgroup/getpeername6")
+int hl_getpeername6(struct bpf_sock_addr *ctx)
+{
+	struct hl_hostlet *h = HOSTLET_OR_ALLOW(ctx);
+	struct hl_addr a;
+
+	read_user_ip6(ctx, &a);
+	if (show_localhost(h, &a))
+		write_user_ip6(ctx, &a);
+	return ALLOW;
+}
+
+#endif

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The book of bound ports, and conflicts inside a hostlet.
+ *
+ * The kernel sees the sockets of one hostlet on different addresses, where a
+ * machine with exactly these addresses would see a wildcard socket that
+ * overlaps with them. The book knows, by port and family, how many sockets of
+ * which reuse class stand on the wildcard and on single addresses; what
+ * overlaps at the same address the kernel judges by itself.
+ */
+#ifndef HOSTLET_PORTS_H
+#define HOSTLET_PORTS_H
+
+enum claim {
+	CLAIM_WILD,
+	CLAIM_SPECIFIC,
+	CLAIM_AUTO,
+	CLAIM_LISTENER,
+};
+
+struct change {
+	enum claim claim;
+	__u8 class_;
+	__s8 by; /* 1 or -1 */
+	__u32 uid;
+	__u16 hidden;
+	struct hl_addr wild_addr;
+};
+
+static inline bool has_ports(__u8 proto)
+{
+	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_UDPLITE;
+}
+
+static inline struct hl_port_key port_key(__u32 id, __u16 port, __u8 proto, __u8 family)
+{
+	return (struct hl_port_key){.id = id, .port = port, .proto = proto, .family = family};
+}
+
+static inline void change_counts(struct hl_port *p, const struct change *c)
+{
+	switch (c->claim) {
+	case CLAIM_WILD:
+		p->wild[c->class_ & 3] += c->by;
+		if (c->by > 0) {
+			p->wild_addr = c->wild_addr;
+			p->learned = 0;
+		}
+		break;
+	case CLAIM_SPECIFIC:
+		p->specific[c->class_ & 3] += c->by;
+		break;
+	case CLAIM_AUTO:
+		p->autobound += c->by;
+		break;
+	case CLAIM_LISTENER:
+		p->listeners += c->by;
+		break;
+	}
+	if (c->by > 0) {
+		if (c->class_ & 2)
+			p->uid = c->uid;
+		if (c->hidden)
+			p->hidden = c->hidden;
+	} else {
+		p->learned = 0;
+	}
+}
+
+static inline bool port_unused(const struct hl_port *p)
+{
+	int i;
+
+	for (i = 0; i < HL_CLASSES; i++)
+		if (p->wild[i] | p->specific[i])
+			return false;
+	return !p->autobound;
+}
+
+/*
+ * One step in the book. An entry that reaches zero is marked dead under its
+ * lock and then deleted; whoever meets a dead one tries again until it is gone,
+ * so that no count is lost. Returns 0, or -ENOBUFS when the table is full.
+ */
+static __attribute__((noinline)) int port_change(struct hl_port_key *key, struct change *c)
+{
+	struct hl_port fresh = {};
+	struct hl_port *p;
+	bool dead, unused;
+	long error;
+	int i;
+
+	if (!key || !c)
+		return 0;
+	for (i = 0; i < 16; i++) {
+		p = bpf_map_lookup_elem(&ports, key);
+		if (!p) {
+			if (c->by < 0)
+				return 0;
+			error = bpf_map_update_elem(&ports, key, &fresh, BPF_NOEXIST);
+			if (error && error != -EEXIST)
+				return -ENOBUFS;
+			continue;
+		}
+		unused = false;
+		bpf_spin_lock(&p->lock);
+		dead = p->dead;
+		if (!dead) {
+			change_counts(p, c);
+			if (c->by < 0 && port_unused(p)) {
+				p->dead = 1;
+				unused = true;
+			}
+		}
+		bpf_spin_unlock(&p->lock);
+		if (dead)
+			continue;
+		if (unused)
+			bpf_map_delete_elem(&ports, key);
+		return 0;
+	}
+	return -ENOBUFS;
+}
+
+/* Would a machine with these addresses refuse a new socket of this class here? */
+static inline bool conflicts(const struct hl_port *p, bool wild, bool tcp, const struct facts *f)
+{
+	int c;
+
+	for (c = 0; c < HL_CLASSES; c++) {
+		__u32 others = p->wild[c] + (wild ? p->specific[c] : 0);
+		__u8 both = f->class_ & c;
+
+		if (!others)
+			continue;
+		if ((both & 1) && !(tcp && p->listeners))
+			continue;
+		if ((both & 2) && f->uid == p->uid)
+			continue;
+		return true;
+	}
+	return false;
+}
+
+#endif

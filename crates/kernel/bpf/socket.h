@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The life of a socket: created, bound, listening, gone (rows A6, A12, A15).
+ *
+ * What is registered after a bind is taken back when the last descriptor is
+ * closed, by the program or by its death.
+ */
+#ifndef HOSTLET_SOCKET_H
+#define HOSTLET_SOCKET_H
+
+SEC("cgroup/sock_create")
+int hl_sock_create(struct bpf_sock *ctx)
+{
+	struct hl_hostlet *h = HOSTLET_OR_ALLOW(ctx);
+	__u32 type = ONCE(ctx->type), proto = ONCE(ctx->protocol);
+	enum hl_reason reason;
+	int error;
+
+	if (type == SOCK_RAW) {
+		if (h->flags & HL_RAW)
+			return ALLOW;
+		reason = HL_REASON_RAW;
+		error = EPERM;
+	} else if (has_ports(proto) || proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6) {
+		return ALLOW;
+	} else {
+		/* MPTCP among them: programs fall back to TCP on this error. */
+		reason = HL_REASON_PROTOCOL;
+		error = EPROTONOSUPPORT;
+	}
+	refused(h, HL_CALL_SOCKET, reason, error, proto, 0, 0, 0);
+	bpf_set_retval(-error);
+	return REFUSE;
+}
+
+static inline int count_wild_udp(const struct hl_sock *s, __u16 port, __u8 family, bool add)
+{
+	struct hl_wild_udp_key key = {.port = port, .family = family};
+	int i;
+
+	for (i = 0; i < HL_MCAST_SLOTS; i++) {
+		__u32 *id;
+
+		key.slot = i;
+		id = bpf_map_lookup_elem(&wild_udp, &key);
+		if (add) {
+			if (id && *id == s->id)
+				return 0;
+			if (!id && !bpf_map_update_elem(&wild_udp, &key, &s->id, BPF_NOEXIST))
+				return 0;
+		} else if (id && *id == s->id) {
+			struct hl_port_key pk = port_key(s->id, port, s->proto, family);
+			struct hl_port *p = bpf_map_lookup_elem(&ports, &pk);
+
+			/* Siblings on the wildcard keep the entry. */
+			if (!p || !(p->wild[0] | p->wild[1] | p->wild[2] | p->wild[3]))
+				bpf_map_delete_elem(&wild_udp, &key);
+			return 0;
+		}
+	}
+	return 0;
+}
+
+/* Enters a socket into the book of ports, or takes it out. */
+static __attribute__((noinline)) int account(struct hl_sock *s, int by)
+{
+	struct change c;
+	struct hl_port_key key;
+	struct hl_globals *g;
+	int error = 0;
+
+	if (!s)
+		return 0;
+	c = (struct change){.claim = CLAIM_SPECIFIC,
+			    .class_ = s->class_,
+			    .by = by,
+			    .uid = s->uid,
+			    .hidden = s->hidden,
+			    .wild_addr = s->addr};
+	key = port_key(s->id, s->port, s->proto, family_of(&s->addr));
+	if (s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)) {
+		bool autobound = (s->flags & HL_SOCK_AUTO) && s->proto != IPPROTO_TCP;
+
+		c.claim = autobound ? CLAIM_AUTO : CLAIM_WILD;
+		if (s->flags & HL_SOCK_WILD4) {
+			key.family = 4;
+			error = port_change(&key, &c);
+		}
+		if (!error && (s->flags & HL_SOCK_WILD6)) {
+			key.family = 6;
+			error = port_change(&key, &c);
+		}
+		if (s->proto == IPPROTO_UDP && !autobound) {
+			if (s->flags & HL_SOCK_WILD4)
+				count_wild_udp(s, s->port, 4, by > 0);
+			if (s->flags & HL_SOCK_WILD6)
+				count_wild_udp(s, s->port, 6, by > 0);
+			g = global();
+			if (g)
+				__sync_fetch_and_add(&g->wild_udp, by);
+		}
+	} else {
+		error = port_change(&key, &c);
+	}
+	/* UDP packets are let through to a socket on one address by that address. */
+	if (!error && s->proto == IPPROTO_UDP && !(s->flags & HL_SOCK_AUTO)) {
+		key.family = family_of(&s->addr);
+		key.addr = s->addr;
+		error = port_change(&key, &c);
+	}
+	return error;
+}
+
+/* A socket got its address and port. */
+static inline int bound(struct bpf_sock *ctx, const struct hl_hostlet *h, const struct hl_addr *addr)
+{
+	__u64 cookie = bpf_get_socket_cookie(ctx);
+	__u16 port = ONCE(ctx->src_port);
+	__u8 proto = ONCE(ctx->protocol);
+	struct hl_sock *mark, s = {};
+	struct facts f;
+
+	if (!has_ports(proto))
+		return ALLOW;
+	mark = bpf_map_lookup_elem(&socks, &cookie);
+	if (mark && !(mark->flags & HL_SOCK_BOUND))
+		s = *mark;
+	learn_facts(ctx, &f);
+	s.id = h->id;
+	s.proto = proto;
+	s.addr = *addr;
+	s.class_ = f.class_;
+	s.uid = f.uid;
+	if (s.flags & HL_SOCK_HIDDEN)
+		s.hidden = port;
+	else
+		s.port = port;
+	s.flags |= HL_SOCK_BOUND;
+	if (account(&s, 1))
+		goto full;
+	if (bpf_map_update_elem(&socks, &cookie, &s, BPF_ANY)) {
+		account(&s, -1);
+		goto full;
+	}
+	return ALLOW;
+full:
+	refused(h, HL_CALL_BIND, HL_REASON_TABLE_FULL, ENOBUFS, proto, addr, port, 0);
+	bpf_set_retval(-ENOBUFS);
+	return REFUSE;
+}
+
+SEC("cgroup/post_bind4")
+int hl_post_bind4(struct bpf_sock *ctx)
+{
+	struct hl_hostlet *h = HOSTLET_OR_ALLOW(ctx);
+	struct hl_addr addr = addr4(ONCE(ctx->src_ip4));
+
+	return bound(ctx, h, &addr);
+}
+
+SEC("cgroup/post_bind6")
+int hl_post_bind6(struct bpf_sock *ctx)
+{
+	struct hl_hostlet *h = HOSTLET_OR_ALLOW(ctx);
+	struct hl_addr addr;
+
+	addr.w[0] = ONCE(ctx->src_ip6[0]);
+	addr.w[1] = ONCE(ctx->src_ip6[1]);
+	addr.w[2] = ONCE(ctx->src_ip6[2]);
+	addr.w[3] = ONCE(ctx->src_ip6[3]);
+	return bound(ctx, h, &addr);
+}
+
+SEC("cgroup/sock_release")
+int hl_sock_release(struct bpf_sock *ctx)
+{
+	__u64 cookie = bpf_get_socket_cookie(ctx);
+	struct hl_sock *found = bpf_map_lookup_elem(&socks, &cookie), s;
+
+	if (!found)
+		return ALLOW;
+	s = *found;
+	bpf_map_delete_elem(&socks, &cookie);
+	if (s.flags & HL_SOCK_LISTEN) {
+		struct change c = {.claim = CLAIM_LISTENER, .by = -1};
+		struct hl_port_key key = port_key(s.id, s.port, s.proto, family_of(&s.addr));
+
+		if (s.flags & HL_SOCK_WILD4)
+			key.family = 4;
+		else if (s.flags & HL_SOCK_WILD6)
+			key.family = 6;
+		port_change(&key, &c);
+	}
+	if (s.flags & (HL_SOCK_BOUND | HL_SOCK_AUTO))
+		account(&s, -1);
+	return ALLOW;
+}
+
+/*
+ * Puts a listener into the first free slot. When all are taken, the SO_REUSEPORT
+ * group is reached all the same: the kernel spreads over it from any one socket.
+ */
+static inline int register_listener(struct bpf_sock_ops *ctx, struct hl_listener_key *key)
+{
+	int i;
+
+	for (i = 0; i < HL_SLOTS; i++) {
+		long error;
+
+		key->slot = i;
+		error = bpf_sock_hash_update(ctx, &listeners, key, BPF_NOEXIST);
+		if (error != -EEXIST)
+			return error;
+	}
+	return 0;
+}
+
+static inline int listening(struct bpf_sock_ops *ctx, const struct hl_hostlet *h)
+{
+	__u64 cookie = bpf_get_socket_cookie(ctx);
+	struct hl_listener_key key = {.id = h->id};
+	struct hl_sock *s = bpf_map_lookup_elem(&socks, &cookie);
+	struct change c = {.claim = CLAIM_LISTENER, .by = 1};
+	struct hl_port_key pk;
+	struct hl_addr local, four;
+	__u16 flags;
+	int error = 0;
+
+	/* Both are read before the choice: see ONCE. */
+	four = addr4(ONCE(ctx->local_ip4));
+	local.w[0] = ONCE(ctx->local_ip6[0]);
+	local.w[1] = ONCE(ctx->local_ip6[1]);
+	local.w[2] = ONCE(ctx->local_ip6[2]);
+	local.w[3] = ONCE(ctx->local_ip6[3]);
+	if (ONCE(ctx->family) != AF_INET6)
+		local = four;
+	if (!s) {
+		/* listen() without bind: the kernel chose the port, on the host's wildcard. */
+		struct hl_sock fresh = {.id = h->id,
+					.flags = HL_SOCK_AUTO,
+					.port = ONCE(ctx->local_port),
+					.proto = IPPROTO_TCP,
+					.addr = local};
+
+		if (!addr_wild(&local))
+			return 0;
+		fresh.flags |= addr_is4(&local) ? HL_SOCK_WILD4 : HL_SOCK_WILD4 | HL_SOCK_WILD6;
+		if (account(&fresh, 1) || bpf_map_update_elem(&socks, &cookie, &fresh, BPF_ANY))
+			return 0;
+		s = bpf_map_lookup_elem(&socks, &cookie);
+		if (!s)
+			return 0;
+	}
+	flags = s->flags;
+	key.port = s->port;
+	if (flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)) {
+		if (flags & HL_SOCK_WILD4) {
+			key.family = 4;
+			error = register_listener(ctx, &key);
+		}
+		if (!error && (flags & HL_SOCK_WILD6)) {
+			key.family = 6;
+			error = register_listener(ctx, &key);
+		}
+	} else {
+		key.addr = local;
+		key.family = family_of(&local);
+		error = register_listener(ctx, &key);
+	}
+	if (error)
+		refused(h, HL_CALL_LISTEN, HL_REASON_TABLE_FULL, ENOBUFS, IPPROTO_TCP, &local, key.port, 0);
+	if (!(flags & HL_SOCK_LISTEN)) {
+		s->flags = flags | HL_SOCK_LISTEN;
+		pk = port_key(h->id, s->port, IPPROTO_TCP,
+			      flags & HL_SOCK_WILD4   ? 4
+			      : flags & HL_SOCK_WILD6 ? 6
+						      : key.family);
+		port_change(&pk, &c);
+	}
+	return 0;
+}
+
+SEC("sockops")
+int hl_sock_ops(struct bpf_sock_ops *ctx)
+{
+	struct hl_hostlet *h;
+
+	if (ONCE(ctx->op) != BPF_SOCK_OPS_TCP_LISTEN_CB)
+		return ALLOW;
+	h = HOSTLET_OR_ALLOW(ctx);
+	listening(ctx, h);
+	return ALLOW;
+}
+
+#endif

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Which address an unbound socket leaves from (row A7): the dedicated loopback
+ * to the loopback, the address itself to an address of the set, then the route's own
+ * preference, then what the route's interface and subnet make fit, by policy.
+ */
+#ifndef HOSTLET_SOURCE_H
+#define HOSTLET_SOURCE_H
+
+/* What a machine with these addresses reaches by "this machine". */
+static inline bool means_loopback(const struct hl_addr *a)
+{
+	return addr_wild(a) || addr_localhost(a);
+}
+
+static inline __u32 mix(__u32 x)
+{
+	x ^= x >> 16;
+	x *= 0x7feb352d;
+	x ^= x >> 15;
+	x *= 0x846ca68b;
+	return x ^ (x >> 16);
+}
+
+static inline bool source_on(const struct hl_hostlet *h, __u32 ifindex, const struct hl_addr *dst,
+			     struct hl_addr *out)
+{
+	struct hl_source_key key = {.id = h->id, .ifindex = ifindex, .family = addr_is4(dst) ? 4 : 6};
+	struct hl_source_entry *e = bpf_map_lookup_elem(&sources, &key);
+
+	if (!e)
+		return false;
+	if (h->source != HL_SOURCE_PRIMARY && e->count > 1) {
+		__u32 n = h->source == HL_SOURCE_RANDOM
+				  ? bpf_get_prandom_u32()
+				  : mix(dst->w[0] ^ mix(dst->w[1] ^ mix(dst->w[2] ^ mix(dst->w[3]))));
+
+		key.index = n % e->count;
+		e = bpf_map_lookup_elem(&sources, &key);
+		if (!e)
+			return false;
+	}
+	*out = e->addr;
+	return true;
+}
+
+static __attribute__((noinline)) int routed_source(struct hl_hostlet *h, struct hl_addr *dst,
+						   struct hl_addr *out)
+{
+	struct hl_prefix_key rk = {128};
+	struct hl_onlink_key ok = {160};
+	struct hl_route *route;
+	struct hl_onlink *near;
+
+	if (!h || !dst || !out)
+		return 0;
+	rk.addr = *dst;
+	route = bpf_map_lookup_elem(&routes, &rk);
+	if (route) {
+		if (!addr_any(&route->source) && owns(h, &route->source)) {
+			*out = route->source;
+			return 0;
+		}
+		if (h->source == HL_SOURCE_PRIMARY) {
+			ok.id = h->id;
+			ok.addr = addr_any(&route->gateway) ? *dst : route->gateway;
+			near = bpf_map_lookup_elem(&onlink, &ok);
+			if (near && near->ifindex == route->ifindex) {
+				*out = near->addr;
+				return 0;
+			}
+		}
+		if (source_on(h, route->ifindex, dst, out))
+			return 0;
+	}
+	source_on(h, 0, dst, out);
+	return 0;
+}
+
+/* For a destination that is neither the loopback nor multicast; 0 or an error. */
+static inline int choose_source(struct hl_hostlet *h, struct hl_addr *dst, struct hl_addr *out)
+{
+	bool four = addr_is4(dst);
+	__u32 many = four ? HL_MANY4 : HL_MANY6, routed = four ? HL_ROUTED4 : HL_ROUTED6;
+
+	if (!(h->flags & (four ? HL_V4 : HL_V6)))
+		return ENETUNREACH;
+	*out = four ? h->primary4 : h->primary6;
+	if (!(h->flags & many))
+		return 0;
+	if (owns(h, dst))
+		*out = *dst;
+	else if (h->flags & routed)
+		routed_source(h, dst, out);
+	else if (h->source != HL_SOURCE_PRIMARY)
+		source_on(h, 0, dst, out);
+	return 0;
+}
+
+/* Does the hostlet itself serve this port on its loopback? Then that comes before the host's. */
+static inline bool serves(const struct hl_hostlet *h, const struct hl_addr *a, __u16 port, __u8 proto)
+{
+	struct hl_port_key key = port_key(h->id, port, proto, addr_is4(a) ? 4 : 6);
+
+	return bpf_map_lookup_elem(&ports, &key);
+}
+
+/* A host's loopback service that was opened to the hostlet, such as the resolver stub. */
+static inline bool host_service(const struct hl_hostlet *h, const struct hl_addr *a, __u16 port, __u8 proto)
+{
+	return reachable(h, a, port) && !serves(h, a, port, proto);
+}
+
+#endif

@@ -1,0 +1,287 @@
+//! Attaching: the programs of a cgroup, and the learner of an interface.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+
+use libbpf_sys as sys;
+
+use crate::error::{Error, Result};
+use crate::install::{Kernel, owned, pin, pin_error};
+
+/// The program of the network namespace.
+pub(crate) const LOOKUP: &str = "hl_lookup";
+/// The program of an interface.
+pub(crate) const LEARN: &str = "hl_learn";
+
+/// The programs of a cgroup, each with its place. The guard comes first, so that a
+/// cgroup is never half open: what cannot pass a packet needs no other rule yet.
+pub(crate) const CGROUP_PROGRAMS: [(&str, sys::bpf_attach_type); 19] = [
+    ("hl_egress", sys::BPF_CGROUP_INET_EGRESS),
+    ("hl_ingress", sys::BPF_CGROUP_INET_INGRESS),
+    ("hl_sock_create", sys::BPF_CGROUP_INET_SOCK_CREATE),
+    ("hl_sock_release", sys::BPF_CGROUP_INET_SOCK_RELEASE),
+    ("hl_sock_ops", sys::BPF_CGROUP_SOCK_OPS),
+    ("hl_bind4", sys::BPF_CGROUP_INET4_BIND),
+    ("hl_bind6", sys::BPF_CGROUP_INET6_BIND),
+    ("hl_post_bind4", sys::BPF_CGROUP_INET4_POST_BIND),
+    ("hl_post_bind6", sys::BPF_CGROUP_INET6_POST_BIND),
+    ("hl_connect4", sys::BPF_CGROUP_INET4_CONNECT),
+    ("hl_connect6", sys::BPF_CGROUP_INET6_CONNECT),
+    ("hl_sendmsg4", sys::BPF_CGROUP_UDP4_SENDMSG),
+    ("hl_sendmsg6", sys::BPF_CGROUP_UDP6_SENDMSG),
+    ("hl_recvmsg4", sys::BPF_CGROUP_UDP4_RECVMSG),
+    ("hl_recvmsg6", sys::BPF_CGROUP_UDP6_RECVMSG),
+    ("hl_getsockname4", sys::BPF_CGROUP_INET4_GETSOCKNAME),
+    ("hl_getsockname6", sys::BPF_CGROUP_INET6_GETSOCKNAME),
+    ("hl_getpeername4", sys::BPF_CGROUP_INET4_GETPEERNAME),
+    ("hl_getpeername6", sys::BPF_CGROUP_INET6_GETPEERNAME),
+];
+
+impl Kernel {
+    /// Attaches all programs to a cgroup; what is attached already stays as it is. They live as
+    /// long as the cgroup and the sockets made in it.
+    ///
+    /// # Errors
+    /// If one cannot be attached; those attached by this call are taken off again.
+    pub fn attach(&self, cgroup: BorrowedFd<'_>) -> Result<()> {
+        let mut done: Vec<(OwnedFd, sys::bpf_attach_type)> = Vec::new();
+        for (name, place) in CGROUP_PROGRAMS {
+            let program = self.program(name)?;
+            match attach_one(program.as_fd(), cgroup, place) {
+                Ok(()) => done.push((program, place)),
+                // There already: the work of an earlier call.
+                Err(cause)
+                    if cause.raw_os_error() == Some(libc::EINVAL)
+                        && self.holds(cgroup, &program, place)? => {}
+                Err(cause) => {
+                    for (program, place) in done.into_iter().rev() {
+                        // SAFETY: valid descriptors. A failure here leaves what the caller removes with the cgroup.
+                        let _ = unsafe {
+                            sys::bpf_prog_detach2(program.as_raw_fd(), cgroup.as_raw_fd(), place)
+                        };
+                    }
+                    return Err(Error::Attach {
+                        program: name,
+                        target: "the cgroup".to_owned(),
+                        cause,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes all programs off a cgroup that was there before its hostlet.
+    ///
+    /// # Errors
+    /// The last failure; the others are taken off all the same. One that is not attached is none.
+    pub fn detach(&self, cgroup: BorrowedFd<'_>) -> Result<()> {
+        let mut outcome = Ok(());
+        // The guard goes last.
+        for (name, place) in CGROUP_PROGRAMS.into_iter().rev() {
+            let program = self.program(name)?;
+            // SAFETY: valid descriptors.
+            let rc =
+                unsafe { sys::bpf_prog_detach2(program.as_raw_fd(), cgroup.as_raw_fd(), place) };
+            if rc < 0 && rc != -libc::ENOENT {
+                let cause = io::Error::from_raw_os_error(-rc);
+                outcome = Err(Error::Attach {
+                    program: name,
+                    target: "the cgroup (taking it off)".to_owned(),
+                    cause,
+                });
+            }
+        }
+        outcome
+    }
+
+    /// Are all programs attached to this cgroup?
+    ///
+    /// # Errors
+    /// If the kernel does not say.
+    pub fn attached(&self, cgroup: BorrowedFd<'_>) -> Result<bool> {
+        for (name, place) in CGROUP_PROGRAMS {
+            if !self.holds(cgroup, &self.program(name)?, place)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn holds(
+        &self,
+        cgroup: BorrowedFd<'_>,
+        program: &OwnedFd,
+        place: sys::bpf_attach_type,
+    ) -> Result<bool> {
+        let asked = |cause| Error::Os {
+            what: "ask which programs a cgroup has",
+            cause,
+        };
+        let id = libbpf_rs::Program::id_from_fd(program.as_fd())
+            .map_err(|e| asked(io::Error::other(e.to_string())))?;
+        let mut ids = [0u32; 64];
+        let mut count = ids.len() as u32;
+        let mut flags = 0;
+        // SAFETY: the buffer holds `count` ids; the other pointers are to live variables.
+        let rc = unsafe {
+            sys::bpf_prog_query(
+                cgroup.as_raw_fd(),
+                place,
+                0,
+                &mut flags,
+                ids.as_mut_ptr(),
+                &mut count,
+            )
+        };
+        if rc < 0 {
+            return Err(asked(io::Error::from_raw_os_error(-rc)));
+        }
+        Ok(ids[..(count as usize).min(ids.len())].contains(&id))
+    }
+
+    /// Has the learner look at what arrives on an interface; again is no error.
+    ///
+    /// # Errors
+    /// If it cannot be attached there: `tcx` is tried, and `clsact` on kernels before 6.6.
+    pub fn watch(&self, ifindex: u32) -> Result<()> {
+        let path = self.learner_pin(ifindex);
+        if path.exists() {
+            return Ok(());
+        }
+        let program = self.program(LEARN)?;
+        // SAFETY: a valid descriptor, an interface number, and no options.
+        let link = unsafe {
+            sys::bpf_link_create(
+                program.as_raw_fd(),
+                ifindex as i32,
+                sys::BPF_TCX_INGRESS,
+                std::ptr::null(),
+            )
+        };
+        match owned(link) {
+            Ok(link) => pin(link.as_fd(), &path),
+            Err(cause) if cause.raw_os_error() == Some(libc::ENODEV) => Ok(()), // it went meanwhile
+            Err(cause) if matches!(cause.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP)) => {
+                Clsact::on(ifindex).attach(program.as_fd())?;
+                // The program itself marks the place, since there is no link to pin.
+                pin(program.as_fd(), &path)
+            }
+            Err(cause) => Err(Error::Attach {
+                program: LEARN,
+                target: format!("interface {ifindex}"),
+                cause,
+            }),
+        }
+    }
+
+    /// The interfaces that are watched, by number.
+    ///
+    /// # Errors
+    /// If the pins cannot be listed.
+    pub fn watched(&self) -> Result<Vec<u32>> {
+        let dir = self.pins.join("links");
+        let entries = fs::read_dir(&dir).map_err(|cause| pin_error("list", &dir, cause))?;
+        Ok(entries
+            .flatten()
+            .filter_map(|e| e.file_name().to_str()?.strip_prefix("learn-")?.parse().ok())
+            .collect())
+    }
+
+    /// Takes the learner off every interface.
+    ///
+    /// # Errors
+    /// If a pin cannot be removed.
+    pub fn unwatch_all(&self) -> Result<()> {
+        for ifindex in self.watched()? {
+            Clsact::on(ifindex).detach();
+            let path = self.learner_pin(ifindex);
+            fs::remove_file(&path).map_err(|cause| pin_error("remove the pin", &path, cause))?;
+        }
+        Ok(())
+    }
+
+    fn learner_pin(&self, ifindex: u32) -> PathBuf {
+        self.pins.join("links").join(format!("learn-{ifindex}"))
+    }
+}
+
+fn attach_one(
+    program: BorrowedFd<'_>,
+    cgroup: BorrowedFd<'_>,
+    place: sys::bpf_attach_type,
+) -> io::Result<()> {
+    // SAFETY: two valid descriptors.
+    let rc = unsafe {
+        sys::bpf_prog_attach(
+            program.as_raw_fd(),
+            cgroup.as_raw_fd(),
+            place,
+            sys::BPF_F_ALLOW_MULTI,
+        )
+    };
+    if rc < 0 {
+        Err(io::Error::from_raw_os_error(-rc))
+    } else {
+        Ok(())
+    }
+}
+
+/// The classic way to tc ingress, for kernels without tcx.
+struct Clsact {
+    hook: sys::bpf_tc_hook,
+}
+
+/// Where our filter sits, so that it can be found again and others are left alone.
+const FILTER: (u32, u32) = (0x686c, 1); // handle, priority
+
+impl Clsact {
+    fn on(ifindex: u32) -> Self {
+        let hook = sys::bpf_tc_hook {
+            sz: size_of::<sys::bpf_tc_hook>() as _,
+            ifindex: ifindex as i32,
+            attach_point: sys::BPF_TC_INGRESS,
+            ..Default::default()
+        };
+        Self { hook }
+    }
+
+    fn attach(mut self, program: BorrowedFd<'_>) -> Result<()> {
+        let target = format!("interface {} through clsact", self.hook.ifindex);
+        let failed = |rc: i32| Error::Attach {
+            program: LEARN,
+            target: target.clone(),
+            cause: io::Error::from_raw_os_error(-rc),
+        };
+        // SAFETY: a hook of the right size; one that exists already is no failure.
+        let rc = unsafe { sys::bpf_tc_hook_create(&mut self.hook) };
+        if rc < 0 && rc != -libc::EEXIST {
+            return Err(failed(rc));
+        }
+        let mut opts = sys::bpf_tc_opts {
+            sz: size_of::<sys::bpf_tc_opts>() as _,
+            prog_fd: program.as_raw_fd(),
+            flags: sys::BPF_TC_F_REPLACE,
+            handle: FILTER.0,
+            priority: FILTER.1,
+            ..Default::default()
+        };
+        // SAFETY: both structures are live and of the right size.
+        let rc = unsafe { sys::bpf_tc_attach(&self.hook, &mut opts) };
+        if rc < 0 { Err(failed(rc)) } else { Ok(()) }
+    }
+
+    /// Removes our filter; the qdisc stays, since others may use it. Nothing there is no failure.
+    fn detach(self) {
+        let opts = sys::bpf_tc_opts {
+            sz: size_of::<sys::bpf_tc_opts>() as _,
+            handle: FILTER.0,
+            priority: FILTER.1,
+            ..Default::default()
+        };
+        // SAFETY: both structures are live and of the right size.
+        let _ = unsafe { sys::bpf_tc_detach(&self.hook, &opts) };
+    }
+}

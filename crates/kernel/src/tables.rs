@@ -1,0 +1,471 @@
+//! The tables as values: what a hostlet is to the kernel, whose address is whose, where sources come from.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::BitOr;
+
+use hostlet_model::{IpNet, Owned, SourcePolicy};
+use libbpf_rs::{ErrorKind, MapCore, MapFlags};
+
+use crate::abi::{
+    self, HL_GONE, HL_GUARD, HL_MANY4, HL_MANY6, HL_OWNER_LOOP, HL_OWNER_MANY, HL_PREFIX, HL_RAW,
+    HL_REACH, HL_ROUTED4, HL_ROUTED6, HL_SOCK_WILD4, HL_SOCK_WILD6, HL_SOURCE_BY_DESTINATION,
+    HL_SOURCE_PRIMARY, HL_SOURCE_RANDOM, HL_V4, HL_V6, Plain, hl_globals, hl_hostlet, hl_onlink,
+    hl_onlink_key, hl_owner, hl_prefix_key, hl_reach_key, hl_route, hl_sock, hl_source_entry,
+    hl_source_key,
+};
+use crate::error::{Error, Result};
+use crate::install::Kernel;
+
+/// A set of facts about a hostlet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecordFlags(u32);
+
+impl RecordFlags {
+    /// It has IPv4 addresses.
+    pub const V4: Self = Self(HL_V4);
+    /// It has IPv6 addresses.
+    pub const V6: Self = Self(HL_V6);
+    /// More than the IPv4 primary.
+    pub const MANY4: Self = Self(HL_MANY4);
+    /// More than the IPv6 primary.
+    pub const MANY6: Self = Self(HL_MANY6);
+    /// It owns prefixes.
+    pub const PREFIX: Self = Self(HL_PREFIX);
+    /// The route decides on its IPv4 source.
+    pub const ROUTED4: Self = Self(HL_ROUTED4);
+    /// The route decides on its IPv6 source.
+    pub const ROUTED6: Self = Self(HL_ROUTED6);
+    /// Its packets are checked.
+    pub const GUARD: Self = Self(HL_GUARD);
+    /// Raw sockets are granted.
+    pub const RAW: Self = Self(HL_RAW);
+    /// It has entries in the reach table.
+    pub const REACH: Self = Self(HL_REACH);
+    /// It is being removed: everything new is refused.
+    pub const GONE: Self = Self(HL_GONE);
+
+    /// Does it have all of these?
+    #[must_use]
+    pub fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// With these where `yes`.
+    #[must_use]
+    pub fn with(self, other: Self, yes: bool) -> Self {
+        if yes { Self(self.0 | other.0) } else { self }
+    }
+}
+
+impl BitOr for RecordFlags {
+    type Output = Self;
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// One hostlet as its programs see it; published whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its id.
+    pub id: u32,
+    /// Cookie of its network namespace.
+    pub netns: u64,
+    /// Facts.
+    pub flags: RecordFlags,
+    /// How a source is chosen.
+    pub source: SourcePolicy,
+    /// What stands for `0.0.0.0`; without one, the loopback does.
+    pub primary4: Option<Ipv4Addr>,
+    /// What stands for `::`.
+    pub primary6: Option<Ipv6Addr>,
+    /// Its IPv4 loopback.
+    pub loop4: Ipv4Addr,
+    /// Its IPv6 loopback; none without IPv6 on the machine.
+    pub loop6: Option<Ipv6Addr>,
+}
+
+impl Record {
+    fn to_kernel(self) -> hl_hostlet {
+        let v6 = |a: Option<Ipv6Addr>| a.map(|a| abi::addr(a.into())).unwrap_or_default();
+        hl_hostlet {
+            netns: self.netns,
+            id: self.id,
+            flags: self.flags.0,
+            source: match self.source {
+                SourcePolicy::Primary => HL_SOURCE_PRIMARY,
+                SourcePolicy::Random => HL_SOURCE_RANDOM,
+                SourcePolicy::ByDestination => HL_SOURCE_BY_DESTINATION,
+            },
+            primary4: abi::addr(self.primary4.unwrap_or(self.loop4).into()),
+            primary6: v6(self.primary6.or(self.loop6)),
+            loop4: abi::addr(self.loop4.into()),
+            loop6: v6(self.loop6),
+            ..Default::default()
+        }
+    }
+
+    fn from_kernel(h: &hl_hostlet) -> Option<Self> {
+        let v4 = |a| match abi::ip(a) {
+            IpAddr::V4(v4) => Some(v4),
+            IpAddr::V6(_) => None,
+        };
+        let v6 = |a| match abi::ip(a) {
+            IpAddr::V6(v6) if !v6.is_unspecified() => Some(v6),
+            _ => None,
+        };
+        let flags = RecordFlags(h.flags);
+        (h.id != 0).then(|| Self {
+            id: h.id,
+            netns: h.netns,
+            flags,
+            source: match h.source {
+                HL_SOURCE_RANDOM => SourcePolicy::Random,
+                HL_SOURCE_BY_DESTINATION => SourcePolicy::ByDestination,
+                _ => SourcePolicy::Primary,
+            },
+            primary4: v4(&h.primary4).filter(|_| flags.has(RecordFlags::V4)),
+            primary6: v6(&h.primary6).filter(|_| flags.has(RecordFlags::V6)),
+            loop4: v4(&h.loop4).unwrap_or(Ipv4Addr::LOCALHOST),
+            loop6: v6(&h.loop6),
+        })
+    }
+}
+
+/// Addresses to leave from on one interface (0: on all), of one family.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceList {
+    /// Whether of IPv6.
+    pub ipv6: bool,
+    /// The interface.
+    pub ifindex: u32,
+    /// In the order of preference.
+    pub addrs: Vec<IpAddr>,
+}
+
+/// The hostlet's address in a subnet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OnLink {
+    /// The subnet.
+    pub net: IpNet,
+    /// The address.
+    pub addr: IpAddr,
+    /// The interface.
+    pub ifindex: u32,
+}
+
+/// What stands in the tables for one hostlet beside its record and the owners.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tables {
+    /// Sources by interface.
+    pub sources: Vec<SourceList>,
+    /// Sources by subnet.
+    pub onlink: Vec<OnLink>,
+    /// Host services on a loopback that it may reach; port 0: broadcast addresses it may bind.
+    pub reach: Vec<(IpAddr, u16)>,
+}
+
+/// One route of the main table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RouteEntry {
+    /// Where to.
+    pub dst: IpNet,
+    /// Out of which interface.
+    pub ifindex: u32,
+    /// By whom; none on link.
+    pub gateway: Option<IpAddr>,
+    /// The source that the route itself prefers.
+    pub prefsrc: Option<IpAddr>,
+}
+
+type Pair = (Vec<u8>, Vec<u8>);
+
+impl Tables {
+    fn source_pairs(&self, id: u32) -> Vec<Pair> {
+        let mut pairs = Vec::new();
+        for list in &self.sources {
+            for (index, ip) in list.addrs.iter().enumerate().take(usize::from(u16::MAX)) {
+                let family = if list.ipv6 { 6 } else { 4 };
+                let key = hl_source_key {
+                    id,
+                    ifindex: list.ifindex,
+                    family,
+                    index: index as u16,
+                };
+                let value = hl_source_entry {
+                    addr: abi::addr(*ip),
+                    count: list.addrs.len().min(0xffff) as u32,
+                };
+                pairs.push((key.bytes().to_vec(), value.bytes().to_vec()));
+            }
+        }
+        pairs
+    }
+
+    fn onlink_pairs(&self, id: u32) -> Vec<Pair> {
+        let pair = |o: &OnLink| {
+            let net = o.net.addr();
+            let prefixlen = 32 + abi::prefix_bits(net, o.net.prefix_len());
+            let key = hl_onlink_key {
+                prefixlen,
+                id,
+                addr: abi::addr(net),
+            };
+            let value = hl_onlink {
+                ifindex: o.ifindex,
+                addr: abi::addr(o.addr),
+            };
+            (key.bytes().to_vec(), value.bytes().to_vec())
+        };
+        self.onlink.iter().map(pair).collect()
+    }
+
+    fn reach_pairs(&self, id: u32) -> Vec<Pair> {
+        let pair = |(ip, port): &(IpAddr, u16)| {
+            let key = hl_reach_key {
+                id,
+                addr: abi::addr(*ip),
+                port: u32::from(*port),
+            };
+            (key.bytes().to_vec(), 1u32.to_ne_bytes().to_vec())
+        };
+        self.reach.iter().map(pair).collect()
+    }
+}
+
+impl Kernel {
+    /// Publishes a hostlet: from now on its programs act on this.
+    ///
+    /// # Errors
+    /// If the programs are not attached to the cgroup of that id.
+    pub fn publish(&self, cgroup_id: u64, record: &Record) -> Result<()> {
+        self.put(
+            "hostlets",
+            &cgroup_id.to_ne_bytes(),
+            record.to_kernel().bytes(),
+        )
+    }
+
+    /// What is published for a cgroup; none if nothing is.
+    ///
+    /// # Errors
+    /// If the table cannot be read.
+    pub fn record(&self, cgroup_id: u64) -> Result<Option<Record>> {
+        let bytes = self.get("hostlets", &cgroup_id.to_ne_bytes())?;
+        Ok(bytes.and_then(|b| Record::from_kernel(&hl_hostlet::from_bytes(&b))))
+    }
+
+    /// Enters an address or prefix as a hostlet's.
+    ///
+    /// # Errors
+    /// If the table is full.
+    pub fn own(&self, id: u32, owned: &Owned, loopback: bool, many: bool) -> Result<()> {
+        let flags = if loopback { HL_OWNER_LOOP } else { 0 } | if many { HL_OWNER_MANY } else { 0 };
+        let value = hl_owner { id, flags };
+        match owned {
+            Owned::Single(ip) => self.put("owners", abi::addr(*ip).bytes(), value.bytes()),
+            Owned::Prefix(net) => {
+                self.put("prefixes", prefix_key(net).bytes(), value.bytes())?;
+                self.count_prefixes()
+            }
+        }
+    }
+
+    /// Takes an address or prefix out; one that is not there is no error.
+    ///
+    /// # Errors
+    /// If the table cannot be written.
+    pub fn disown(&self, owned: &Owned) -> Result<()> {
+        match owned {
+            Owned::Single(ip) => self.take("owners", abi::addr(*ip).bytes()),
+            Owned::Prefix(net) => {
+                self.take("prefixes", prefix_key(net).bytes())?;
+                self.count_prefixes()
+            }
+        }
+    }
+
+    /// All owned addresses and prefixes: what, by which hostlet, whether its loopback.
+    ///
+    /// # Errors
+    /// If a table cannot be read.
+    pub fn owners(&self) -> Result<Vec<(Owned, u32, bool)>> {
+        let mut all = Vec::new();
+        for (key, value) in self.entries("owners")? {
+            let owner = hl_owner::from_bytes(&value);
+            let ip = abi::ip(&abi::hl_addr::from_bytes(&key));
+            all.push((
+                Owned::Single(ip),
+                owner.id,
+                owner.flags & HL_OWNER_LOOP != 0,
+            ));
+        }
+        for (key, value) in self.entries("prefixes")? {
+            let key = hl_prefix_key::from_bytes(&key);
+            let ip = abi::ip(&key.addr);
+            let len = key.prefixlen - abi::prefix_bits(ip, 0);
+            if let Ok(net) = IpNet::new(ip, len as u8) {
+                all.push((Owned::Prefix(net), hl_owner::from_bytes(&value).id, false));
+            }
+        }
+        Ok(all)
+    }
+
+    /// Brings the tables of a hostlet from what they hold to what they shall hold.
+    ///
+    /// # Errors
+    /// If a table is full; what was written stays.
+    pub fn set_tables(&self, id: u32, old: &Tables, new: &Tables) -> Result<()> {
+        self.replace("sources", old.source_pairs(id), new.source_pairs(id))?;
+        self.replace("onlink", old.onlink_pairs(id), new.onlink_pairs(id))?;
+        self.replace("reach", old.reach_pairs(id), new.reach_pairs(id))
+    }
+
+    /// Takes everything out that any table holds for a hostlet, whatever it is; for what a
+    /// crash left behind. Goes through whole tables: [`Kernel::set_tables`] is for every day.
+    ///
+    /// # Errors
+    /// If a table cannot be read or written.
+    pub fn forget(&self, id: u32) -> Result<()> {
+        for (owned, owner, _) in self.owners()? {
+            if owner == id {
+                self.disown(&owned)?;
+            }
+        }
+        // In all of these the id is the first field, but in onlink, where it follows the length.
+        for (table, at) in [
+            ("sources", 0),
+            ("reach", 0),
+            ("onlink", 4),
+            ("ports", 0),
+            ("asked", 0),
+        ] {
+            for (key, _) in self.entries(table)? {
+                if key.get(at..at + 4) == Some(&id.to_ne_bytes()[..]) {
+                    self.take(table, &key)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings the mirror of the routes up to date.
+    ///
+    /// # Errors
+    /// If the table cannot be written.
+    pub fn set_routes(&self, routes: &[RouteEntry]) -> Result<()> {
+        let pair = |r: &RouteEntry| {
+            let or_zero = |a: Option<IpAddr>| a.map(abi::addr).unwrap_or_default();
+            let value = hl_route {
+                ifindex: r.ifindex,
+                gateway: or_zero(r.gateway),
+                source: or_zero(r.prefsrc),
+                pad: 0,
+            };
+            (prefix_key(&r.dst).bytes().to_vec(), value.bytes().to_vec())
+        };
+        let held = self.entries("routes")?;
+        self.replace("routes", held, routes.iter().map(pair).collect())
+    }
+
+    /// Does the socket of this cookie stand for the wildcard?
+    ///
+    /// # Errors
+    /// If the table cannot be read.
+    pub fn wild_socket(&self, cookie: u64) -> Result<bool> {
+        Ok(self
+            .socket(cookie)?
+            .is_some_and(|s| u32::from(s.flags) & (HL_SOCK_WILD4 | HL_SOCK_WILD6) != 0))
+    }
+
+    /// The port by which the program knows the socket of this cookie, where that differs
+    /// from the kernel's (row C4).
+    ///
+    /// # Errors
+    /// If the table cannot be read.
+    pub fn shown_port(&self, cookie: u64) -> Result<Option<u16>> {
+        Ok(self
+            .socket(cookie)?
+            .filter(|s| s.hidden != 0)
+            .map(|s| s.port))
+    }
+
+    fn socket(&self, cookie: u64) -> Result<Option<hl_sock>> {
+        Ok(self
+            .get("socks", &cookie.to_ne_bytes())?
+            .map(|b| hl_sock::from_bytes(&b)))
+    }
+
+    fn count_prefixes(&self) -> Result<()> {
+        let mut globals: hl_globals = self.read_globals()?;
+        globals.prefixes = u32::from(self.map("prefixes")?.keys().next().is_some());
+        // The programs only read this field and count the others by themselves, so a lost count is possible
+        // here: `wild_udp` is only ever compared with zero, and an event less in the count is overwritten later.
+        self.put("globals", &0u32.to_ne_bytes(), globals.bytes())
+    }
+
+    fn replace(&self, table: &'static str, old: Vec<Pair>, new: Vec<Pair>) -> Result<()> {
+        let known: std::collections::HashMap<&[u8], &[u8]> =
+            old.iter().map(|(k, v)| (&k[..], &v[..])).collect();
+        for (key, value) in &new {
+            if known.get(&key[..]) != Some(&&value[..]) {
+                self.put(table, key, value)?;
+            }
+        }
+        let wanted: std::collections::HashSet<&[u8]> = new.iter().map(|(k, _)| &k[..]).collect();
+        for (key, _) in old.iter().filter(|(k, _)| !wanted.contains(&k[..])) {
+            self.take(table, key)?;
+        }
+        Ok(())
+    }
+
+    fn put(&self, table: &'static str, key: &[u8], value: &[u8]) -> Result<()> {
+        let map = self.map(table)?;
+        map.update(key, value, MapFlags::ANY)
+            .map_err(|cause| Error::Table {
+                what: "write",
+                table,
+                cause,
+            })
+    }
+
+    pub(crate) fn get(&self, table: &'static str, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let map = self.map(table)?;
+        map.lookup(key, MapFlags::ANY)
+            .map_err(|cause| Error::Table {
+                what: "read",
+                table,
+                cause,
+            })
+    }
+
+    fn take(&self, table: &'static str, key: &[u8]) -> Result<()> {
+        match self.map(table)?.delete(key) {
+            Err(cause) if cause.kind() != ErrorKind::NotFound => Err(Error::Table {
+                what: "write",
+                table,
+                cause,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn entries(&self, table: &'static str) -> Result<Vec<Pair>> {
+        let map = self.map(table)?;
+        let mut all = Vec::new();
+        for key in map.keys() {
+            // An entry may go while the table is walked.
+            if let Some(value) = self.get(table, &key)? {
+                all.push((key, value));
+            }
+        }
+        Ok(all)
+    }
+}
+
+fn prefix_key(net: &IpNet) -> hl_prefix_key {
+    hl_prefix_key {
+        prefixlen: abi::prefix_bits(net.addr(), net.prefix_len()),
+        addr: abi::addr(net.network()),
+    }
+}

@@ -109,7 +109,7 @@ pub fn cost(stage: &Stage) -> Result<Vec<Figure>> {
 pub fn established(stage: &Stage) -> Result<Figure> {
     let programs = Programs::pinned_below(&stage.root.join("bpf"))?;
     let _counting = Counting::start()?;
-    let server = stage.start(Place::Client, &["accept", "[::]:7000"])?;
+    let server = stage.start(Place::Client, &["echo", "[::]:7000"])?;
     let mut talk = stage.start(
         Place::Hostlet(ONE.0),
         &["talk", &format!("{CLIENT4}:7000"), "10000"],

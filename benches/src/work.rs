@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rustix::net::{
-    AddressFamily, SocketFlags, SocketType, bind, connect, ipproto, socket_with, sockopt,
+    AddressFamily, SocketFlags, SocketType, accept, bind, connect, ipproto, listen, socket_with,
+    sockopt,
 };
 
 /// Runs the loop that the words name and prints mean nanoseconds a round on stdout.
@@ -17,6 +18,7 @@ pub fn run(words: &[String]) -> Result<()> {
         ["connect", address, rounds] => print(connect_loop(parse(address)?, parse(rounds)?)?),
         ["send", address, rounds] => print(send_loop(parse(address)?, parse(rounds)?)?),
         ["accept", address] => accept_forever(parse(address)?),
+        ["echo", address] => echo_forever(parse(address)?),
         ["talk", address, rounds] => talk(parse(address)?, parse(rounds)?),
         _ => bail!("unknown work: {}", words.join(" ")),
     }
@@ -93,16 +95,34 @@ fn send_loop(address: SocketAddr, rounds: u32) -> Result<Duration> {
     })
 }
 
-/// Accepts, and answers every byte with one, until its stdin ends.
+/// Accepts and closes, until its stdin ends.
 fn accept_forever(address: SocketAddr) -> Result<()> {
-    let listener = TcpListener::bind(address).with_context(|| format!("listen on {address}"))?;
-    println!("ready");
-    std::thread::spawn(move || {
-        for peer in listener.incoming().flatten() {
-            // A peer that resets is the expected end.
-            std::thread::spawn(move || drop(echo(peer)));
+    let listener = tcp(address)?;
+    sockopt::set_socket_reuseaddr(&listener, true)?;
+    bind(&listener, &address).with_context(|| format!("bind {address}"))?;
+    // Long enough that no connection has to be tried again.
+    listen(&listener, 4096)?;
+    serve_until_end_of_input(move || {
+        while let Ok(peer) = accept(&listener) {
+            drop(peer);
         }
-    });
+    })
+}
+
+/// Answers every byte of one connection after the other with one, until its stdin ends.
+fn echo_forever(address: SocketAddr) -> Result<()> {
+    let listener = TcpListener::bind(address).with_context(|| format!("listen on {address}"))?;
+    serve_until_end_of_input(move || {
+        for peer in listener.incoming().flatten() {
+            // A peer that goes away is the expected end.
+            drop(echo(peer));
+        }
+    })
+}
+
+fn serve_until_end_of_input(serve: impl FnOnce() + Send + 'static) -> Result<()> {
+    println!("ready");
+    std::thread::spawn(serve);
     std::io::stdin().lock().read_to_end(&mut Vec::new())?;
     Ok(())
 }

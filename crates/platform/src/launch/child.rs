@@ -1,0 +1,407 @@
+//! The new process between its birth and the exec.
+
+use std::fs::File;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr;
+
+use super::plan::Plan;
+use super::{Child, LaunchError};
+
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+/// The kernel's `struct clone_args`.
+#[repr(C)]
+#[derive(Default)]
+struct CloneArgs {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
+/// Which step failed in the new process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(super) enum Stage {
+    Descriptors,
+    Families,
+    Bounding,
+    Ambient,
+    Groups,
+    Group,
+    User,
+    Capabilities,
+    Workdir,
+    Signals,
+    Exec,
+    Interpreter,
+}
+
+impl Stage {
+    const ALL: [Stage; 12] = [
+        Stage::Descriptors,
+        Stage::Families,
+        Stage::Bounding,
+        Stage::Ambient,
+        Stage::Groups,
+        Stage::Group,
+        Stage::User,
+        Stage::Capabilities,
+        Stage::Workdir,
+        Stage::Signals,
+        Stage::Exec,
+        Stage::Interpreter,
+    ];
+
+    fn what(self) -> &'static str {
+        match self {
+            Stage::Descriptors => "close inherited descriptors",
+            Stage::Families => "restrict socket families (the kernel needs CONFIG_SECCOMP_FILTER)",
+            Stage::Bounding => "drop capabilities from the bounding set",
+            Stage::Ambient => "set the ambient capabilities",
+            Stage::Groups => "set the supplementary groups",
+            Stage::Group => "set the group",
+            Stage::User => "set the user",
+            Stage::Capabilities => "drop capabilities",
+            Stage::Workdir => "enter the directory to start in",
+            Stage::Signals => "restore the signal mask",
+            Stage::Exec | Stage::Interpreter => "execute the program",
+        }
+    }
+}
+
+/// What the new process reports if it fails: a stage and an errno.
+pub(super) const REPORT: usize = 8;
+
+pub(super) fn understand(report: [u8; REPORT], plan: &Explain) -> LaunchError {
+    let word = |at: usize| {
+        u32::from_ne_bytes([report[at], report[at + 1], report[at + 2], report[at + 3]])
+    };
+    let errno = word(4) as i32;
+    let source = io::Error::from_raw_os_error(errno);
+    let program = plan.program.clone();
+    let stage = Stage::ALL.into_iter().find(|s| *s as u32 == word(0));
+    match stage {
+        Some(Stage::Exec) if errno == libc::ENOENT => LaunchError::NotFound { program },
+        Some(Stage::Exec) => LaunchError::NotExecutable { program, source },
+        Some(Stage::Interpreter) => LaunchError::NoInterpreter(program),
+        Some(Stage::Workdir) => LaunchError::Workdir {
+            path: plan.workdir.clone(),
+            source,
+        },
+        other => LaunchError::Confine {
+            what: other.map_or("prepare the process", Stage::what).to_owned(),
+            source,
+        },
+    }
+}
+
+/// What is needed to put a report into words.
+#[derive(Debug)]
+pub(super) struct Explain {
+    program: std::ffi::OsString,
+    workdir: std::path::PathBuf,
+}
+
+/// Starts the process. It is born in the cgroup: no instruction of it runs anywhere else.
+pub(super) fn spawn(plan: &Plan, cgroup: BorrowedFd<'_>) -> Result<Child, LaunchError> {
+    let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+        .map_err(|e| LaunchError::Wait(e.into()))?;
+    let mut pidfd: RawFd = -1;
+    let args = CloneArgs {
+        flags: CLONE_INTO_CGROUP | libc::CLONE_PIDFD as u64,
+        pidfd: (&raw mut pidfd) as u64,
+        exit_signal: libc::SIGCHLD as u64,
+        cgroup: cgroup.as_raw_fd() as u64,
+        ..CloneArgs::default()
+    };
+    // SAFETY: the structure has the kernel's layout and its size is given. Without CLONE_VM the child
+    // has a copy of all memory; it makes system calls only, allocates nothing and takes no lock.
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, &args, size_of::<CloneArgs>()) };
+    if pid == 0 {
+        // SAFETY: this is the new process.
+        unsafe { run(plan, writer.as_raw_fd()) };
+    }
+    if pid < 0 {
+        return Err(LaunchError::Cgroup {
+            source: io::Error::last_os_error(),
+        });
+    }
+    // SAFETY: the kernel made this descriptor for us with CLONE_PIDFD, close-on-exec.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    let explain = Explain {
+        program: plan.program.clone(),
+        workdir: plan.workdir_path.clone(),
+    };
+    Ok(Child::new(pid as u32, pidfd, File::from(reader), explain))
+}
+
+fn errno() -> i32 {
+    // SAFETY: the location is this thread's own.
+    unsafe { *libc::__errno_location() }
+}
+
+/// The new process. Only async-signal-safe calls from here on.
+unsafe fn run(plan: &Plan, pipe: RawFd) -> ! {
+    // SAFETY: in the new process, as required.
+    let (stage, errno) = match unsafe { prepare(plan) } {
+        Err(stage) => (stage, errno()),
+        // SAFETY: as above.
+        Ok(()) => unsafe { exec(plan) },
+    };
+    let mut report = [0; REPORT];
+    report[..4].copy_from_slice(&(stage as u32).to_ne_bytes());
+    report[4..].copy_from_slice(&errno.to_ne_bytes());
+    // SAFETY: the buffer has the length given. There is nobody to tell about a failure here.
+    unsafe {
+        libc::write(pipe, report.as_ptr().cast(), REPORT);
+        libc::_exit(127)
+    }
+}
+
+fn check(code: libc::c_long, stage: Stage) -> Result<(), Stage> {
+    if code < 0 { Err(stage) } else { Ok(()) }
+}
+
+unsafe fn prepare(plan: &Plan) -> Result<(), Stage> {
+    close_others(&plan.keep_fds)?;
+    if !plan.filter.is_empty() {
+        let program = libc::sock_fprog {
+            len: plan.filter.len() as u16,
+            filter: plan.filter.as_ptr().cast_mut(),
+        };
+        // Before CAP_SYS_ADMIN goes: with it, no_new_privs is not needed.
+        // SAFETY: the program outlives the call, which copies it.
+        let code = unsafe {
+            libc::syscall(
+                libc::SYS_seccomp,
+                libc::SECCOMP_SET_MODE_FILTER,
+                0,
+                &program,
+            )
+        };
+        check(code, Stage::Families)?;
+    }
+    if plan.confine {
+        drop_bounding(&plan.dropped)?;
+    }
+    become_user(plan)?;
+    if let Some(dir) = &plan.workdir {
+        // SAFETY: the path is zero-terminated.
+        check(unsafe { libc::chdir(dir.as_ptr()) }.into(), Stage::Workdir)?;
+    }
+    if let Some(index) = plan.listen_pid {
+        // SAFETY: the index is that of the entry made for it.
+        unsafe { write_listen_pid(plan, index) };
+    }
+    // SAFETY: both are SIG_DFL or SIG_IGN.
+    unsafe {
+        libc::signal(libc::SIGPIPE, plan.sigpipe);
+        libc::signal(libc::SIGCHLD, plan.sigchld);
+    }
+    // SAFETY: the mask was read from the kernel.
+    let code = unsafe { libc::sigprocmask(libc::SIG_SETMASK, &plan.mask, ptr::null_mut()) };
+    check(code.into(), Stage::Signals)
+}
+
+/// Marks everything from 3 on to be closed by exec, except what is kept.
+fn close_others(keep: &[RawFd]) -> Result<(), Stage> {
+    let mut from = 3u32;
+    let range = |from: u32, to: u32| {
+        if from > to {
+            return 0;
+        }
+        // SAFETY: no pointers; only flags of descriptors change, of this process alone.
+        unsafe { libc::syscall(libc::SYS_close_range, from, to, libc::CLOSE_RANGE_CLOEXEC) }
+    };
+    for fd in keep {
+        let fd = *fd as u32;
+        check(range(from, fd.wrapping_sub(1)), Stage::Descriptors)?;
+        from = fd + 1;
+    }
+    check(range(from, u32::MAX), Stage::Descriptors)
+}
+
+fn drop_bounding(dropped: &[u8]) -> Result<(), Stage> {
+    for number in dropped {
+        let number = libc::c_ulong::from(*number);
+        // SAFETY: no pointers.
+        let has = unsafe { libc::prctl(libc::PR_CAPBSET_READ, number, 0, 0, 0) };
+        // Less than zero: this kernel does not know the capability.
+        if has == 1 {
+            // SAFETY: no pointers.
+            let code = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, number, 0, 0, 0) };
+            check(code.into(), Stage::Bounding)?;
+        }
+        // SAFETY: no pointers. Ambient ones must go as well, before the sets that allow them.
+        unsafe {
+            libc::prctl(
+                libc::PR_CAP_AMBIENT,
+                libc::PR_CAP_AMBIENT_LOWER,
+                number,
+                0,
+                0,
+            )
+        };
+    }
+    Ok(())
+}
+
+/// The raw calls: the C library's would make all threads follow, and there is but one here.
+fn become_user(plan: &Plan) -> Result<(), Stage> {
+    let id = &plan.identity;
+    let ambient = if id.uid.is_some_and(|uid| uid != 0) {
+        plan.kept
+    } else {
+        0
+    };
+    if ambient != 0 {
+        // SAFETY: no pointers.
+        let code = unsafe { libc::prctl(libc::PR_SET_KEEPCAPS, 1, 0, 0, 0) };
+        check(code.into(), Stage::Capabilities)?;
+    }
+    if let Some(groups) = &id.groups {
+        // SAFETY: the array has the length given.
+        let code = unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) };
+        check(code, Stage::Groups)?;
+    }
+    if let Some(gid) = id.gid {
+        // SAFETY: no pointers.
+        let code = unsafe { libc::syscall(libc::SYS_setresgid, gid, gid, gid) };
+        check(code, Stage::Group)?;
+    }
+    if let Some(uid) = id.uid {
+        // SAFETY: no pointers.
+        let code = unsafe { libc::syscall(libc::SYS_setresuid, uid, uid, uid) };
+        check(code, Stage::User)?;
+    }
+    if plan.confine || ambient != 0 {
+        set_capabilities(plan, ambient)?;
+    }
+    for number in 0..64u32 {
+        if ambient & (1 << number) != 0 {
+            // SAFETY: no pointers.
+            let code = unsafe {
+                libc::prctl(
+                    libc::PR_CAP_AMBIENT,
+                    libc::PR_CAP_AMBIENT_RAISE,
+                    libc::c_ulong::from(number),
+                    0,
+                    0,
+                )
+            };
+            check(code.into(), Stage::Ambient)?;
+        }
+    }
+    Ok(())
+}
+
+#[repr(C)]
+struct CapHeader {
+    version: u32,
+    pid: i32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct CapData {
+    effective: u32,
+    permitted: u32,
+    inheritable: u32,
+}
+
+const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
+
+fn set_capabilities(plan: &Plan, ambient: u64) -> Result<(), Stage> {
+    let mut header = CapHeader {
+        version: CAPABILITY_VERSION_3,
+        pid: 0,
+    };
+    let mut data = [CapData::default(); 2];
+    // SAFETY: version 3 has two data words.
+    let code = unsafe { libc::syscall(libc::SYS_capget, &mut header, data.as_mut_ptr()) };
+    check(code, Stage::Capabilities)?;
+    let mut dropped = 0u64;
+    if plan.confine {
+        for number in &plan.dropped {
+            dropped |= 1 << number;
+        }
+    }
+    for (half, word) in data.iter_mut().enumerate() {
+        let away = (dropped >> (32 * half)) as u32;
+        let ambient_half = (ambient >> (32 * half)) as u32;
+        word.permitted &= !away;
+        word.inheritable &= !away;
+        if ambient != 0 {
+            word.permitted &= ambient_half;
+            word.inheritable = word.permitted;
+            word.effective = word.permitted;
+        }
+        word.effective &= word.permitted;
+    }
+    // SAFETY: as above.
+    let code = unsafe { libc::syscall(libc::SYS_capset, &mut header, data.as_ptr()) };
+    check(code, Stage::Capabilities)
+}
+
+/// Writes this process's id behind `LISTEN_PID=`.
+unsafe fn write_listen_pid(plan: &Plan, index: usize) {
+    // SAFETY: reads no memory but this process's own id.
+    let mut pid = unsafe { libc::syscall(libc::SYS_getpid) } as u32;
+    let mut digits = [0u8; 10];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (pid % 10) as u8;
+        pid /= 10;
+        if pid == 0 {
+            break;
+        }
+    }
+    // SAFETY: the entry was made with room for ten digits and a zero behind the prefix, and no other
+    // process or thread sees this copy of it.
+    unsafe {
+        let entry = *plan.envp.as_ptr().add(index);
+        let value = entry.cast_mut().cast::<u8>().add("LISTEN_PID=".len());
+        ptr::copy_nonoverlapping(digits.as_ptr().add(at), value, digits.len() - at);
+        *value.add(digits.len() - at) = 0;
+    }
+}
+
+/// Tries the candidates, as execvp does. Returns only on failure.
+unsafe fn exec(plan: &Plan) -> (Stage, i32) {
+    let mut worst = (Stage::Exec, libc::ENOENT);
+    let searching = plan.candidates.len() > 1;
+    for (file, script) in plan.candidates.iter().zip(&plan.scripts) {
+        // SAFETY: all strings and arrays are zero-terminated.
+        unsafe { libc::execve(file.as_ptr(), plan.argv.as_ptr(), plan.envp.as_ptr()) };
+        match errno() {
+            libc::ENOEXEC => {
+                // A script without an interpreter line is the shell's.
+                // SAFETY: as above.
+                unsafe { libc::execve(plan.shell.as_ptr(), script.as_ptr(), plan.envp.as_ptr()) };
+                return (Stage::Exec, errno());
+            }
+            libc::ENOENT => {
+                let mut stat = MaybeUninit::<libc::stat>::uninit();
+                // SAFETY: the path is zero-terminated, the buffer of the right type.
+                if unsafe { libc::stat(file.as_ptr(), stat.as_mut_ptr()) } == 0 {
+                    worst = (Stage::Interpreter, libc::ENOENT);
+                }
+            }
+            libc::ENOTDIR | libc::ESTALE | libc::ENODEV | libc::ETIMEDOUT if searching => {}
+            libc::EACCES => worst = (Stage::Exec, libc::EACCES),
+            other => return (Stage::Exec, other),
+        }
+    }
+    worst
+}

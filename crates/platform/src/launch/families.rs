@@ -1,0 +1,217 @@
+//! The seccomp filter that refuses socket families which nothing confines.
+//!
+//! Written by hand because it has to leave other calls, 32-bit programs and set-uid programs as they
+//! are: filter compilers kill calls of another architecture, and insist on no_new_privs, which
+//! CAP_SYS_ADMIN makes unnecessary.
+
+use libc::{
+    BPF_ABS, BPF_ALU, BPF_AND, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W, sock_filter,
+};
+
+const OFFSET_NUMBER: u32 = 0;
+const OFFSET_ARCH: u32 = 4;
+/// The low half of the first argument: the family is an `int`.
+const OFFSET_FAMILY: u32 = 16;
+
+#[cfg(target_arch = "x86_64")]
+mod abi {
+    pub(super) const NATIVE: u32 = 0xC000_003E;
+    /// x32 calls are the native ones with a bit set.
+    pub(super) const NUMBER_MASK: u32 = !0x4000_0000;
+    pub(super) const COMPAT: u32 = 0x4000_0003;
+    pub(super) const COMPAT_CALLS: [u32; 2] = [359, 360];
+    /// One call for all, with the arguments out of a filter's sight.
+    pub(super) const COMPAT_MULTIPLEXER: Option<u32> = Some(102);
+}
+
+#[cfg(target_arch = "aarch64")]
+mod abi {
+    pub(super) const NATIVE: u32 = 0xC000_00B7;
+    pub(super) const NUMBER_MASK: u32 = !0;
+    pub(super) const COMPAT: u32 = 0x4000_0028;
+    pub(super) const COMPAT_CALLS: [u32; 2] = [281, 288];
+    pub(super) const COMPAT_MULTIPLEXER: Option<u32> = None;
+}
+
+const SOCKETCALL_SOCKET: u32 = 1;
+const SOCKETCALL_SOCKETPAIR: u32 = 8;
+
+const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
+const REFUSE: u32 = libc::SECCOMP_RET_ERRNO | libc::EAFNOSUPPORT as u32;
+
+/// A place in the program.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Label {
+    Native,
+    Compat,
+    Multiplexer,
+    Family,
+    Allow,
+    Refuse,
+}
+
+/// A program whose jumps are not resolved yet. They only go forward.
+#[derive(Default)]
+struct Program {
+    steps: Vec<(sock_filter, Option<Label>)>,
+    places: Vec<(Label, usize)>,
+}
+
+impl Program {
+    fn step(&mut self, code: u32, k: u32, target: Option<Label>) {
+        let step = sock_filter {
+            code: code as u16,
+            jt: 0,
+            jf: 0,
+            k,
+        };
+        self.steps.push((step, target));
+    }
+
+    fn place(&mut self, label: Label) {
+        self.places.push((label, self.steps.len()));
+    }
+
+    fn load(&mut self, offset: u32) {
+        self.step(BPF_LD | BPF_W | BPF_ABS, offset, None);
+    }
+
+    fn give(&mut self, value: u32) {
+        self.step(BPF_RET | BPF_K, value, None);
+    }
+
+    fn jump_if(&mut self, value: u32, target: Label) {
+        self.step(BPF_JMP | BPF_JEQ | BPF_K, value, Some(target));
+    }
+
+    fn resolve(self) -> Vec<sock_filter> {
+        let place = |label| self.places.iter().find(|p| p.0 == label).map(|p| p.1);
+        let resolve = |(index, (mut step, target)): (usize, (sock_filter, Option<Label>))| {
+            if let Some(target) = target.and_then(place) {
+                step.jt = (target - index - 1) as u8;
+            }
+            step
+        };
+        self.steps
+            .iter()
+            .copied()
+            .enumerate()
+            .map(resolve)
+            .collect()
+    }
+}
+
+/// The filter that lets `socket` and `socketpair` pass for these families only. At most 200.
+pub(super) fn filter(families: &[i32]) -> Vec<sock_filter> {
+    let mut p = Program::default();
+    p.load(OFFSET_ARCH);
+    p.jump_if(abi::NATIVE, Label::Native);
+    p.jump_if(abi::COMPAT, Label::Compat);
+    p.give(REFUSE);
+
+    p.place(Label::Native);
+    p.load(OFFSET_NUMBER);
+    p.step(BPF_ALU | BPF_AND | BPF_K, abi::NUMBER_MASK, None);
+    p.jump_if(libc::SYS_socket as u32, Label::Family);
+    p.jump_if(libc::SYS_socketpair as u32, Label::Family);
+    p.give(ALLOW);
+
+    p.place(Label::Compat);
+    p.load(OFFSET_NUMBER);
+    for number in abi::COMPAT_CALLS {
+        p.jump_if(number, Label::Family);
+    }
+    if let Some(number) = abi::COMPAT_MULTIPLEXER {
+        p.jump_if(number, Label::Multiplexer);
+    }
+    p.give(ALLOW);
+
+    p.place(Label::Multiplexer);
+    p.load(OFFSET_FAMILY);
+    p.jump_if(SOCKETCALL_SOCKET, Label::Refuse);
+    p.jump_if(SOCKETCALL_SOCKETPAIR, Label::Refuse);
+    p.give(ALLOW);
+
+    p.place(Label::Family);
+    p.load(OFFSET_FAMILY);
+    for family in families.iter().take(200) {
+        p.jump_if(*family as u32, Label::Allow);
+    }
+    p.place(Label::Refuse);
+    p.give(REFUSE);
+    p.place(Label::Allow);
+    p.give(ALLOW);
+    p.resolve()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs a filter as the kernel would, for the few instructions used here.
+    fn run(program: &[sock_filter], arch: u32, number: u32, first: u32) -> u32 {
+        let (mut at, mut value) = (0, 0);
+        loop {
+            let step = program[at];
+            at += 1;
+            let code = u32::from(step.code);
+            if code == BPF_LD | BPF_W | BPF_ABS {
+                value = match step.k {
+                    OFFSET_ARCH => arch,
+                    OFFSET_NUMBER => number,
+                    _ => first,
+                };
+            } else if code == BPF_ALU | BPF_AND | BPF_K {
+                value &= step.k;
+            } else if code == BPF_JMP | BPF_JEQ | BPF_K {
+                let skip = if value == step.k { step.jt } else { step.jf };
+                at += usize::from(skip);
+            } else {
+                return step.k;
+            }
+        }
+    }
+
+    #[test]
+    fn only_named_families_pass_in_every_abi() {
+        let program = filter(&[libc::AF_UNIX, libc::AF_INET]);
+        let socket = libc::SYS_socket as u32;
+        let pair = libc::SYS_socketpair as u32;
+        for call in [socket, pair, socket | !abi::NUMBER_MASK] {
+            assert_eq!(
+                run(&program, abi::NATIVE, call, libc::AF_INET as u32),
+                ALLOW
+            );
+            assert_eq!(
+                run(&program, abi::NATIVE, call, libc::AF_UNIX as u32),
+                ALLOW
+            );
+            assert_eq!(
+                run(&program, abi::NATIVE, call, libc::AF_PACKET as u32),
+                REFUSE
+            );
+            assert_eq!(run(&program, abi::NATIVE, call, u32::MAX), REFUSE);
+        }
+        assert_eq!(run(&program, abi::NATIVE, 0, libc::AF_PACKET as u32), ALLOW);
+        for call in abi::COMPAT_CALLS {
+            assert_eq!(
+                run(&program, abi::COMPAT, call, libc::AF_INET as u32),
+                ALLOW
+            );
+            assert_eq!(
+                run(&program, abi::COMPAT, call, libc::AF_VSOCK as u32),
+                REFUSE
+            );
+        }
+        assert_eq!(run(&program, abi::COMPAT, 1, libc::AF_VSOCK as u32), ALLOW);
+        if let Some(call) = abi::COMPAT_MULTIPLEXER {
+            assert_eq!(run(&program, abi::COMPAT, call, SOCKETCALL_SOCKET), REFUSE);
+            assert_eq!(
+                run(&program, abi::COMPAT, call, SOCKETCALL_SOCKETPAIR),
+                REFUSE
+            );
+            assert_eq!(run(&program, abi::COMPAT, call, 3), ALLOW);
+        }
+        assert_eq!(run(&program, 7, socket, libc::AF_INET as u32), REFUSE);
+    }
+}

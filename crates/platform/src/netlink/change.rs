@@ -1,0 +1,247 @@
+//! Changing addresses and local routes. Every change is exact: it says whether it was needed, and
+//! nothing but what is named is touched.
+
+use std::fs;
+use std::io;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use netlink_packet_core::{Emitable, NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::AddressFamily;
+use netlink_packet_route::address::{
+    AddressAttribute, AddressFlags, AddressMessage, AddressScope, CacheInfo,
+};
+use netlink_packet_route::link::{LinkFlags, LinkMessage};
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteScope, RouteType,
+};
+use netlink_sys::protocols::NETLINK_ROUTE;
+
+use super::transport::{Connection, Message};
+use super::{HostAddress, NetError, ROUTE_PROTOCOL, addresses, interfaces};
+
+/// What an address is put on an interface for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddressKind {
+    /// A hostlet's own address: valid for ever, no duplicate address detection, no route to its
+    /// prefix (the interface has that already, or the prefix is not on the link).
+    Plain,
+    /// The same, with the route to its prefix: the first address of its subnet there.
+    OnLink,
+    /// A hostlet's dedicated IPv6 loopback address: never chosen as a source by the kernel.
+    Loopback6,
+}
+
+fn family(addr: IpAddr) -> AddressFamily {
+    match addr {
+        IpAddr::V4(_) => AddressFamily::Inet,
+        IpAddr::V6(_) => AddressFamily::Inet6,
+    }
+}
+
+fn change(kind: u16, flags: u16, request: &dyn Emitable) -> io::Result<()> {
+    let mut body = vec![0; request.buffer_len()];
+    request.emit(&mut body);
+    Connection::open(NETLINK_ROUTE)?.change(Message { kind, body }, flags)
+}
+
+fn address_message(ifindex: u32, addr: IpAddr, prefix_len: u8) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header.family = family(addr);
+    message.header.prefix_len = prefix_len;
+    message.header.index = ifindex;
+    message.attributes.push(AddressAttribute::Local(addr));
+    message.attributes.push(AddressAttribute::Address(addr));
+    message
+}
+
+/// Puts an address on an interface. False if it was there already (with that prefix length): it is
+/// then not hostlet's, and not to be removed.
+pub fn add_address(
+    ifindex: u32,
+    addr: IpAddr,
+    prefix_len: u8,
+    kind: AddressKind,
+) -> Result<bool, NetError> {
+    let mut message = address_message(ifindex, addr, prefix_len);
+    let mut flags = AddressFlags::empty();
+    if kind != AddressKind::OnLink {
+        flags |= AddressFlags::Noprefixroute;
+    }
+    if addr.is_ipv6() {
+        flags |= AddressFlags::Nodad;
+    }
+    message.attributes.push(AddressAttribute::Flags(flags));
+    match kind {
+        AddressKind::Loopback6 => {
+            message.header.scope = AddressScope::Universe;
+            let mut lifetime = CacheInfo::default();
+            lifetime.ifa_valid = u32::MAX;
+            lifetime.ifa_preferred = 0;
+            message
+                .attributes
+                .push(AddressAttribute::CacheInfo(lifetime));
+        }
+        AddressKind::Plain | AddressKind::OnLink => {
+            if addr.is_loopback() {
+                message.header.scope = AddressScope::Host;
+            }
+        }
+    }
+    let what = || format!("add {addr}/{prefix_len} to interface {ifindex}");
+    match change(libc::RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, &message) {
+        Ok(()) => Ok(true),
+        Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(false),
+        Err(source) => Err(NetError::Change {
+            what: what(),
+            source,
+        }),
+    }
+}
+
+/// Takes an address off an interface. False if it was not there.
+///
+/// Removing the first IPv4 address of a subnet makes the kernel remove the others of that subnet
+/// as well, unless the interface promotes secondaries. Those others are not ours: promotion is
+/// switched on for the moment of the removal.
+pub fn del_address(ifindex: u32, addr: IpAddr, prefix_len: u8) -> Result<bool, NetError> {
+    let promotion = match addr {
+        IpAddr::V4(_) => Promotion::needed(ifindex, addr, prefix_len)?,
+        IpAddr::V6(_) => None,
+    };
+    let outcome = change(
+        libc::RTM_DELADDR,
+        0,
+        &address_message(ifindex, addr, prefix_len),
+    );
+    drop(promotion);
+    match outcome {
+        Ok(()) => Ok(true),
+        Err(error)
+            if matches!(
+                error.raw_os_error(),
+                Some(libc::EADDRNOTAVAIL | libc::ENODEV | libc::ENOENT)
+            ) =>
+        {
+            Ok(false)
+        }
+        Err(source) => Err(NetError::Change {
+            what: format!("remove {addr}/{prefix_len} from interface {ifindex}"),
+            source,
+        }),
+    }
+}
+
+/// `promote_secondaries` of one interface, switched on; switched back when dropped.
+struct Promotion {
+    path: String,
+}
+
+impl Promotion {
+    fn needed(ifindex: u32, addr: IpAddr, len: u8) -> Result<Option<Promotion>, NetError> {
+        let Ok(net) = IpNet::new(addr, len) else {
+            return Ok(None);
+        };
+        let net = net.trunc();
+        let secondary = |a: &HostAddress| a.flags & libc::IFA_F_SECONDARY != 0;
+        let peers: Vec<_> = addresses()?
+            .into_iter()
+            .filter(|a| a.ifindex == ifindex && a.prefix_len == len && net.contains(&a.addr))
+            .collect();
+        let first = peers.iter().any(|a| a.addr == addr && !secondary(a));
+        if !first || !peers.iter().any(secondary) {
+            return Ok(None);
+        }
+        let Some(interface) = interfaces()?.into_iter().find(|i| i.index == ifindex) else {
+            return Ok(None);
+        };
+        let path = format!(
+            "/proc/sys/net/ipv4/conf/{}/promote_secondaries",
+            interface.name.replace('.', "/")
+        );
+        let failed = |source| NetError::Change {
+            what: format!(
+                "keep the other addresses of {net} on {} while {addr} is removed (write {path})",
+                interface.name
+            ),
+            source,
+        };
+        if fs::read_to_string(&path).map_err(failed)?.trim() != "0" {
+            return Ok(None);
+        }
+        fs::write(&path, "1").map_err(failed)?;
+        Ok(Some(Promotion { path }))
+    }
+}
+
+impl Drop for Promotion {
+    fn drop(&mut self) {
+        // The interface may have gone meanwhile; there is nobody to tell.
+        let _ = fs::write(&self.path, "0");
+    }
+}
+
+fn local_route(prefix: IpNet) -> Result<RouteMessage, NetError> {
+    let lo = interfaces()?
+        .into_iter()
+        .find(|i| i.loopback)
+        .ok_or_else(|| NetError::Change {
+            what: format!("make {prefix} local"),
+            source: io::Error::from_raw_os_error(libc::ENODEV),
+        })?;
+    let prefix = prefix.trunc();
+    let mut message = RouteMessage::default();
+    message.header.address_family = family(prefix.addr());
+    message.header.destination_prefix_length = prefix.prefix_len();
+    message.header.table = libc::RT_TABLE_LOCAL;
+    message.header.protocol = RouteProtocol::Other(ROUTE_PROTOCOL);
+    message.header.scope = RouteScope::Host;
+    message.header.kind = RouteType::Local;
+    message
+        .attributes
+        .push(RouteAttribute::Destination(RouteAddress::from(
+            prefix.addr(),
+        )));
+    message.attributes.push(RouteAttribute::Oif(lo.index));
+    Ok(message)
+}
+
+/// Makes every address of a prefix local (AnyIP). False if such a route was there already.
+pub fn add_local_prefix(prefix: IpNet) -> Result<bool, NetError> {
+    match change(
+        libc::RTM_NEWROUTE,
+        NLM_F_CREATE | NLM_F_EXCL,
+        &local_route(prefix)?,
+    ) {
+        Ok(()) => Ok(true),
+        Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(false),
+        Err(source) => Err(NetError::Change {
+            what: format!("make {prefix} local"),
+            source,
+        }),
+    }
+}
+
+/// Takes back what [`add_local_prefix`] did. False if there is no such route of hostlet's.
+pub fn del_local_prefix(prefix: IpNet) -> Result<bool, NetError> {
+    match change(libc::RTM_DELROUTE, 0, &local_route(prefix)?) {
+        Ok(()) => Ok(true),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ESRCH | libc::ENOENT)) => Ok(false),
+        Err(source) => Err(NetError::Change {
+            what: format!("make {prefix} no longer local"),
+            source,
+        }),
+    }
+}
+
+/// Switches an interface on.
+pub fn set_up(ifindex: u32) -> Result<(), NetError> {
+    let mut message = LinkMessage::default();
+    message.header.index = ifindex;
+    message.header.flags = LinkFlags::Up;
+    message.header.change_mask = LinkFlags::Up;
+    change(libc::RTM_NEWLINK, 0, &message).map_err(|source| NetError::Change {
+        what: format!("switch interface {ifindex} on"),
+        source,
+    })
+}

@@ -1,0 +1,212 @@
+//! Processes, as `/proc` shows them.
+//!
+//! A process can end at any moment: what is gone is reported as `None` or left out, not as an error.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// What is known about a process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    /// Its id.
+    pub pid: u32,
+    /// Its parent's id.
+    pub parent: u32,
+    /// Its short name.
+    pub comm: String,
+    /// Its program; none for kernel threads, or where one may not look.
+    pub exe: Option<PathBuf>,
+    /// Its real user.
+    pub uid: u32,
+    /// When it started, in clock ticks since boot. With the pid it names a process for ever.
+    pub start_ticks: u64,
+    /// Its arguments.
+    pub cmdline: Vec<OsString>,
+}
+
+struct Stat {
+    comm: String,
+    state: char,
+    parent: u32,
+    start_ticks: u64,
+}
+
+fn stat(pid: u32) -> Option<Stat> {
+    let raw = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let text = String::from_utf8_lossy(&raw);
+    // The name may contain anything, parentheses and spaces included.
+    let (open, close) = (text.find('(')?, text.rfind(')')?);
+    let mut rest = text.get(close + 1..)?.split_ascii_whitespace();
+    let state = rest.next()?.chars().next()?;
+    let parent = rest.next()?.parse().ok()?;
+    // Field 22 of the line; the two read above were 3 and 4.
+    let start_ticks = rest.nth(17)?.parse().ok()?;
+    Some(Stat {
+        comm: text.get(open + 1..close)?.to_owned(),
+        state,
+        parent,
+        start_ticks,
+    })
+}
+
+impl Process {
+    /// Looks a process up.
+    pub fn read(pid: u32) -> Option<Process> {
+        let stat = stat(pid)?;
+        let dir = PathBuf::from(format!("/proc/{pid}"));
+        let status = fs::read_to_string(dir.join("status")).ok()?;
+        let uid = status
+            .lines()
+            .find_map(|l| l.strip_prefix("Uid:"))
+            .and_then(|l| l.split_ascii_whitespace().next())
+            .and_then(|t| t.parse().ok())?;
+        let raw = fs::read(dir.join("cmdline")).unwrap_or_default();
+        let raw = raw.strip_suffix(b"\0").unwrap_or(&raw);
+        let cmdline = if raw.is_empty() {
+            Vec::new()
+        } else {
+            raw.split(|b| *b == 0)
+                .map(|a| OsString::from_vec(a.to_vec()))
+                .collect()
+        };
+        Some(Process {
+            pid,
+            parent: stat.parent,
+            comm: stat.comm,
+            exe: fs::read_link(dir.join("exe")).ok(),
+            uid,
+            start_ticks: stat.start_ticks,
+            cmdline,
+        })
+    }
+}
+
+/// When a process started, in clock ticks since boot. None if it is gone.
+pub fn start_ticks(pid: u32) -> Option<u64> {
+    stat(pid).map(|s| s.start_ticks)
+}
+
+/// Whether the process with that id and start time still runs. A zombie does not.
+pub fn alive(pid: u32, start_ticks: u64) -> bool {
+    stat(pid).is_some_and(|s| s.start_ticks == start_ticks && !matches!(s.state, 'Z' | 'X'))
+}
+
+/// Whether a process is stopped by a signal.
+pub(crate) fn stopped(pid: u32) -> bool {
+    stat(pid).is_some_and(|s| s.state == 'T')
+}
+
+/// The inode numbers of the sockets a process has open.
+pub fn socket_inodes(pid: u32) -> io::Result<Vec<u64>> {
+    let mut found = Vec::new();
+    let entries = match fs::read_dir(format!("/proc/{pid}/fd")) {
+        Ok(entries) => entries,
+        Err(error) if gone(&error) => return Ok(found),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let Ok(entry) = entry else { break };
+        let Ok(target) = fs::read_link(entry.path()) else {
+            continue;
+        };
+        let inode: Option<u64> = target
+            .to_str()
+            .and_then(|t| t.strip_prefix("socket:["))
+            .and_then(|t| t.strip_suffix(']'))
+            .and_then(|t| t.parse().ok());
+        found.extend(inode);
+    }
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
+}
+
+/// The ids of all processes.
+pub fn all() -> io::Result<Vec<u32>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        found.extend(name.to_str().and_then(|n| n.parse::<u32>().ok()));
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// The direct children of a process.
+pub fn children(pid: u32) -> io::Result<Vec<u32>> {
+    Ok(family()?.remove(&pid).unwrap_or_default())
+}
+
+/// All descendants of a process, parents before their children. Processes whose parent ended belong
+/// to another parent by then, and are not found.
+pub fn descendants(pid: u32) -> io::Result<Vec<u32>> {
+    let mut family = family()?;
+    let mut found = Vec::new();
+    let mut next = vec![pid];
+    while let Some(parent) = next.pop() {
+        let children = family.remove(&parent).unwrap_or_default();
+        found.extend(&children);
+        next.extend(children);
+    }
+    Ok(found)
+}
+
+fn family() -> io::Result<BTreeMap<u32, Vec<u32>>> {
+    let mut family: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for pid in all()? {
+        if let Some(stat) = stat(pid) {
+            family.entry(stat.parent).or_default().push(pid);
+        }
+    }
+    Ok(family)
+}
+
+/// The inode number of a process's network namespace: equal numbers, same namespace.
+pub fn netns_ino(pid: u32) -> io::Result<u64> {
+    inode(&format!("/proc/{pid}/ns/net"))
+}
+
+/// The inode number of the calling thread's network namespace.
+pub fn own_netns_ino() -> io::Result<u64> {
+    inode("/proc/thread-self/ns/net")
+}
+
+fn inode(path: &str) -> io::Result<u64> {
+    Ok(fs::metadata(Path::new(path))?.ino())
+}
+
+/// The cgroup2 path of a process, as `/hostlet/web`. None if it is gone.
+pub fn cgroup(pid: u32) -> Option<String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    text.lines()
+        .find_map(|l| l.strip_prefix("0::"))
+        .map(str::to_owned)
+}
+
+/// The name of this boot: what was remembered under another one is history.
+pub fn boot_id() -> io::Result<String> {
+    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?
+        .trim()
+        .to_owned())
+}
+
+/// Sends a signal. That the process is gone already is no failure.
+pub(crate) fn kill(pid: u32, signal: i32) {
+    let Ok(pid) = libc::pid_t::try_from(pid) else {
+        return;
+    };
+    // Zero and negative numbers name groups.
+    if pid > 0 {
+        // SAFETY: kill takes no pointers.
+        unsafe { libc::kill(pid, signal) };
+    }
+}
+
+fn gone(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH))
+}

@@ -19,6 +19,14 @@ static inline bool show_localhost(const struct hl_hostlet *h, struct hl_addr *a)
 	return true;
 }
 
+/* 0.0.0.0 on a socket of IPv4; on one of IPv6 it is ::, whatever the family spoken. */
+static inline struct hl_addr any_like(struct bpf_sock_addr *ctx, const struct hl_addr *a)
+{
+	if (addr_is4(a) && ONCE(ctx->family) != AF_INET6)
+		return (struct hl_addr){{0, 0, MAPPED, 0}};
+	return (struct hl_addr){};
+}
+
 /* Changes the address or the port, or says that nothing is to be changed. */
 static inline bool own_name(struct bpf_sock_addr *ctx, const struct hl_hostlet *h, struct hl_addr *a,
 			    __u16 *port)
@@ -30,31 +38,25 @@ static inline bool own_name(struct bpf_sock_addr *ctx, const struct hl_hostlet *
 
 	if (addr_wild(a) || !sk)
 		return false;
-	/* Left behind by a connect that is over. */
-	if (!*port && auto_bound(sk, 0)) {
-		a->w[3] = 0;
-		if (!addr_is4(a))
-			a->w[0] = a->w[1] = a->w[2] = 0;
-		else if (ONCE(ctx->family) == AF_INET6)
-			a->w[2] = 0;
+	/* Accepted and connected sockets show what they are; a UDP one may be connected to port 0. */
+	if (sk->dst_port || sk->state == BPF_TCP_ESTABLISHED)
+		return show_localhost(h, a);
+	cookie = bpf_get_socket_cookie(ctx);
+	s = bpf_map_lookup_elem(&socks, &cookie);
+	if (!s) {
+		/* Never bound by the program: what is left of a connect that failed or is over. */
+		if (keeps_port_open(sk))
+			return show_localhost(h, a);
+		*a = any_like(ctx, a);
 		return true;
 	}
-	/* Accepted and connected sockets show what they are. */
-	if (!sk->dst_port) {
-		cookie = bpf_get_socket_cookie(ctx);
-		s = bpf_map_lookup_elem(&socks, &cookie);
-		if (s && s->flags & HL_SOCK_HIDDEN && *port == s->hidden) {
-			*port = s->port;
-			changed = true;
-		}
-		if (s && s->flags & HL_SOCK_WILD6) {
-			*a = (struct hl_addr){};
-			return true;
-		}
-		if (s && s->flags & HL_SOCK_WILD4) {
-			a->w[3] = 0; /* 0.0.0.0, and ::ffff:0.0.0.0 on a socket of IPv6 */
-			return true;
-		}
+	if (s->flags & HL_SOCK_HIDDEN && *port == s->hidden) {
+		*port = s->port;
+		changed = true;
+	}
+	if (s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)) {
+		*a = s->flags & HL_SOCK_WILD6 ? (struct hl_addr){} : (struct hl_addr){{0, 0, MAPPED, 0}};
+		return true;
 	}
 	return show_localhost(h, a) || changed;
 }

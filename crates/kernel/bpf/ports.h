@@ -27,7 +27,7 @@ struct change {
 	struct hl_addr wild_addr;
 };
 
-static inline bool has_ports(__u8 proto)
+static inline bool has_ports(__u32 proto)
 {
 	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_UDPLITE;
 }

@@ -77,6 +77,18 @@ static __attribute__((noinline)) int routed_source(struct hl_hostlet *h, struct 
 	return 0;
 }
 
+/*
+ * To an address of the set: IPv6 answers itself; IPv4 uses the first address of that
+ * subnet, as the kernel's own local routes have it.
+ */
+static inline void own_source(const struct hl_hostlet *h, const struct hl_addr *dst, struct hl_addr *out)
+{
+	struct hl_onlink_key key = {160, h->id, *dst};
+	struct hl_onlink *near = addr_is4(dst) ? bpf_map_lookup_elem(&onlink, &key) : 0;
+
+	*out = near ? near->addr : *dst;
+}
+
 /* For a destination that is neither the loopback nor multicast; 0 or an error. */
 static inline int choose_source(struct hl_hostlet *h, struct hl_addr *dst, struct hl_addr *out)
 {
@@ -89,7 +101,7 @@ static inline int choose_source(struct hl_hostlet *h, struct hl_addr *dst, struc
 	if (!(h->flags & many))
 		return 0;
 	if (owns(h, dst))
-		*out = *dst;
+		own_source(h, dst, out);
 	else if (h->flags & routed)
 		routed_source(h, dst, out);
 	else if (h->source != HL_SOURCE_PRIMARY)

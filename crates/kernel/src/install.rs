@@ -103,7 +103,8 @@ impl Kernel {
     /// If the kernel refuses a program, a table or a pin; then nothing is left behind.
     pub fn install(pins: &Path, limits: &Limits) -> Result<Self> {
         let mut staging = pins.as_os_str().to_owned();
-        staging.push(format!(".new-{}", std::process::id()));
+        // A bpffs takes no dots in names.
+        staging.push(format!("-new-{}", std::process::id()));
         let staging = PathBuf::from(staging);
         let _ = fs::remove_dir_all(&staging);
         let outcome = Self::load_into(&staging, limits).and_then(|()| {

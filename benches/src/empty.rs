@@ -12,7 +12,7 @@ use crate::stats::Programs;
 use crate::table::median;
 
 const SOURCE: &str = r#"
-char license[] __attribute__((section("license"), used)) = "Dual BSD/GPL";
+char hl_license[] __attribute__((section("license"), used)) = "Dual BSD/GPL";
 __attribute__((section("cgroup/sendmsg4"), used)) int hl_empty(void *ctx) { return 1; }
 "#;
 

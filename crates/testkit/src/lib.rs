@@ -1,1 +1,14 @@
-//! For tests: network namespaces, the oracle runner, real servers.
+//! For tests: machines made of network namespaces, a program that performs socket
+//! calls on request and tells what came of them, and the oracle: the same script
+//! on real (namespaced) machines and on one machine with hostlets.
+//!
+//! Nothing here depends on the product; it is started as a program.
+
+pub mod agent;
+pub mod binaries;
+pub mod dir;
+pub mod lan;
+pub mod netns;
+pub mod oracle;
+pub mod probe;
+pub mod wait;

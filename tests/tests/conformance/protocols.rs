@@ -28,7 +28,9 @@ cases! {
         in echoed b => type 0 sequence 7 from 10.0.0.100:0
         in c = socket ping4
         in connect c 10.0.0.100:0
-        in name c => 10.0.0.5:*
+        in address c => 10.0.0.5
+        in echo c -
+        in echoed c => type 0 sequence 7 from 10.0.0.100:0
     ";
     ping4_foreign: "A15", r"
         in a = socket ping4

@@ -248,8 +248,17 @@ cases! {
         in listen a
         in c = socket tcp4
         in connect c 10.0.0.6:8080
-        in name c => 10.0.0.6:*
-        in b = accept a => from 10.0.0.6:*
+        in name c => 10.0.0.5:*                       # the local route of a second address prefers the first
+        in b = accept a => from 10.0.0.5:*
         in name b => 10.0.0.6:8080
+        in d = socket tcp4
+        in connect d 10.0.0.5:8080
+        in name d => 10.0.0.5:*
+        in e = accept a => from 10.0.0.5:*
+        in f = socket udp4
+        in bind f 10.0.0.6:5300
+        in g = socket udp4
+        in sendto g 10.0.0.6:5300 hello
+        in recvfrom f => hello from 10.0.0.5:*
     ";
 }

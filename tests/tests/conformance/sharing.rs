@@ -3,6 +3,7 @@
 cases! {
     dup_keeps_the_port: "A11", r"
         in a = socket tcp4
+        in opt a reuseaddr 1
         in bind a 0.0.0.0:8080
         in listen a
         in b = dup a
@@ -23,6 +24,7 @@ cases! {
     ";
     a_child_goes_on: "A11", r"
         in a = socket tcp4
+        in opt a reuseaddr 1
         in bind a 0.0.0.0:8080
         in listen a
         in fork child
@@ -84,7 +86,6 @@ cases! {
         peer connect c 10.0.0.6:8080
         in/child b = accept a => from 10.0.0.100:*
         in/child name b => 10.0.0.6:8080
-        in/child give b nobody => child-gone
     ";
     two_processes_accept_from_one_socket: "A11", r"
         in a = socket tcp4

@@ -1,0 +1,37 @@
+//! Where the programs under test are.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+
+/// The probe.
+pub fn probe() -> Result<PathBuf> {
+    find(
+        "hostlet-probe",
+        "HOSTLET_PROBE_BIN",
+        "cargo build -p hostlet-testkit",
+    )
+}
+
+/// The product.
+pub fn hostlet() -> Result<PathBuf> {
+    find("hostlet", "HOSTLET_BIN", "cargo build -p hostlet")
+}
+
+/// A test's program lies in `deps` below the directory with the programs of its build.
+fn find(name: &str, variable: &str, build: &str) -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os(variable) {
+        return Ok(path.into());
+    }
+    let test = std::env::current_exe().context("finding the test's own program")?;
+    let place = test
+        .ancestors()
+        .skip(1)
+        .take(2)
+        .map(|dir| dir.join(name))
+        .find(|p| p.exists());
+    match place {
+        Some(path) => Ok(path),
+        None => bail!("{name} is not built: run `{build}`, or set {variable} to its path"),
+    }
+}

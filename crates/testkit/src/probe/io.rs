@@ -1,0 +1,117 @@
+//! Sending and receiving without ancillary data.
+
+use std::os::fd::RawFd;
+
+use super::address::SockAddr;
+use super::sockets::family;
+use super::{Outcome, check_len, usage};
+
+const ECHO_REQUEST4: u8 = 8;
+const ECHO_REQUEST6: u8 = 128;
+
+pub(crate) fn perform(op: &str, fd: RawFd, args: &[&str]) -> Outcome {
+    match (op, args) {
+        ("send", [text]) => {
+            // SAFETY: the buffer is as long as said. A broken pipe is an errno, not a signal.
+            let sent =
+                unsafe { libc::send(fd, text.as_ptr().cast(), text.len(), libc::MSG_NOSIGNAL) };
+            check_len(sent).map(|_| "ok".into())
+        }
+        ("sendto", [to, text]) => send_to(fd, to, text.as_bytes()),
+        ("recv", []) => {
+            let mut buffer = [0u8; 512];
+            // SAFETY: the buffer is as long as said.
+            let got = unsafe { libc::recv(fd, buffer.as_mut_ptr().cast(), buffer.len(), 0) };
+            Ok(show(&buffer[..check_len(got)?]))
+        }
+        ("recvfrom", []) => {
+            let (bytes, from) = receive_from(fd)?;
+            Ok(format!("{} from {}", show(&bytes), from.show()))
+        }
+        // Everything that is there, without waiting.
+        ("drain", []) => {
+            let mut count = 0;
+            let mut buffer = [0u8; 512];
+            // SAFETY: the buffer is as long as said.
+            while unsafe {
+                libc::recv(
+                    fd,
+                    buffer.as_mut_ptr().cast(),
+                    buffer.len(),
+                    libc::MSG_DONTWAIT,
+                )
+            } > 0
+            {
+                count += 1;
+            }
+            Ok(count.to_string())
+        }
+        // An ICMP echo request; the kernel fills in checksum and identifier.
+        ("echo", [to]) => {
+            let kind = if family(fd)? == libc::AF_INET {
+                ECHO_REQUEST4
+            } else {
+                ECHO_REQUEST6
+            };
+            let request = [kind, 0, 0, 0, 0, 0, 0, 7, b'h', b'i'];
+            if *to == "-" {
+                // SAFETY: the buffer is as long as said.
+                let sent = unsafe { libc::send(fd, request.as_ptr().cast(), request.len(), 0) };
+                return check_len(sent).map(|_| "ok".into());
+            }
+            send_to(fd, to, &request)
+        }
+        ("echoed", []) => {
+            let (bytes, from) = receive_from(fd)?;
+            let sequence = bytes.get(7).copied().unwrap_or(0);
+            let kind = bytes.first().copied().unwrap_or(0);
+            Ok(format!(
+                "type {kind} sequence {sequence} from {}",
+                from.show()
+            ))
+        }
+        _ => usage(format!("{op}: the wrong number of words")),
+    }
+}
+
+fn send_to(fd: RawFd, to: &str, bytes: &[u8]) -> Outcome {
+    let to = SockAddr::parse(to)?;
+    // SAFETY: buffer and address are as long as said.
+    let sent = unsafe {
+        libc::sendto(
+            fd,
+            bytes.as_ptr().cast(),
+            bytes.len(),
+            libc::MSG_NOSIGNAL,
+            to.ptr(),
+            to.len,
+        )
+    };
+    check_len(sent).map(|_| "ok".into())
+}
+
+fn receive_from(fd: RawFd) -> Result<(Vec<u8>, SockAddr), super::Trouble> {
+    let mut buffer = [0u8; 512];
+    let mut from = SockAddr::room();
+    // SAFETY: buffer and address have room for as much as said.
+    let got = unsafe {
+        libc::recvfrom(
+            fd,
+            buffer.as_mut_ptr().cast(),
+            buffer.len(),
+            0,
+            from.ptr_mut(),
+            &raw mut from.len,
+        )
+    };
+    Ok((buffer[..check_len(got)?].to_vec(), from))
+}
+
+/// Received bytes as one word.
+pub(crate) fn show(bytes: &[u8]) -> String {
+    if bytes.is_empty() {
+        "nothing".into()
+    } else {
+        String::from_utf8_lossy(bytes).into_owned()
+    }
+}

@@ -1,0 +1,190 @@
+//! Making sockets, naming them, connecting them.
+
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+use super::address::SockAddr;
+use super::{
+    Actor, Outcome, PATIENCE_MS, Trouble, check, io, message, options, ready, uring, usage,
+};
+
+/// IPPROTO_MPTCP.
+const MPTCP: i32 = 262;
+
+/// A socket and the text that tells how it came about.
+pub(crate) type Made = Result<(OwnedFd, String), Trouble>;
+
+/// Takes ownership of what a raw call answered.
+pub(crate) fn own(answer: libc::c_int) -> Result<OwnedFd, Trouble> {
+    let fd = check(answer)?;
+    // SAFETY: the kernel just made this descriptor for us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Makes calls on the socket end after [`PATIENCE_MS`].
+pub(crate) fn make_patient(fd: RawFd) {
+    let wait = libc::timeval {
+        tv_sec: i64::from(PATIENCE_MS / 1000),
+        tv_usec: 0,
+    };
+    for option in [libc::SO_RCVTIMEO, libc::SO_SNDTIMEO] {
+        // Not every kind of socket has the option; those that lack it do not wait.
+        let _ = options::set(fd, libc::SOL_SOCKET, option, &wait);
+    }
+}
+
+fn kind(name: &str) -> Result<(i32, i32, i32), Trouble> {
+    use libc::{AF_INET, AF_INET6, SOCK_DGRAM, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM};
+    Ok(match name {
+        "tcp4" => (AF_INET, SOCK_STREAM, 0),
+        "tcp6" => (AF_INET6, SOCK_STREAM, 0),
+        "udp4" => (AF_INET, SOCK_DGRAM, 0),
+        "udp6" => (AF_INET6, SOCK_DGRAM, 0),
+        "udplite4" => (AF_INET, SOCK_DGRAM, libc::IPPROTO_UDPLITE),
+        "udplite6" => (AF_INET6, SOCK_DGRAM, libc::IPPROTO_UDPLITE),
+        "ping4" => (AF_INET, SOCK_DGRAM, libc::IPPROTO_ICMP),
+        "ping6" => (AF_INET6, SOCK_DGRAM, libc::IPPROTO_ICMPV6),
+        "mptcp4" => (AF_INET, SOCK_STREAM, MPTCP),
+        "mptcp6" => (AF_INET6, SOCK_STREAM, MPTCP),
+        "sctp4" => (AF_INET, SOCK_SEQPACKET, libc::IPPROTO_SCTP),
+        "raw4" => (AF_INET, SOCK_RAW, libc::IPPROTO_ICMP),
+        "raw6" => (AF_INET6, SOCK_RAW, libc::IPPROTO_ICMPV6),
+        "packet" => (libc::AF_PACKET, SOCK_RAW, i32::from(0x0003_u16.to_be())),
+        "packet-dgram" => (libc::AF_PACKET, SOCK_DGRAM, i32::from(0x0003_u16.to_be())),
+        "unix" => (libc::AF_UNIX, SOCK_STREAM, 0),
+        "netlink" => (libc::AF_NETLINK, SOCK_RAW, 0),
+        "vsock" => (libc::AF_VSOCK, SOCK_STREAM, 0),
+        "xdp" => (libc::AF_XDP, SOCK_RAW, 0),
+        "alg" => (libc::AF_ALG, SOCK_SEQPACKET, 0),
+        "can" => (libc::AF_CAN, SOCK_RAW, 1),
+        "tipc" => (libc::AF_TIPC, SOCK_DGRAM, 0),
+        _ => return usage(format!("no kind of socket: {name}")),
+    })
+}
+
+/// What getsockopt or getsockname says of the family.
+pub(crate) fn family(fd: RawFd) -> Result<i32, Trouble> {
+    options::get(fd, libc::SOL_SOCKET, libc::SO_DOMAIN)
+}
+
+impl Actor {
+    pub(crate) fn socket(&self, name: &str) -> Result<RawFd, Trouble> {
+        match self.sockets.get(name) {
+            Some(fd) => Ok(fd.as_raw_fd()),
+            None => usage(format!("no socket {name}")),
+        }
+    }
+
+    /// The ops that make a socket.
+    pub(crate) fn make(&mut self, op: &str, args: &[&str]) -> Made {
+        match (op, args) {
+            ("socket", [name, flags @ ..]) => {
+                let (family, mut kind, protocol) = kind(name)?;
+                if flags.contains(&"nonblock") {
+                    kind |= libc::SOCK_NONBLOCK;
+                }
+                // SAFETY: takes no pointers.
+                let fd = own(unsafe { libc::socket(family, kind | libc::SOCK_CLOEXEC, protocol) })?;
+                make_patient(fd.as_raw_fd());
+                Ok((fd, "ok".into()))
+            }
+            ("accept", [name]) => {
+                let mut from = SockAddr::room();
+                let listener = self.socket(name)?;
+                // SAFETY: the address has room for as much as its length says.
+                let fd = own(unsafe {
+                    libc::accept4(
+                        listener,
+                        from.ptr_mut(),
+                        &raw mut from.len,
+                        libc::SOCK_CLOEXEC,
+                    )
+                })?;
+                make_patient(fd.as_raw_fd());
+                Ok((fd, format!("from {}", from.show())))
+            }
+            ("uring-accept", [name]) => uring::accept(self.socket(name)?),
+            ("uring-socket", [name]) => {
+                let (family, kind, protocol) = kind(name)?;
+                uring::socket(family, kind, protocol)
+            }
+            ("dup", [name]) => {
+                // SAFETY: takes no pointers.
+                let fd = own(unsafe { libc::fcntl(self.socket(name)?, libc::F_DUPFD_CLOEXEC, 0) })?;
+                Ok((fd, "ok".into()))
+            }
+            ("dup2", [name]) => {
+                let from = self.socket(name)?;
+                // A free number to put the duplicate on.
+                // SAFETY: takes no pointers.
+                let place = check(unsafe { libc::fcntl(from, libc::F_DUPFD_CLOEXEC, 100) })?;
+                // SAFETY: `place` is a descriptor that only this function knows.
+                let fd = own(unsafe { libc::dup2(from, place) })?;
+                Ok((fd, "ok".into()))
+            }
+            ("take", [path]) => self.take(path),
+            _ => usage(format!("nothing that makes a socket: {op}")),
+        }
+    }
+
+    /// The ops on a socket that there is.
+    pub(crate) fn on_socket(&self, op: &str, fd: RawFd, args: &[&str]) -> Outcome {
+        let ok = |_| "ok".to_owned();
+        match (op, args) {
+            ("bind", [to]) => {
+                let to = SockAddr::parse(to)?;
+                // SAFETY: the address is as long as its length says.
+                check(unsafe { libc::bind(fd, to.ptr(), to.len) }).map(ok)
+            }
+            ("connect", [to]) => {
+                let to = SockAddr::parse(to)?;
+                // SAFETY: the address is as long as its length says.
+                check(unsafe { libc::connect(fd, to.ptr(), to.len) }).map(ok)
+            }
+            ("listen", []) => {
+                // SAFETY: takes no pointers.
+                check(unsafe { libc::listen(fd, 16) }).map(ok)
+            }
+            ("shutdown", [how]) => {
+                let how = match *how {
+                    "rd" => libc::SHUT_RD,
+                    "wr" => libc::SHUT_WR,
+                    "rdwr" => libc::SHUT_RDWR,
+                    _ => return usage("shutdown SOCKET rd|wr|rdwr"),
+                };
+                // SAFETY: takes no pointers.
+                check(unsafe { libc::shutdown(fd, how) }).map(ok)
+            }
+            ("name", []) => {
+                let mut name = SockAddr::room();
+                // SAFETY: the address has room for as much as its length says.
+                check(unsafe { libc::getsockname(fd, name.ptr_mut(), &raw mut name.len) })?;
+                Ok(name.show())
+            }
+            // Without the port: that of a ping socket is any number.
+            ("address", []) => {
+                let name = self.on_socket("name", fd, &[])?;
+                Ok(name
+                    .rsplit_once(':')
+                    .map_or(name.clone(), |(host, _)| host.to_owned()))
+            }
+            ("peer", []) => {
+                let mut name = SockAddr::room();
+                // SAFETY: the address has room for as much as its length says.
+                check(unsafe { libc::getpeername(fd, name.ptr_mut(), &raw mut name.len) })?;
+                Ok(name.show())
+            }
+            ("send" | "recv" | "sendto" | "recvfrom" | "echo" | "echoed" | "drain", _) => {
+                io::perform(op, fd, args)
+            }
+            ("sendmsg" | "recvmsg" | "sendmmsg" | "errqueue", _) => message::perform(op, fd, args),
+            ("opt" | "getopt" | "join" | "leave", _) => options::perform(op, fd, args),
+            ("poll" | "epoll" | "select" | "quiet", _) => ready::perform(op, fd, args),
+            (
+                "uring-connect" | "uring-send" | "uring-recv" | "uring-poll" | "uring-sendto"
+                | "uring-bind",
+                _,
+            ) => uring::perform(op, fd, args),
+            _ => usage(format!("unknown op {op}, or the wrong number of words")),
+        }
+    }
+}

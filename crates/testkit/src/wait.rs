@@ -1,0 +1,27 @@
+//! Waiting for a condition that sends no event.
+
+use std::time::{Duration, Instant};
+
+/// How long a condition may take.
+pub const LIMIT: Duration = Duration::from_secs(10);
+
+/// Waits until the condition holds; asks again at short and growing intervals.
+///
+/// # Errors
+/// When it does not hold within [`LIMIT`], naming what was waited for.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where tests ask again: for what sends no event"
+)]
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) -> anyhow::Result<()> {
+    let begin = Instant::now();
+    let mut pause = Duration::from_micros(200);
+    while !condition() {
+        if begin.elapsed() > LIMIT {
+            anyhow::bail!("waited {LIMIT:?} in vain for {what}");
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(20));
+    }
+    Ok(())
+}

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use hostlet_model::HostLoopback;
+use hostlet_model::{HostLoopback, HostletId};
 
 use super::{Explanation, Verdict, is_group, is_localhost, loopback_like, owns, say};
 use crate::source::{Route, Source, SourceRule, choose_source};
@@ -19,12 +19,28 @@ pub(super) fn outward(
     let dst = asked.to_canonical();
     let from = from
         .map(|a| a.to_canonical())
-        .filter(|a| !a.is_unspecified());
+        .filter(|a| !a.is_unspecified())
+        // What the program calls 127.0.0.1 is the hostlet's own loopback.
+        .map(|a| match loopback_like(view, a) {
+            Some(l) if is_localhost(a) => l,
+            _ => a,
+        });
     if let Some(e) = foreign_source(view, from, datagram) {
         return e;
     }
     if dst.is_loopback() || dst.is_unspecified() {
         return to_loopback(view, dst, port, from);
+    }
+    if view.guard && is_hostlet_loopback6(dst) && !owns(view, dst) {
+        return say(
+            Verdict::Dropped,
+            None,
+            "guard",
+            "A2",
+            format!(
+                "{dst} is the loopback of another hostlet; the guard drops every packet for it"
+            ),
+        );
     }
     if let Some(a) = from {
         if a.is_loopback() && a.is_ipv4() && !owns(view, dst) {
@@ -124,7 +140,7 @@ fn foreign_source(view: &KernelView, from: Option<IpAddr>, datagram: bool) -> Op
 
 fn to_loopback(view: &KernelView, dst: IpAddr, port: u16, from: Option<IpAddr>) -> Explanation {
     let own = loopback_like(view, dst);
-    let source = from.filter(|a| !is_localhost(*a)).or(own);
+    let source = from.or(own);
     let exception = HostLoopback { addr: dst, port };
     if view.reachable.contains(&exception) {
         return say(
@@ -166,4 +182,9 @@ fn to_loopback(view: &KernelView, dst: IpAddr, port: u16, from: Option<IpAddr>) 
             "{dst} is a loopback address of the host or of another hostlet; --host-loopback {exception} would open it"
         ),
     )
+}
+
+/// Of the range from which hostlets have their IPv6 loopbacks. Of IPv4, they are loopback addresses to the kernel as well.
+fn is_hostlet_loopback6(a: IpAddr) -> bool {
+    matches!(a, IpAddr::V6(a) if a.segments()[..4] == HostletId(1).loopback6().segments()[..4])
 }

@@ -1,0 +1,431 @@
+//! Every kind of answer that `explain` gives: verdict, address, rule, row, and that its text is one.
+
+mod common;
+
+use std::net::IpAddr;
+
+use common::*;
+use hostlet_model::{HostletId, SetEntry, SourcePolicy};
+use hostlet_policy::{Call, Explanation, KernelView, Proto, Verdict, explain, kernel_view};
+use proptest::prelude::*;
+
+fn view(entries: &[SetEntry], ipv6: bool) -> KernelView {
+    let s = spec("web", &[]);
+    let reach = [
+        "127.0.0.53:53".parse().unwrap(),
+        "127.0.0.1:631".parse().unwrap(),
+    ];
+    kernel_view(HostletId(1), &s, entries, &reach, ipv6)
+}
+
+fn both() -> KernelView {
+    view(
+        &[
+            entry("10.0.0.5", 24, 2),
+            entry("10.0.0.6", 24, 2),
+            entry("2001:db8::5", 64, 2),
+        ],
+        true,
+    )
+}
+
+fn four() -> KernelView {
+    view(&[entry("10.0.0.5", 24, 2)], true)
+}
+
+fn six() -> KernelView {
+    view(&[entry("2001:db8::5", 64, 2)], true)
+}
+
+fn ip(s: &str) -> IpAddr {
+    s.parse().unwrap()
+}
+
+fn bind(v: &KernelView, addr: &str) -> Explanation {
+    bind_as(v, addr, false)
+}
+
+fn bind_as(v: &KernelView, addr: &str, v6only: bool) -> Explanation {
+    explain(
+        v,
+        &Call::Bind {
+            proto: Proto::Tcp,
+            addr: ip(addr),
+            port: 80,
+            v6only,
+        },
+        &[],
+    )
+}
+
+fn connect(v: &KernelView, addr: &str, port: u16, from: Option<&str>) -> Explanation {
+    explain(
+        v,
+        &Call::Connect {
+            proto: Proto::Tcp,
+            addr: ip(addr),
+            port,
+            from: from.map(ip),
+        },
+        &[],
+    )
+}
+
+fn send(v: &KernelView, addr: &str, port: u16, from: Option<&str>) -> Explanation {
+    explain(
+        v,
+        &Call::Send {
+            proto: Proto::Udp,
+            addr: ip(addr),
+            port,
+            from: from.map(ip),
+        },
+        &[],
+    )
+}
+
+/// Compares verdict, address, rule and row.
+#[track_caller]
+fn is(e: &Explanation, wanted: &str) {
+    let address = e.address.map_or("-".to_owned(), |a| a.to_string());
+    let got = format!("{} {address} {} {}", e.verdict, e.rule, e.row);
+    assert_eq!(got, wanted, "{}", e.text);
+}
+
+use Verdict::{Allowed, Dropped, Refused, Translated};
+
+#[test]
+fn bind_to_addresses() {
+    let v = both();
+    is(&bind(&v, "10.0.0.6"), "allowed 10.0.0.6 own-address A5");
+    is(
+        &bind(&v, "::ffff:10.0.0.6"),
+        "allowed 10.0.0.6 own-address A5",
+    );
+    is(&bind(&v, "127.64.0.1"), "allowed 127.64.0.1 own-address A5");
+    is(
+        &bind(&v, "10.0.0.1"),
+        "refused (EADDRNOTAVAIL) - foreign-address A5",
+    );
+    is(
+        &bind(&v, "2001:db8::1"),
+        "refused (EADDRNOTAVAIL) - foreign-address A5",
+    );
+    is(
+        &bind(&v, "127.64.0.2"),
+        "refused (EADDRNOTAVAIL) - foreign-address A5",
+    );
+    is(
+        &bind(&v, "127.0.0.53"),
+        "refused (EADDRNOTAVAIL) - foreign-address A5",
+    );
+    for group in ["224.0.0.251", "ff02::fb", "255.255.255.255", "10.0.0.255"] {
+        is(
+            &bind(&v, group),
+            &format!("allowed {group} group-address A5"),
+        );
+    }
+    is(
+        &bind(&v, "10.0.1.255"),
+        "refused (EADDRNOTAVAIL) - foreign-address A5",
+    );
+    assert!(bind(&v, "10.0.0.1").text.contains("10.0.0.1:80"));
+}
+
+#[test]
+fn bind_to_the_loopback() {
+    let v = both();
+    is(
+        &bind(&v, "127.0.0.1"),
+        "translated 127.64.0.1 own-loopback A2",
+    );
+    is(
+        &bind(&v, "::1"),
+        "translated fd68:6f73:746c:7400::1 own-loopback A2",
+    );
+    is(
+        &bind(&view(&[entry("10.0.0.5", 24, 2)], false), "::1"),
+        "refused (EADDRNOTAVAIL) - no-ipv6 A2",
+    );
+}
+
+#[test]
+fn bind_to_the_wildcard() {
+    let w = |v: &KernelView, a, v6only, to: &str, rule| {
+        is(
+            &bind_as(v, a, v6only),
+            &format!("translated {to} {rule} A6"),
+        )
+    };
+    w(&both(), "0.0.0.0", false, "10.0.0.5", "wildcard");
+    w(&both(), "::", false, "::ffff:10.0.0.5", "wildcard");
+    w(&both(), "::", true, "2001:db8::5", "wildcard");
+    w(
+        &both(),
+        "::ffff:0.0.0.0",
+        false,
+        "::ffff:10.0.0.5",
+        "wildcard",
+    );
+    w(&four(), "::", false, "::ffff:10.0.0.5", "wildcard");
+    w(
+        &four(),
+        "::",
+        true,
+        "fd68:6f73:746c:7400::1",
+        "wildcard-loopback",
+    );
+    w(&six(), "::", false, "2001:db8::5", "wildcard");
+    w(&six(), "0.0.0.0", false, "127.64.0.1", "wildcard-loopback");
+    is(
+        &bind_as(&view(&[entry("10.0.0.5", 24, 2)], false), "::", true),
+        "refused (EADDRNOTAVAIL) - no-ipv6 A6",
+    );
+}
+
+#[test]
+fn connect_to_others() {
+    is(
+        &connect(&four(), "198.51.100.7", 80, None),
+        "allowed 10.0.0.5 only-address A7",
+    );
+    is(
+        &connect(&both(), "198.51.100.7", 80, None),
+        "allowed 10.0.0.5 source-policy A7",
+    );
+    is(
+        &connect(&both(), "10.0.0.6", 80, None),
+        "allowed 10.0.0.6 own-address A7",
+    );
+    is(
+        &connect(&both(), "::ffff:10.0.0.6", 80, None),
+        "allowed 10.0.0.6 own-address A7",
+    );
+    is(
+        &connect(&four(), "2001:db8::1", 80, None),
+        "refused (ENETUNREACH) - no-address A7",
+    );
+    is(
+        &connect(&six(), "10.0.0.1", 80, None),
+        "refused (ENETUNREACH) - no-address A7",
+    );
+    is(
+        &connect(&both(), "10.0.0.9", 80, Some("10.0.0.6")),
+        "allowed 10.0.0.6 bound-source A8",
+    );
+    is(
+        &connect(&both(), "10.0.0.9", 80, Some("0.0.0.0")),
+        "allowed 10.0.0.5 source-policy A7",
+    );
+    is(
+        &connect(&both(), "10.0.0.9", 80, Some("10.0.0.1")),
+        "refused (EINVAL) - foreign-source A8",
+    );
+    is(
+        &connect(&both(), "127.0.0.1", 80, Some("10.0.0.1")),
+        "refused (EINVAL) - foreign-source A8",
+    );
+    is(
+        &connect(&both(), "10.0.0.9", 80, Some("127.64.0.1")),
+        "refused (EINVAL) - loopback-source A8",
+    );
+}
+
+#[test]
+fn connect_to_the_loopback() {
+    let v = both();
+    for me in ["127.0.0.1", "0.0.0.0", "127.64.0.1"] {
+        is(
+            &connect(&v, me, 80, None),
+            "translated 127.64.0.1 own-loopback A2",
+        );
+    }
+    for me in ["::1", "::"] {
+        let e = connect(&v, me, 80, None);
+        assert_eq!(
+            e.address,
+            Some(ip("fd68:6f73:746c:7400::1")),
+            "{me}: {}",
+            e.text
+        );
+        assert!(!matches!(e.verdict, Refused(_)));
+    }
+    is(
+        &connect(&v, "127.0.0.53", 53, None),
+        "allowed 127.64.0.1 host-loopback A2",
+    );
+    is(
+        &connect(&v, "127.0.0.1", 631, None),
+        "allowed 127.64.0.1 host-loopback A2",
+    );
+    is(
+        &connect(&v, "127.0.0.53", 54, None),
+        "refused (ENETUNREACH) - foreign-loopback A2",
+    );
+    is(
+        &connect(&v, "127.64.0.2", 80, None),
+        "refused (ENETUNREACH) - foreign-loopback A2",
+    );
+    is(
+        &connect(&view(&[entry("10.0.0.5", 24, 2)], false), "::1", 80, None),
+        "refused (ENETUNREACH) - no-ipv6 A2",
+    );
+}
+
+#[test]
+fn the_ipv6_loopback_of_another_hostlet() {
+    let v = both();
+    let e = connect(&v, "fd68:6f73:746c:7400::2", 80, None);
+    is(&e, "dropped - guard A2");
+    let e = connect(&v, "fd68:6f73:746c:7400::1", 80, None);
+    assert_eq!(e.verdict, Allowed, "{}", e.text);
+}
+
+#[test]
+fn datagrams() {
+    let v = both();
+    is(&send_to(&v, None), "allowed 10.0.0.5 source-policy A7");
+    assert!(
+        send_to(&v, None)
+            .text
+            .contains("the address that the client asked")
+    );
+    is(
+        &send_to(&v, Some("10.0.0.6")),
+        "allowed 10.0.0.6 bound-source A8",
+    );
+    is(
+        &send_to(&v, Some("10.0.0.1")),
+        "refused (EINVAL) - foreign-source A8",
+    );
+    is(
+        &send(&v, "127.0.0.1", 53, Some("127.0.0.1")),
+        "translated 127.64.0.1 own-loopback A2",
+    );
+}
+
+fn send_to(v: &KernelView, from: Option<&str>) -> Explanation {
+    send(v, "198.51.100.7", 53, from)
+}
+
+#[test]
+fn sockets() {
+    let of = |v: &KernelView, proto| explain(v, &Call::Socket { proto }, &[]);
+    let v = both();
+    for proto in [Proto::Tcp, Proto::Udp, Proto::UdpLite, Proto::Ping] {
+        is(&of(&v, proto), "allowed - confined-protocol A15");
+    }
+    is(&of(&v, Proto::Raw), "refused (EPERM) - raw A15");
+    is(
+        &of(&v, Proto::Packet),
+        "refused (EAFNOSUPPORT) - socket-family A15",
+    );
+    for proto in [Proto::Mptcp, Proto::Sctp, Proto::Dccp] {
+        is(&of(&v, proto), "refused (EPROTONOSUPPORT) - protocol A15");
+    }
+    let granted = KernelView {
+        raw: true,
+        ..v.clone()
+    };
+    is(&of(&granted, Proto::Raw), "allowed - raw-granted A15");
+    // A call on a socket that cannot be made.
+    let call = Call::Bind {
+        proto: Proto::Raw,
+        addr: ip("10.0.0.5"),
+        port: 0,
+        v6only: false,
+    };
+    is(&explain(&v, &call, &[]), "refused (EPERM) - raw A15");
+}
+
+#[test]
+fn ping_sockets_are_the_guards_business() {
+    let v = both();
+    let call = |addr: &str| Call::Bind {
+        proto: Proto::Ping,
+        addr: ip(addr),
+        port: 0,
+        v6only: false,
+    };
+    is(&explain(&v, &call("10.0.0.1"), &[]), "dropped - guard A16");
+    is(
+        &explain(&v, &call("10.0.0.5"), &[]),
+        "allowed 10.0.0.5 own-address A5",
+    );
+}
+
+#[test]
+fn calls_and_verdicts_in_words() {
+    let c = Call::Connect {
+        proto: Proto::Tcp,
+        addr: ip("2001:db8::1"),
+        port: 80,
+        from: Some(ip("2001:db8::5")),
+    };
+    assert_eq!(
+        c.to_string(),
+        "connect tcp [2001:db8::1]:80 from 2001:db8::5"
+    );
+    assert_eq!(Call::Socket { proto: Proto::Raw }.to_string(), "socket raw");
+    assert_eq!(Refused("EINVAL").to_string(), "refused (EINVAL)");
+}
+
+fn any_ip() -> impl Strategy<Value = IpAddr> {
+    prop_oneof![
+        prop::sample::select(vec![
+            "0.0.0.0",
+            "127.0.0.1",
+            "127.0.0.53",
+            "127.64.0.1",
+            "127.64.0.2",
+            "10.0.0.5",
+            "10.0.0.6",
+            "10.0.0.1",
+            "10.0.0.255",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "2001:db8::5",
+            "2001:db8::1",
+            "ff02::1",
+            "fe80::1",
+            "::ffff:10.0.0.5",
+            "::ffff:127.0.0.1",
+            "::ffff:0.0.0.0",
+            "fd68:6f73:746c:7400::1",
+        ])
+        .prop_map(ip),
+        any::<IpAddr>(),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_asked_nothing_foreign_is_used(
+        addr in any_ip(), from in prop::option::of(any_ip()), port in any::<u16>(), v6only in any::<bool>(),
+        which in 0_usize..3, kind in 0_usize..3, random in any::<bool>(),
+    ) {
+        let mut v = [both(), four(), six()][which].clone();
+        v.source = if random { SourcePolicy::Random } else { SourcePolicy::ByDestination };
+        let proto = Proto::Udp;
+        let call = match kind {
+            0 => Call::Bind { proto, addr, port, v6only },
+            1 => Call::Connect { proto, addr, port, from },
+            _ => Call::Send { proto, addr, port, from },
+        };
+        let e = explain(&v, &call, &[]);
+        prop_assert!(!e.text.is_empty() && !e.rule.is_empty() && e.row.starts_with('A'));
+        let mine = |a: IpAddr| {
+            v.owned.iter().any(|o| o.contains(a)) || a == IpAddr::V4(v.loop4) || v.loop6.map(IpAddr::V6) == Some(a)
+        };
+        let group = |a: IpAddr| a.is_multicast() || a == ip("255.255.255.255") || matches!(a, IpAddr::V4(b) if v.broadcasts.contains(&b));
+        match e.verdict {
+            Refused(_) | Dropped => prop_assert_eq!(e.address, None),
+            Allowed | Translated => {
+                let a = e.address.expect("an address").to_canonical();
+                prop_assert!(mine(a) || group(a), "{}: {}", a, e.text);
+            }
+        }
+    }
+}

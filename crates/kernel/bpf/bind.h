@@ -132,6 +132,28 @@ static inline void check_host(struct bpf_sock_addr *ctx, const struct hl_hostlet
 	}
 }
 
+/* For post_bind: what the socket stands for. */
+static inline bool remember(struct bpf_sock *sk, const struct hl_hostlet *h, const struct binding *b,
+			    __u16 port)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+	__u32 index = thread % HL_BINDING;
+	struct hl_binding *now = bpf_map_lookup_elem(&binding, &index);
+
+	if (!now)
+		return false;
+	now->thread = thread;
+	now->flags = b->flags;
+	now->port = port;
+	/* With IP_BIND_ADDRESS_NO_PORT there is no post_bind; the connect will want to know. */
+	if (b->flags && !port && sk && keeps_port_open(sk)) {
+		struct hl_sock s = {.id = h->id, .flags = b->flags, .proto = b->proto};
+
+		return bpf_sk_storage_get(&socks, sk, &s, BPF_SK_STORAGE_GET_F_CREATE);
+	}
+	return true;
+}
+
 static inline int bind(struct bpf_sock_addr *ctx, const struct hl_hostlet *h, struct binding *b)
 {
 	struct hl_addr asked = b->addr;
@@ -160,15 +182,10 @@ static inline int bind(struct bpf_sock_addr *ctx, const struct hl_hostlet *h, st
 		if (!(b->flags & HL_SOCK_HIDDEN) && b->proto != IPPROTO_UDPLITE)
 			check_host(ctx, h, b);
 	}
-	if (b->flags) {
-		struct hl_sock mark = {.id = h->id, .flags = b->flags, .port = port, .proto = b->proto};
-		__u64 cookie = bpf_get_socket_cookie(ctx);
-
-		if (bpf_map_update_elem(&socks, &cookie, &mark, BPF_ANY)) {
-			refused(h, HL_CALL_BIND, HL_REASON_TABLE_FULL, ENOBUFS, b->proto, &asked, port, 0);
-			error = ENOBUFS;
-			goto refuse;
-		}
+	if (has_ports(b->proto) && !remember(ctx->sk, h, b, port)) {
+		refused(h, HL_CALL_BIND, HL_REASON_TABLE_FULL, ENOBUFS, b->proto, &asked, port, 0);
+		error = ENOBUFS;
+		goto refuse;
 	}
 	return ALLOW;
 refuse:

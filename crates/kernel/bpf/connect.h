@@ -83,8 +83,7 @@ static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 		return ALLOW;
 	if (!unbound && !auto_bound(sk, c->from_port)) {
 		/* bind(0.0.0.0) that left the port open left the address open as well. */
-		__u64 cookie = bpf_get_socket_cookie(ctx);
-		struct hl_sock *s = bpf_map_lookup_elem(&socks, &cookie);
+		struct hl_sock *s = bpf_sk_storage_get(&socks, sk, 0, 0);
 
 		if (!s || !(s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)))
 			return ALLOW;

@@ -138,7 +138,7 @@ struct hl_port {
 	struct hl_addr wild_addr; /* where the wildcard socket really is bound */
 };
 
-/* socks (hash by socket cookie): what must be known of a socket later on. */
+/* socks (socket storage): what must be known of a bound socket later on. */
 enum hl_sock_flag {
 	HL_SOCK_WILD4 = 1 << 0, /* stands for the IPv4 wildcard */
 	HL_SOCK_WILD6 = 1 << 1,
@@ -157,6 +157,19 @@ struct hl_sock {
 	__u8 class_; /* reuse class when it was bound */
 	__u32 uid;
 	struct hl_addr addr; /* bound to, in the kernel's view */
+};
+
+/*
+ * binding (array): from bind to post_bind of the same thread. Making socket storage in bind
+ * would double its cost; most of what bind decides needs none.
+ */
+enum { HL_BINDING = 4096 };
+
+struct hl_binding {
+	__u64 thread; /* pid and tid */
+	__u16 flags; /* enum hl_sock_flag */
+	__u16 port; /* as asked for */
+	__u32 pad;
 };
 
 /* listeners (sockhash): TCP sockets that connections to a hostlet are given to. */

@@ -119,6 +119,9 @@ int hl_lookup(struct bpf_sk_lookup *ctx)
 		local = local4;
 		peer = peer4;
 	}
+	/* The look-up that bind does for sockets of the host. */
+	if (local.w[3] == ANCHOR4 && addr_is4(&local))
+		return SK_PASS;
 	o = owner_of(&local);
 	if (!o)
 		return SK_PASS;

@@ -30,9 +30,19 @@ TABLE(onlink, LPM_TRIE, struct hl_onlink_key, struct hl_onlink, 1048576, BPF_F_N
 TABLE(sources, HASH, struct hl_source_key, struct hl_source_entry, 65536, BPF_F_NO_PREALLOC);
 TABLE(reach, HASH, struct hl_reach_key, __u32, 65536, BPF_F_NO_PREALLOC); /* set at load */
 
-/* Written by bind, post_bind, sock_release, LISTEN_CB and the learner. */
-TABLE(socks, HASH, __u64, struct hl_sock, 262144, BPF_F_NO_PREALLOC); /* set at load */
-TABLE(ports, HASH, struct hl_port_key, struct hl_port, 262144, BPF_F_NO_PREALLOC);
+/* Written by post_bind, LISTEN_CB and the first sendmsg; goes with its socket. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct hl_sock);
+} socks SEC(".maps");
+
+/* Written by bind, read by post_bind. */
+TABLE(binding, ARRAY, __u32, struct hl_binding, HL_BINDING, 0);
+
+/* Written by post_bind, LISTEN_CB, the first sendmsg, sock_release and the learner. */
+TABLE(ports, HASH, struct hl_port_key, struct hl_port, 131072, BPF_F_NO_PREALLOC); /* set at load */
 TABLE(wild_udp, HASH, struct hl_wild_udp_key, __u32, 16384, BPF_F_NO_PREALLOC);
 
 /* Written by LISTEN_CB; an entry goes when its socket does. */

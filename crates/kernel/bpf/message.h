@@ -16,7 +16,7 @@ struct sending {
 };
 
 /* The first datagram of a socket that was never bound: its port belongs to the hostlet now. */
-static inline void enter_autobound(const struct hl_hostlet *h, const struct sending *m, __u64 *cookie)
+static inline void enter_autobound(struct bpf_sock *sk, const struct hl_hostlet *h, const struct sending *m)
 {
 	struct hl_sock s = {.id = h->id,
 			    .flags = HL_SOCK_AUTO | HL_SOCK_WILD4,
@@ -28,8 +28,8 @@ static inline void enter_autobound(const struct hl_hostlet *h, const struct send
 		return;
 	if (m->socket6)
 		s.flags |= HL_SOCK_WILD6;
-	if (!account(&s, 1) && bpf_map_update_elem(&socks, cookie, &s, BPF_NOEXIST))
-		account(&s, -1);
+	if (bpf_sk_storage_get(&socks, sk, &s, BPF_SK_STORAGE_GET_F_CREATE))
+		account(&s, 1);
 }
 
 /* The address this client spoke to, for a socket that stands for the wildcard (C3). */
@@ -44,7 +44,7 @@ static inline bool answer_from(const struct hl_hostlet *h, const struct sending 
 	return true;
 }
 
-static inline int send_to(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struct sending *m)
+static inline int send_to(struct bpf_sock *sk, struct hl_hostlet *h, struct sending *m)
 {
 	bool four = addr_is4(&m->to), own_loop = false;
 	enum hl_reason reason = HL_REASON_FOREIGN_ADDRESS;
@@ -81,11 +81,9 @@ static inline int send_to(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 		if (!own_loop && !addr_wild(&m->from) && addr_is4(&m->from) == four &&
 		    !(h->flags & (four ? HL_MANY4 : HL_MANY6)))
 			return ALLOW;
-		__u64 cookie = bpf_get_socket_cookie(ctx);
-
-		s = bpf_map_lookup_elem(&socks, &cookie);
+		s = bpf_sk_storage_get(&socks, sk, 0, 0);
 		if (!s && addr_wild(&m->from))
-			enter_autobound(h, m, &cookie);
+			enter_autobound(sk, h, m);
 		if (addr_wild(&m->from) || (s && (s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)))) {
 			if (own_loop) {
 				m->from = *loop_like(h, &m->to);
@@ -135,7 +133,7 @@ int hl_sendmsg4(struct bpf_sock_addr *ctx)
 	if (!sk)
 		return ALLOW;
 	m.from_port = sk->src_port;
-	if (send_to(ctx, h, &m) == REFUSE)
+	if (send_to(sk, h, &m) == REFUSE)
 		return REFUSE;
 	ctx->user_ip4 = m.to.w[3];
 	ctx->msg_src_ip4 = m.from.w[3];
@@ -158,7 +156,7 @@ int hl_sendmsg6(struct bpf_sock_addr *ctx)
 	m.from.w[2] = ONCE(ctx->msg_src_ip6[2]);
 	m.from.w[3] = ONCE(ctx->msg_src_ip6[3]);
 	m.from_port = sk->src_port;
-	if (send_to(ctx, h, &m) == REFUSE)
+	if (send_to(sk, h, &m) == REFUSE)
 		return REFUSE;
 	write_user_ip6(ctx, &m.to);
 	ctx->msg_src_ip6[0] = m.from.w[0];

@@ -33,7 +33,6 @@ static inline bool own_name(struct bpf_sock_addr *ctx, const struct hl_hostlet *
 {
 	struct bpf_sock *sk = ctx->sk;
 	struct hl_sock *s;
-	__u64 cookie;
 	bool changed = false;
 
 	if (addr_wild(a) || !sk)
@@ -41,8 +40,7 @@ static inline bool own_name(struct bpf_sock_addr *ctx, const struct hl_hostlet *
 	/* Accepted and connected sockets show what they are; a UDP one may be connected to port 0. */
 	if (sk->dst_port || sk->state == BPF_TCP_ESTABLISHED)
 		return show_localhost(h, a);
-	cookie = bpf_get_socket_cookie(ctx);
-	s = bpf_map_lookup_elem(&socks, &cookie);
+	s = bpf_sk_storage_get(&socks, sk, 0, 0);
 	if (!s) {
 		/* Never bound by the program: what is left of a connect that failed or is over. */
 		if (keeps_port_open(sk))

@@ -97,9 +97,13 @@ static __attribute__((noinline)) int port_change(struct hl_port_key *key, struct
 		if (!p) {
 			if (c->by < 0)
 				return 0;
+			change_counts(&fresh, c);
 			error = bpf_map_update_elem(&ports, key, &fresh, BPF_NOEXIST);
-			if (error && error != -EEXIST)
+			if (!error)
+				return 0;
+			if (error != -EEXIST)
 				return -ENOBUFS;
+			__builtin_memset(&fresh, 0, sizeof(fresh));
 			continue;
 		}
 		unused = false;

@@ -114,35 +114,35 @@ static __attribute__((noinline)) int account(struct hl_sock *s, int by)
 /* A socket got its address and port. */
 static inline int bound(struct bpf_sock *ctx, const struct hl_hostlet *h, const struct hl_addr *addr)
 {
-	__u64 cookie = bpf_get_socket_cookie(ctx);
+	__u64 thread = bpf_get_current_pid_tgid();
+	__u32 index = thread % HL_BINDING;
+	struct hl_binding *now = bpf_map_lookup_elem(&binding, &index);
 	__u16 port = ONCE(ctx->src_port);
+	struct hl_sock *s, fresh = {.id = h->id, .port = port, .addr = *addr};
 	__u8 proto = ONCE(ctx->protocol);
-	struct hl_sock *mark, s = {};
 	struct facts f;
 
-	if (!has_ports(proto))
+	if (!has_ports(ONCE(ctx->protocol)))
 		return ALLOW;
-	mark = bpf_map_lookup_elem(&socks, &cookie);
-	if (mark && !(mark->flags & HL_SOCK_BOUND))
-		s = *mark;
+	/* Another thread of the same number modulo the table's size binds at this very moment. */
+	if (!now || now->thread != thread)
+		goto full;
 	learn_facts(ctx, &f);
-	s.id = h->id;
-	s.proto = proto;
-	s.addr = *addr;
-	s.class_ = f.class_;
-	s.uid = f.uid;
-	if (s.flags & HL_SOCK_HIDDEN)
-		s.hidden = port;
-	else
-		s.port = port;
-	s.flags |= HL_SOCK_BOUND;
-	if (account(&s, 1))
-		goto full;
-	if (bpf_map_update_elem(&socks, &cookie, &s, BPF_ANY)) {
-		account(&s, -1);
-		goto full;
+	fresh.flags = now->flags | HL_SOCK_BOUND;
+	fresh.proto = proto;
+	fresh.class_ = f.class_;
+	fresh.uid = f.uid;
+	if (fresh.flags & HL_SOCK_HIDDEN) {
+		fresh.port = now->port;
+		fresh.hidden = port;
 	}
-	return ALLOW;
+	s = bpf_sk_storage_get(&socks, ctx, &fresh, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!s)
+		goto full;
+	*s = fresh;
+	if (!account(&fresh, 1))
+		return ALLOW;
+	s->flags = 0; /* this kind of program cannot delete it */
 full:
 	refused(h, HL_CALL_BIND, HL_REASON_TABLE_FULL, ENOBUFS, proto, addr, port, 0);
 	bpf_set_retval(-ENOBUFS);
@@ -174,13 +174,11 @@ int hl_post_bind6(struct bpf_sock *ctx)
 SEC("cgroup/sock_release")
 int hl_sock_release(struct bpf_sock *ctx)
 {
-	__u64 cookie = bpf_get_socket_cookie(ctx);
-	struct hl_sock *found = bpf_map_lookup_elem(&socks, &cookie), s;
+	struct hl_sock *found = bpf_sk_storage_get(&socks, ctx, 0, 0), s;
 
 	if (!found)
 		return ALLOW;
 	s = *found;
-	bpf_map_delete_elem(&socks, &cookie);
 	if (s.flags & HL_SOCK_LISTEN) {
 		struct change c = {.claim = CLAIM_LISTENER, .by = -1};
 		struct hl_port_key key = port_key(s.id, s.port, s.proto, family_of(&s.addr));
@@ -217,15 +215,18 @@ static inline int register_listener(struct bpf_sock_ops *ctx, struct hl_listener
 
 static inline int listening(struct bpf_sock_ops *ctx, const struct hl_hostlet *h)
 {
-	__u64 cookie = bpf_get_socket_cookie(ctx);
 	struct hl_listener_key key = {.id = h->id};
-	struct hl_sock *s = bpf_map_lookup_elem(&socks, &cookie);
+	struct bpf_sock *sk = ctx->sk;
+	struct hl_sock *s;
 	struct change c = {.claim = CLAIM_LISTENER, .by = 1};
 	struct hl_port_key pk;
 	struct hl_addr local, four;
 	__u16 flags;
 	int error = 0;
 
+	if (!sk)
+		return 0;
+	s = bpf_sk_storage_get(&socks, sk, 0, 0);
 	/* Both are read before the choice: see ONCE. */
 	four = addr4(ONCE(ctx->local_ip4));
 	local.w[0] = ONCE(ctx->local_ip6[0]);
@@ -245,11 +246,10 @@ static inline int listening(struct bpf_sock_ops *ctx, const struct hl_hostlet *h
 		if (!addr_wild(&local))
 			return 0;
 		fresh.flags |= addr_is4(&local) ? HL_SOCK_WILD4 : HL_SOCK_WILD4 | HL_SOCK_WILD6;
-		if (account(&fresh, 1) || bpf_map_update_elem(&socks, &cookie, &fresh, BPF_ANY))
-			return 0;
-		s = bpf_map_lookup_elem(&socks, &cookie);
+		s = bpf_sk_storage_get(&socks, sk, &fresh, BPF_SK_STORAGE_GET_F_CREATE);
 		if (!s)
 			return 0;
+		account(&fresh, 1);
 	}
 	flags = s->flags;
 	key.port = s->port;

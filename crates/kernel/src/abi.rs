@@ -55,6 +55,7 @@ plain!(
     hl_reach_key,
     hl_port_key,
     hl_sock,
+    hl_port,
     hl_listener_key,
     hl_asked_key,
     hl_event,

@@ -19,7 +19,7 @@ use crate::probe;
 const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/hostlet.bpf.o"));
 
 /// The tables that this program reads or writes; all are pinned, for tools such as bpftool.
-pub(crate) const TABLES: [&str; 16] = [
+pub(crate) const TABLES: [&str; 17] = [
     "hostlets",
     "owners",
     "prefixes",
@@ -28,6 +28,7 @@ pub(crate) const TABLES: [&str; 16] = [
     "sources",
     "reach",
     "socks",
+    "binding",
     "ports",
     "wild_udp",
     "listeners",
@@ -54,7 +55,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             hostlets: 4096,
-            sockets: 262_144,
+            sockets: 65_536,
             addresses: 65_536,
         }
     }
@@ -227,7 +228,7 @@ fn open_object(limits: &Limits) -> Result<OpenObject> {
             Some("reach") => limits.hostlets.saturating_mul(16),
             // A bound UDP socket is entered under its address and under its port.
             Some("ports") => limits.sockets.saturating_mul(2),
-            Some("socks" | "listeners" | "udp_sockets") => limits.sockets,
+            Some("listeners" | "udp_sockets") => limits.sockets,
             Some(name) if name.ends_with(".rodata") => {
                 if let Some(value) = map.initial_value_mut().and_then(|bytes| bytes.first_mut()) {
                     *value = u8::from(probe::packet_netns_cookie());

@@ -14,5 +14,7 @@ mod tables;
 
 pub use error::{Error, Result};
 pub use events::{Call, Event, Reason, Watcher};
-pub use install::{Kernel, Limits};
-pub use tables::{OnLink, Record, RecordFlags, RouteEntry, SourceList, Tables};
+pub use install::{Kernel, Limits, netns_cookie};
+pub use tables::{
+    BoundPort, OnLink, PortBook, Record, RecordFlags, RouteEntry, SourceList, Tables,
+};

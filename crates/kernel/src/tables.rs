@@ -1,6 +1,6 @@
 //! The tables as values: what a hostlet is to the kernel, whose address is whose, where sources come from.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::BitOr;
 
 use hostlet_model::{IpNet, Owned, SourcePolicy};
@@ -8,9 +8,9 @@ use libbpf_rs::{ErrorKind, MapCore, MapFlags};
 
 use crate::abi::{
     self, HL_GONE, HL_GUARD, HL_MANY4, HL_MANY6, HL_OWNER_LOOP, HL_OWNER_MANY, HL_PREFIX, HL_RAW,
-    HL_REACH, HL_ROUTED4, HL_ROUTED6, HL_SOCK_WILD4, HL_SOCK_WILD6, HL_SOURCE_BY_DESTINATION,
-    HL_SOURCE_PRIMARY, HL_SOURCE_RANDOM, HL_V4, HL_V6, Plain, hl_globals, hl_hostlet, hl_onlink,
-    hl_onlink_key, hl_owner, hl_prefix_key, hl_reach_key, hl_route, hl_sock, hl_source_entry,
+    HL_REACH, HL_ROUTED4, HL_ROUTED6, HL_SOURCE_BY_DESTINATION, HL_SOURCE_PRIMARY,
+    HL_SOURCE_RANDOM, HL_V4, HL_V6, Plain, hl_globals, hl_hostlet, hl_onlink, hl_onlink_key,
+    hl_owner, hl_port, hl_port_key, hl_prefix_key, hl_reach_key, hl_route, hl_source_entry,
     hl_source_key,
 };
 use crate::error::{Error, Result};
@@ -176,6 +176,49 @@ pub struct RouteEntry {
     pub gateway: Option<IpAddr>,
     /// The source that the route itself prefers.
     pub prefsrc: Option<IpAddr>,
+}
+
+/// The book of bound ports at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct PortBook {
+    entries: Vec<(hl_port_key, hl_port)>,
+}
+
+/// What a bound socket is to its program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BoundPort {
+    /// The port as the program knows it; the kernel's is another where a host socket holds this one (row C4).
+    pub port: u16,
+    /// It stands for the wildcard.
+    pub wildcard: bool,
+}
+
+impl PortBook {
+    /// What a socket of hostlet `id` that the kernel has at `local` is to its program; none if it was
+    /// never bound by the program. `protocol` is the IP protocol's number.
+    #[must_use]
+    pub fn find(&self, id: u32, protocol: u8, local: SocketAddr) -> Option<BoundPort> {
+        let of_socket = |(key, port): &&(hl_port_key, hl_port)| {
+            let in_kernel = if port.hidden == 0 {
+                key.port
+            } else {
+                port.hidden
+            };
+            key.id == id && key.proto == protocol && in_kernel == local.port()
+        };
+        let wild = |p: &hl_port| {
+            p.wild.iter().any(|n| *n > 0) && abi::ip(&p.wild_addr) == local.ip().to_canonical()
+        };
+        let mut found: Option<BoundPort> = None;
+        for (key, port) in self.entries.iter().filter(of_socket) {
+            let wildcard = wild(port) || found.is_some_and(|f| f.wildcard);
+            found = Some(BoundPort {
+                port: key.port,
+                wildcard,
+            });
+        }
+        found
+    }
 }
 
 type Pair = (Vec<u8>, Vec<u8>);
@@ -368,32 +411,21 @@ impl Kernel {
         self.replace("routes", held, routes.iter().map(pair).collect())
     }
 
-    /// Does the socket of this cookie stand for the wildcard?
+    /// What the hostlets' sockets are bound to, as their programs know it.
     ///
     /// # Errors
     /// If the table cannot be read.
-    pub fn wild_socket(&self, cookie: u64) -> Result<bool> {
-        Ok(self
-            .socket(cookie)?
-            .is_some_and(|s| u32::from(s.flags) & (HL_SOCK_WILD4 | HL_SOCK_WILD6) != 0))
-    }
-
-    /// The port by which the program knows the socket of this cookie, where that differs
-    /// from the kernel's (row C4).
-    ///
-    /// # Errors
-    /// If the table cannot be read.
-    pub fn shown_port(&self, cookie: u64) -> Result<Option<u16>> {
-        Ok(self
-            .socket(cookie)?
-            .filter(|s| s.hidden != 0)
-            .map(|s| s.port))
-    }
-
-    fn socket(&self, cookie: u64) -> Result<Option<hl_sock>> {
-        Ok(self
-            .get("socks", &cookie.to_ne_bytes())?
-            .map(|b| hl_sock::from_bytes(&b)))
+    pub fn port_book(&self) -> Result<PortBook> {
+        let mut entries = Vec::new();
+        for (key, value) in self.entries("ports")? {
+            let key = hl_port_key::from_bytes(&key);
+            let port = hl_port::from_bytes(&value);
+            // With an address, an entry only repeats a part of the aggregate.
+            if key.addr.bytes().iter().all(|b| *b == 0) {
+                entries.push((key, port));
+            }
+        }
+        Ok(PortBook { entries })
     }
 
     fn count_prefixes(&self) -> Result<()> {

@@ -88,7 +88,7 @@ pub struct Limits {
 
 impl Limits {
     /// Bound sockets counted on for each hostlet when nothing is said.
-    pub const SOCKETS_PER_HOSTLET: u32 = 64;
+    pub const SOCKETS_PER_HOSTLET: u32 = 16;
 }
 
 impl Default for Limits {

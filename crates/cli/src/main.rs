@@ -1,1 +1,28 @@
-fn main() {}
+//! The `hostlet` command: reads the command line, asks the engine, prints.
+
+mod args;
+mod docs;
+mod ending;
+mod explain;
+mod print;
+mod table;
+mod verbs;
+mod when;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::Cli;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return ending::wrong_usage(&error),
+    };
+    let runs_a_program = cli.verb.runs_a_program();
+    match verbs::perform(cli) {
+        Ok(end) => end.code(),
+        Err(error) => ending::failed(&error, runs_a_program),
+    }
+}

@@ -1,0 +1,113 @@
+//! The command line, as clap sees it. Nothing here acts.
+
+mod launch;
+mod read;
+mod set;
+
+pub use launch::{Enter, LaunchArgs, Run, Start};
+pub use read::{
+    Check, Completions, Doctor, Events, Explain, ExplainCall, History, List, Man, Members, Show,
+    SocketKind, Sockets,
+};
+pub use set::{Apply, Attach, Create, Grant, Remove, Revoke, SpecArgs};
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Give unmodified programs network addresses of their own, and only those.
+///
+/// A hostlet is a private host inside this one: a name, a set of IPv4 and IPv6
+/// addresses, a loopback address of its own, and the processes that live in it.
+/// The kernel enforces it; no process is in the path of a call or a packet.
+#[derive(Debug, Parser)]
+#[command(
+    name = "hostlet",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = false,
+    arg_required_else_help = false,
+    subcommand_required = true,
+    max_term_width = 100,
+    after_long_help = MAIN_AFTER
+)]
+pub struct Cli {
+    /// Keep everything of this installation below DIR: configuration, state, lock, pins, cgroups.
+    ///
+    /// Two installations never meet. One installation serves one network namespace.
+    #[arg(long, global = true, value_name = "DIR", env = "HOSTLET_ROOT")]
+    pub root: Option<PathBuf>,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+const MAIN_AFTER: &str = "\
+Example:
+  hostlet run --address 192.0.2.10 --assign eth0 -- nginx -g 'daemon off;'
+
+Exit status:
+  run, enter, start   the program's own; 126 if it cannot be executed, 127 if it is not found,
+                      125 if hostlet itself failed
+  check               0 if all is well, 3 if a socket lies outside policy
+  every other verb    0 done, 1 failed or refused, 2 wrong usage
+
+Files:
+  /etc/hostlet/hostlet.toml      declared hostlets and limits
+  /var/lib/hostlet/hostlet.db    definitions and history
+  /run/hostlet/                  the lock
+  /sys/fs/bpf/hostlet/           the kernel part";
+
+/// Nouns read, verbs change.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Start a program in a hostlet that lives as long as the program
+    Run(Run),
+    /// Make a hostlet that stays until it is removed
+    Create(Create),
+    /// Remove a hostlet and everything hostlet added for it
+    Remove(Remove),
+    /// Start a program in a hostlet that exists
+    Enter(Enter),
+    /// Make running processes members of a hostlet
+    Attach(Attach),
+    /// Add an address to a hostlet, running or not
+    Grant(Grant),
+    /// Take an address away; its open sockets die at once
+    Revoke(Revoke),
+    /// Start a program in a hostlet that the configuration declares
+    Start(Start),
+    /// Make the declared hostlets exist as the configuration says
+    Apply(Apply),
+    /// The hostlets that there are
+    List(List),
+    /// One hostlet in full
+    Show(Show),
+    /// Which processes belong to which hostlet
+    Members(Members),
+    /// The sockets of the members
+    Sockets(Sockets),
+    /// Find sockets of members that lie outside policy
+    Check(Check),
+    /// Say what a call in a hostlet would do, and by which rule
+    Explain(Explain),
+    /// Refusals and drops, as the kernel recorded them
+    Events(Events),
+    /// Who had which address, from when to when, running what
+    History(History),
+    /// What this kernel and system offer, what is missing, what that costs
+    Doctor(Doctor),
+    /// Print a completion script for a shell
+    Completions(Completions),
+    /// Write the man pages to a directory
+    Man(Man),
+}
+
+impl Verb {
+    /// Whether a failure of hostlet's own is 125, because the other codes are the program's.
+    #[must_use]
+    pub fn runs_a_program(&self) -> bool {
+        matches!(self, Self::Run(_) | Self::Enter(_) | Self::Start(_))
+    }
+}

@@ -1,0 +1,273 @@
+//! Verbs that read.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use hostlet_model::Name;
+
+/// `hostlet list`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+JSON (--json): an array of objects as `hostlet show --json` prints one.
+
+Example:
+  hostlet list")]
+pub struct List {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `hostlet show`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+JSON (--json): {\"name\", \"id\", \"state\": \"live\"|\"pending\"|\"removing\"|\"stale\", \"lifetime\":
+\"run\"|\"kept\"|\"declared\", \"addresses\": [{\"address\", \"interface\", \"onlink\", \"assigned\"}],
+\"loopback\": [address…], \"source\", \"host_loopback\": [ADDR:PORT…], \"guard\", \"raw\", \"created\" (RFC 3339),
+\"uid\", \"program\": [word…], \"cgroup\", \"cgroup_id\", \"members\": count, \"owned\": addresses the kernel has}
+
+Example:
+  hostlet show web")]
+pub struct Show {
+    /// The hostlet
+    pub name: Name,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `hostlet members`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Read from the kernel's cgroups, so that nobody is missing and nobody stale.
+
+JSON (--json): [{\"hostlet\", \"pid\", \"uid\", \"comm\", \"command\", \"cgroup\"}]
+
+Example:
+  hostlet members web")]
+pub struct Members {
+    /// Only this hostlet
+    pub name: Option<Name>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `hostlet sockets`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Local and peer are given as the program sees them: a wildcard socket shows as 0.0.0.0 or [::], the
+hostlet's loopback as 127.0.0.1 or [::1]. The kernel's own view is in the JSON and in --kernel.
+
+JSON (--json): [{\"hostlet\", \"protocol\", \"state\", \"local\", \"remote\", \"kernel_local\", \"kernel_remote\",
+\"wildcard\", \"uid\", \"inode\", \"cookie\", \"processes\": [{\"pid\", \"comm\", \"fd\"}]}]
+
+Example:
+  hostlet sockets web")]
+pub struct Sockets {
+    /// Only this hostlet
+    pub name: Option<Name>,
+    /// Show the addresses that the kernel works with
+    #[arg(long)]
+    pub kernel: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `hostlet check`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Looks at every socket that a member has open: one whose local address is outside the set, one that was
+made in another cgroup (inherited, passed in, socket activation) and so is not checked by the kernel, and
+raw or packet sockets.
+
+Exit status: 0 all is well, 3 something was found, 1 the check could not be made.
+
+JSON (--json): [{\"hostlet\", \"reason\": \"foreign-address\"|\"foreign-cgroup\"|\"raw\"|\"packet\", \"text\",
+\"protocol\", \"state\", \"local\", \"remote\", \"inode\", \"processes\": [{\"pid\", \"comm\", \"fd\"}]}]
+
+Example:
+  hostlet check || echo 'somebody is outside'")]
+pub struct Check {
+    /// Only this hostlet
+    pub name: Option<Name>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `hostlet explain`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+JSON (--json): {\"hostlet\", \"call\", \"verdict\", \"rule\", \"text\", \"row\"}
+
+Example:
+  hostlet explain web bind 0.0.0.0:80
+  hostlet explain web connect --udp 198.51.100.7:53
+  hostlet explain web connect --from 192.0.2.99 198.51.100.7:80
+  hostlet explain web socket raw")]
+pub struct Explain {
+    /// The hostlet
+    pub name: Name,
+    /// The call
+    #[command(subcommand)]
+    pub call: ExplainCall,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// A call to explain.
+#[derive(Debug, Subcommand)]
+pub enum ExplainCall {
+    /// bind(2)
+    Bind {
+        /// The address and port: 0.0.0.0:80, [::]:80
+        address: SocketAddr,
+        /// On a UDP socket
+        #[arg(long)]
+        udp: bool,
+        /// The socket has IPV6_V6ONLY
+        #[arg(long)]
+        v6only: bool,
+    },
+    /// connect(2)
+    Connect {
+        /// The address and port
+        address: SocketAddr,
+        /// On a UDP socket
+        #[arg(long)]
+        udp: bool,
+        /// The socket was bound to this address before
+        #[arg(long, value_name = "ADDR")]
+        from: Option<IpAddr>,
+    },
+    /// sendto(2), sendmsg(2), sendmmsg(2)
+    Send {
+        /// The address and port
+        address: SocketAddr,
+        /// The socket is bound to this address, or IP_PKTINFO names it
+        #[arg(long, value_name = "ADDR")]
+        from: Option<IpAddr>,
+    },
+    /// socket(2)
+    Socket {
+        /// The kind of socket
+        kind: SocketKind,
+    },
+}
+
+/// Kinds of sockets that `explain socket` knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SocketKind {
+    /// TCP
+    Tcp,
+    /// UDP
+    Udp,
+    /// UDP-Lite
+    Udplite,
+    /// ICMP echo
+    Ping,
+    /// Raw IP
+    Raw,
+    /// AF_PACKET
+    Packet,
+    /// Multipath TCP
+    Mptcp,
+    /// SCTP
+    Sctp,
+    /// DCCP
+    Dccp,
+}
+
+/// `hostlet events`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+JSON (--json): one object a line: {\"seq\", \"time\" (RFC 3339), \"hostlet\", \"pid\", \"program\", \"uid\", \"call\",
+\"protocol\", \"address\", \"port\", \"other\", \"reason\", \"error\", \"more\"}
+
+Example:
+  hostlet events --since 10m
+  hostlet events -f --json")]
+pub struct Events {
+    /// Go on and print events as they come
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Only those after TIME: a moment (2026-01-31T12:00:00Z), or how long ago (90s, 10m, 2h, 3d)
+    #[arg(long, value_name = "TIME", value_parser = crate::when::parse)]
+    pub since: Option<jiff::Timestamp>,
+    /// Only this hostlet
+    pub name: Option<Name>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `hostlet history`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+JSON (--json): [{\"hostlet\", \"address\", \"from\", \"to\" (null: still), \"program\": [word…], \"uid\", \"user\"}]
+
+Example:
+  hostlet history --address 192.0.2.10 --since 7d")]
+pub struct History {
+    /// Only this hostlet
+    #[arg(long, value_name = "NAME")]
+    pub hostlet: Option<Name>,
+    /// Only this address, or a prefix that has it
+    #[arg(long, value_name = "ADDRESS")]
+    pub address: Option<IpAddr>,
+    /// Only what this user started
+    #[arg(long, value_name = "USER")]
+    pub user: Option<String>,
+    /// Only what was held after TIME
+    #[arg(long, value_name = "TIME", value_parser = crate::when::parse)]
+    pub since: Option<jiff::Timestamp>,
+    /// Only what was held before TIME
+    #[arg(long, value_name = "TIME", value_parser = crate::when::parse)]
+    pub until: Option<jiff::Timestamp>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `hostlet doctor`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Exit status: 0 if everything needed is there, 1 if not.
+
+JSON (--json): {\"usable\": bool, \"features\": [{\"name\", \"present\": true|false|null, \"needed\", \"costs\"}],
+\"limits\": {\"hostlets\", \"sockets\", \"memory_bytes\", \"bytes_a_hostlet\"}, \"installed\": bool}
+
+Example:
+  hostlet doctor")]
+pub struct Doctor {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `hostlet completions`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  hostlet completions bash > /usr/share/bash-completion/completions/hostlet")]
+pub struct Completions {
+    /// The shell
+    pub shell: Shell,
+}
+
+/// `hostlet man`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Writes hostlet.1 and one page a verb, hostlet-run.1 and so on.
+
+Example:
+  hostlet man /usr/share/man/man1")]
+pub struct Man {
+    /// Where to; it is made if it is not there
+    pub dir: PathBuf,
+}

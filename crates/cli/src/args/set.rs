@@ -1,0 +1,159 @@
+//! Verbs that change a hostlet.
+
+use clap::{ArgGroup, Args};
+use hostlet_model::{AddressSpec, HostLoopback, Name, Owned, SourcePolicy};
+use std::path::PathBuf;
+
+/// What a hostlet consists of.
+#[derive(Debug, Args)]
+pub struct SpecArgs {
+    /// An address of the set; repeat it for more. The first of a family is its primary
+    ///
+    /// A single address (192.0.2.10, 2001:db8::10), one with the length of its subnet
+    /// (192.0.2.10/24, for --assign), a whole prefix (2001:db8:7::/64), or a link-local address with
+    /// its interface (fe80::10%eth0).
+    #[arg(long = "address", short = 'a', value_name = "ADDRESS", required = true)]
+    pub addresses: Vec<AddressSpec>,
+
+    /// Put addresses that this machine does not have on IFACE, and take exactly those away at the end
+    #[arg(long, value_name = "IFACE")]
+    pub assign: Option<String>,
+
+    /// Which address an unbound socket leaves from, where the route leaves a choice
+    ///
+    /// primary: the first of the family. random: any. by-destination: always the same for a destination.
+    #[arg(long, value_name = "POLICY", default_value = "primary")]
+    pub source: SourcePolicy,
+
+    /// Let the hostlet reach a service on the host's loopback, 127.0.0.1:5432 for instance; repeatable
+    ///
+    /// Loopback name servers of /etc/resolv.conf are always reachable, on port 53.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub host_loopback: Vec<HostLoopback>,
+
+    /// Switch off the check of every packet (calls are still checked)
+    #[arg(long)]
+    pub no_guard: bool,
+
+    /// Allow raw sockets. A program with them can forge packets inside the guard's limits
+    #[arg(long)]
+    pub raw: bool,
+}
+
+/// `hostlet create`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  hostlet create web --address 192.0.2.10 --address 2001:db8::10 --assign eth0
+  hostlet enter web -- nginx -g 'daemon off;'
+
+With --json, prints the new hostlet as `hostlet show --json` does.")]
+pub struct Create {
+    /// The name: 1 to 63 of a-z, 0-9 and '-'
+    pub name: Name,
+    #[command(flatten)]
+    pub spec: SpecArgs,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `hostlet remove`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+A hostlet with members is left alone and the members are named, unless --kill is given.
+Addresses that hostlet put on an interface are taken away again; no others are.
+
+Example:
+  hostlet remove web --kill")]
+pub struct Remove {
+    /// The hostlet
+    pub name: Name,
+    /// Kill the members first
+    #[arg(long)]
+    pub kill: bool,
+}
+
+/// `hostlet attach`.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("what").required(true).args(["pid", "cgroup"])))]
+#[command(after_long_help = "\
+With --pid the process and all its descendants move into the hostlet; what they start from then on is a
+member too. Sockets that they already have stay outside: each is listed. They also keep their
+capabilities and mounts, which `hostlet run` would have taken from them.
+
+With --cgroup the hostlet's rules are put on an existing cgroup and all below it, a systemd unit's for
+instance. Nothing moves. Sockets made before stay outside. Detaching happens when the hostlet is removed.
+
+Example:
+  hostlet attach web --pid 4711
+  hostlet attach web --cgroup /sys/fs/cgroup/system.slice/nginx.service")]
+pub struct Attach {
+    /// The hostlet
+    pub name: Name,
+    /// A process to move into the hostlet, with its descendants; repeatable
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
+    pub pid: Vec<u32>,
+    /// An existing cgroup (a directory of the cgroup2 mount) to put the rules on
+    #[arg(long, value_name = "DIR")]
+    pub cgroup: Option<PathBuf>,
+    /// Print what stayed outside as JSON: {"name","attached":[pid…],"outside":[socket…]}
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `hostlet grant`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Wildcard sockets of running members serve the new address at once.
+
+Example:
+  hostlet grant web 192.0.2.11 --assign eth0")]
+pub struct Grant {
+    /// The hostlet
+    pub name: Name,
+    /// The address or prefix to add
+    pub address: AddressSpec,
+    /// Put it on IFACE if this machine does not have it
+    #[arg(long, value_name = "IFACE")]
+    pub assign: Option<String>,
+}
+
+/// `hostlet revoke`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Every socket bound to the address is destroyed (the program sees ECONNABORTED); listeners on the
+wildcard live on and serve what is left. An address that hostlet assigned leaves its interface.
+
+Example:
+  hostlet revoke web 192.0.2.11")]
+pub struct Revoke {
+    /// The hostlet
+    pub name: Name,
+    /// The address or prefix to take away, as `hostlet show` prints it
+    pub address: Owned,
+}
+
+/// `hostlet apply`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Creates declared hostlets that are not there, changes the ones that differ, and removes those that an
+earlier apply made and that are declared no more. Hostlets made by create or run are left alone.
+The plan is printed before anything is done.
+
+JSON (--json): {\"dry_run\": bool, \"changes\": [{\"change\", \"name\", \"text\", \"actions\": [text…]}]}
+
+Example:
+  hostlet apply --dry-run
+  hostlet apply")]
+pub struct Apply {
+    /// Print the plan and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Kill the members of hostlets that are declared no more, to remove these
+    #[arg(long)]
+    pub kill: bool,
+    /// Print the plan as JSON
+    #[arg(long)]
+    pub json: bool,
+}

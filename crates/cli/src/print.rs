@@ -1,0 +1,301 @@
+//! How results look: tables for people, JSON for programs.
+
+use std::io::{self, Write};
+
+use hostlet_engine::HistoryRow;
+use hostlet_engine::report::{
+    AttachReport, ChangeReport, DoctorReport, EventReport, ExplainReport, Finding, HolderReport,
+    HostletReport, MemberReport, SocketReport,
+};
+use serde::Serialize;
+
+use crate::table::{Table, printable};
+
+/// One JSON document, ending in a newline.
+pub fn json(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, value)?;
+    writeln!(out)
+}
+
+/// One JSON document on one line.
+pub fn json_line(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, value)?;
+    writeln!(out)
+}
+
+/// `hostlet list`.
+pub fn list(out: &mut dyn Write, hostlets: &[HostletReport]) -> io::Result<()> {
+    let mut table = Table::new(["NAME", "ID", "STATE", "LIFETIME", "MEMBERS", "ADDRESSES"]);
+    for h in hostlets {
+        table.row([
+            h.name.to_string(),
+            h.id.to_string(),
+            h.state.to_owned(),
+            h.lifetime.to_owned(),
+            h.members.to_string(),
+            h.addresses
+                .iter()
+                .map(|a| a.address.to_string())
+                .collect::<Vec<_>>()
+                .join(" "),
+        ]);
+    }
+    table.print(
+        out,
+        "There is no hostlet. `hostlet help create` shows how to make one.",
+    )
+}
+
+/// `hostlet show`.
+pub fn show(out: &mut dyn Write, h: &HostletReport) -> io::Result<()> {
+    let mut line = |what: &str, value: &str| writeln!(out, "{what:<15}{}", printable(value));
+    line("name", h.name.as_str())?;
+    line("id", &h.id.to_string())?;
+    line("state", h.state)?;
+    line("lifetime", h.lifetime)?;
+    for (i, a) in h.addresses.iter().enumerate() {
+        let by = if a.assigned {
+            ", put there by hostlet"
+        } else {
+            ""
+        };
+        let what = if i == 0 { "addresses" } else { "" };
+        line(
+            what,
+            &format!("{} on {} (/{}{by})", a.address, a.interface, a.onlink),
+        )?;
+    }
+    line(
+        "loopback",
+        &h.loopback
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(" "),
+    )?;
+    line("source", h.source.as_str())?;
+    if !h.host_loopback.is_empty() {
+        let all: Vec<_> = h.host_loopback.iter().map(ToString::to_string).collect();
+        line("host loopback", &all.join(" "))?;
+    }
+    line("guard", if h.guard { "on" } else { "off" })?;
+    line("raw sockets", if h.raw { "granted" } else { "refused" })?;
+    line(
+        "created",
+        &format!("{} by {} ({})", h.created, h.user, h.uid),
+    )?;
+    if !h.program.is_empty() {
+        line("for", &h.program.join(" "))?;
+    }
+    line("cgroup", &h.cgroup.display().to_string())?;
+    for cgroup in &h.attached_cgroups {
+        line("attached", &cgroup.display().to_string())?;
+    }
+    line("members", &h.members.to_string())
+}
+
+/// `hostlet members`.
+pub fn members(out: &mut dyn Write, members: &[MemberReport]) -> io::Result<()> {
+    let mut table = Table::new(["HOSTLET", "PID", "UID", "PROGRAM", "COMMAND"]);
+    for m in members {
+        table.row([
+            m.hostlet.to_string(),
+            m.pid.to_string(),
+            m.uid.to_string(),
+            m.comm.clone(),
+            m.command.join(" "),
+        ]);
+    }
+    table.print(out, "There are no members.")
+}
+
+/// `hostlet sockets`.
+pub fn sockets(out: &mut dyn Write, sockets: &[SocketReport], kernel: bool) -> io::Result<()> {
+    let mut table = Table::new(["HOSTLET", "PROTOCOL", "STATE", "LOCAL", "PEER", "PROCESSES"]);
+    for s in sockets {
+        let (local, remote) = if kernel {
+            (&s.kernel_local, &s.kernel_remote)
+        } else {
+            (&s.local, &s.remote)
+        };
+        table.row([
+            s.hostlet.to_string(),
+            s.protocol.clone(),
+            s.state.clone(),
+            local.clone(),
+            remote.clone(),
+            holders(&s.processes),
+        ]);
+    }
+    table.print(out, "There are no sockets.")
+}
+
+/// `hostlet check`.
+pub fn findings(out: &mut dyn Write, findings: &[Finding]) -> io::Result<()> {
+    for f in findings {
+        writeln!(
+            out,
+            "{}: {} {} {} -> {} ({}): {}",
+            f.hostlet,
+            f.protocol,
+            f.state,
+            f.local,
+            f.remote,
+            printable(&holders(&f.processes)),
+            printable(&f.text)
+        )?;
+    }
+    if findings.is_empty() {
+        writeln!(out, "Every socket of every member lies inside its hostlet.")?;
+    }
+    Ok(())
+}
+
+/// `hostlet attach`.
+pub fn attached(out: &mut dyn Write, report: &AttachReport) -> io::Result<()> {
+    let pids: Vec<_> = report.attached.iter().map(ToString::to_string).collect();
+    if !pids.is_empty() {
+        writeln!(out, "Now in {}: {}", report.name, pids.join(" "))?;
+    }
+    Ok(())
+}
+
+/// `hostlet explain`.
+pub fn explained(out: &mut dyn Write, e: &ExplainReport) -> io::Result<()> {
+    writeln!(out, "{}", e.call)?;
+    writeln!(out, "  {}: {}", e.verdict, e.text)?;
+    writeln!(out, "  by rule: {} ({})", e.rule, e.row)
+}
+
+/// One line of `hostlet events`.
+pub fn event(out: &mut dyn Write, e: &EventReport) -> io::Result<()> {
+    let target = if e.port == 0 {
+        e.address.clone()
+    } else {
+        with_port(&e.address, e.port)
+    };
+    let from = e
+        .other
+        .as_ref()
+        .map_or_else(String::new, |other| format!(" from {other}"));
+    let who = if e.pid == 0 {
+        "-".to_owned()
+    } else {
+        format!("{}[{}] uid {}", e.program, e.pid, e.uid)
+    };
+    let more = if e.more == 0 {
+        String::new()
+    } else {
+        format!(" (and {} more like it)", e.more)
+    };
+    writeln!(
+        out,
+        "{} {} {} {} {} {target}{from}: {} ({}){more}",
+        e.time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ"),
+        e.hostlet,
+        printable(&who),
+        e.call,
+        e.protocol,
+        e.error,
+        e.reason
+    )
+}
+
+fn with_port(address: &str, port: u16) -> String {
+    if address.contains(':') {
+        format!("[{address}]:{port}")
+    } else {
+        format!("{address}:{port}")
+    }
+}
+
+/// `hostlet history`.
+pub fn history(out: &mut dyn Write, rows: &[HistoryRow]) -> io::Result<()> {
+    let mut table = Table::new(["ADDRESS", "HOSTLET", "FROM", "TO", "USER", "PROGRAM"]);
+    for r in rows {
+        table.row([
+            r.address.to_string(),
+            r.hostlet.to_string(),
+            r.from.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            r.to.map_or_else(
+                || "still".to_owned(),
+                |to| to.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            ),
+            r.user.clone(),
+            r.program.join(" "),
+        ]);
+    }
+    table.print(out, "Nobody had an address.")
+}
+
+/// `hostlet doctor`.
+pub fn doctor(out: &mut dyn Write, d: &DoctorReport) -> io::Result<()> {
+    let mut table = Table::new(["", "FEATURE", "", "WITHOUT IT"]);
+    for f in &d.features {
+        let mark = match f.present {
+            Some(true) => "yes",
+            Some(false) if f.needed => "NO",
+            Some(false) => "no",
+            None => "?",
+        };
+        let needed = if f.needed { "needed" } else { "optional" };
+        let costs = if f.present == Some(true) {
+            String::new()
+        } else {
+            f.costs.clone()
+        };
+        table.row([mark.into(), f.name.clone(), needed.into(), costs]);
+    }
+    table.print(out, "")?;
+    let l = &d.limits;
+    writeln!(out)?;
+    writeln!(
+        out,
+        "Hostlets: {} of {}. Bound sockets: {} at most.",
+        l.hostlets_used, l.hostlets, l.sockets
+    )?;
+    match (d.installed, l.memory_bytes) {
+        (true, Some(bytes)) => writeln!(
+            out,
+            "The kernel part takes {} KiB now.",
+            bytes.div_ceil(1024)
+        )?,
+        (true, None) => writeln!(out, "The kernel part is installed.")?,
+        (false, _) => writeln!(
+            out,
+            "The kernel part is not installed; the first hostlet does that."
+        )?,
+    }
+    if !d.usable {
+        writeln!(
+            out,
+            "hostlet cannot work here: what is marked NO is needed."
+        )?;
+    }
+    Ok(())
+}
+
+/// The plan of `hostlet apply`.
+pub fn plan(out: &mut dyn Write, changes: &[ChangeReport]) -> io::Result<()> {
+    if changes.is_empty() {
+        return writeln!(out, "Everything is as declared.");
+    }
+    for change in changes {
+        writeln!(out, "{} {}: {}", change.change, change.name, change.text)?;
+        for action in &change.actions {
+            writeln!(out, "  {action}")?;
+        }
+    }
+    Ok(())
+}
+
+fn holders(processes: &[HolderReport]) -> String {
+    if processes.is_empty() {
+        return "-".to_owned();
+    }
+    processes
+        .iter()
+        .map(|p| format!("{}[{}]", p.comm, p.pid))
+        .collect::<Vec<_>>()
+        .join(" ")
+}

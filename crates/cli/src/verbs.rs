@@ -1,0 +1,240 @@
+//! Each verb: arguments to one call of the engine, its answer to print.
+
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use hostlet_engine::{Engine, HistoryQuery, LaunchOptions, Paths, Program};
+use hostlet_model::{HostletSpec, Name};
+
+use crate::args::{Attach, Cli, Events, Explain, LaunchArgs, SpecArgs, Verb};
+use crate::ending::End;
+use crate::{docs, explain, print};
+
+/// Does what the command line says.
+pub fn perform(cli: Cli) -> Result<End> {
+    let out = &mut io::stdout().lock();
+    match cli.verb {
+        Verb::Completions(a) => {
+            docs::completions(a.shell, out)?;
+            Ok(End::Done)
+        }
+        Verb::Man(a) => {
+            docs::man(&a.dir)?;
+            Ok(End::Done)
+        }
+        verb => with_engine(&Engine::new(paths(cli.root.as_deref())?, warn), verb, out),
+    }
+}
+
+fn warn(text: &str) {
+    eprintln!("hostlet: warning: {text}");
+}
+
+/// Which installation. The user of a set-uid hostlet has no say in this: a root
+/// of his own would have a configuration of his own.
+fn paths(root: Option<&Path>) -> Result<Paths> {
+    let Some(root) = root else {
+        return Ok(Paths::system());
+    };
+    if rustix::process::getuid() != rustix::process::geteuid() {
+        bail!("--root and HOSTLET_ROOT are refused to users of a set-uid hostlet; call it without");
+    }
+    Ok(Paths::under(root))
+}
+
+fn with_engine(engine: &Engine, verb: Verb, out: &mut dyn Write) -> Result<End> {
+    match verb {
+        Verb::Run(a) => {
+            let name = match a.name {
+                Some(name) => name,
+                None => format!("run-{}", std::process::id()).parse()?,
+            };
+            let ending = engine.run(&spec(name, a.spec), &program(a.launch))?;
+            return Ok(End::Program(ending));
+        }
+        Verb::Enter(a) => return Ok(End::Program(engine.enter(&a.name, &program(a.launch))?)),
+        Verb::Start(a) => return Ok(End::Program(engine.start(&a.name, &program(a.launch))?)),
+        Verb::Create(a) => {
+            let report = engine.create(&spec(a.name, a.spec))?;
+            if a.json {
+                print::json(out, &report)?;
+            }
+        }
+        Verb::Remove(a) => engine.remove(&a.name, a.kill)?,
+        Verb::Grant(a) => engine.grant(&a.name, &a.address, a.assign.as_deref())?,
+        Verb::Revoke(a) => engine.revoke(&a.name, &a.address)?,
+        Verb::Attach(a) => attach(engine, &a, out)?,
+        Verb::Apply(a) => {
+            let plan = engine.plan_apply(a.kill)?;
+            if a.json {
+                print::json(
+                    out,
+                    &serde_json::json!({ "dry_run": a.dry_run, "changes": plan }),
+                )?;
+            } else {
+                print::plan(out, &plan)?;
+            }
+            out.flush()?;
+            if !a.dry_run {
+                engine.apply(a.kill)?;
+            }
+        }
+        Verb::Doctor(a) => {
+            let report = engine.doctor()?;
+            if a.json {
+                print::json(out, &report)?
+            } else {
+                print::doctor(out, &report)?
+            }
+            if !report.usable {
+                return Ok(End::Missing);
+            }
+        }
+        verb => return read(engine, verb, out),
+    }
+    Ok(End::Done)
+}
+
+fn read(engine: &Engine, verb: Verb, out: &mut dyn Write) -> Result<End> {
+    match verb {
+        Verb::List(a) => {
+            let all = engine.list()?;
+            if a.json {
+                print::json(out, &all)?
+            } else {
+                print::list(out, &all)?
+            }
+        }
+        Verb::Show(a) => {
+            let one = engine.show(&a.name)?;
+            if a.json {
+                print::json(out, &one)?
+            } else {
+                print::show(out, &one)?
+            }
+        }
+        Verb::Members(a) => {
+            let all = engine.members(a.name.as_ref())?;
+            if a.json {
+                print::json(out, &all)?
+            } else {
+                print::members(out, &all)?
+            }
+        }
+        Verb::Sockets(a) => {
+            let all = engine.sockets(a.name.as_ref())?;
+            if a.json {
+                print::json(out, &all)?
+            } else {
+                print::sockets(out, &all, a.kernel)?
+            }
+        }
+        Verb::Check(a) => {
+            let found = engine.check(a.name.as_ref())?;
+            if a.json {
+                print::json(out, &found)?
+            } else {
+                print::findings(out, &found)?
+            }
+            if !found.is_empty() {
+                return Ok(End::Found);
+            }
+        }
+        Verb::Explain(Explain { name, call, json }) => {
+            let report = engine.explain(&name, &explain::call(&call))?;
+            if json {
+                print::json(out, &report)?
+            } else {
+                print::explained(out, &report)?
+            }
+        }
+        Verb::Events(a) => events(engine, &a, out)?,
+        Verb::History(a) => {
+            let query = HistoryQuery {
+                hostlet: a.hostlet,
+                address: a.address,
+                user: a.user,
+                since: a.since,
+                until: a.until,
+            };
+            let rows = engine.history(&query)?;
+            if a.json {
+                print::json(out, &rows)?
+            } else {
+                print::history(out, &rows)?
+            }
+        }
+        _ => {}
+    }
+    Ok(End::Done)
+}
+
+fn attach(engine: &Engine, a: &Attach, out: &mut dyn Write) -> Result<()> {
+    let report = match &a.cgroup {
+        Some(dir) => engine.attach_cgroup(&a.name, dir)?,
+        None => engine.attach_pids(&a.name, &a.pid)?,
+    };
+    if a.json {
+        print::json(out, &report)?;
+    } else {
+        print::attached(out, &report)?;
+    }
+    if !report.outside.is_empty() {
+        eprintln!(
+            "hostlet: warning: these sockets were open before and stay outside {}; restart the program with `hostlet run` or `hostlet enter` to have them inside:",
+            report.name
+        );
+        print::findings(&mut io::stderr().lock(), &report.outside)?;
+    }
+    Ok(())
+}
+
+fn events(engine: &Engine, a: &Events, out: &mut dyn Write) -> Result<()> {
+    let mut failed = None;
+    engine.events(a.name.as_ref(), a.since, a.follow, &mut |event| {
+        let printed = if a.json {
+            print::json_line(out, event)
+        } else {
+            print::event(out, event)
+        };
+        match printed.and_then(|()| if a.follow { out.flush() } else { Ok(()) }) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    })?;
+    failed.map_or(Ok(()), |error| Err(error.into()))
+}
+
+fn spec(name: Name, a: SpecArgs) -> HostletSpec {
+    HostletSpec {
+        name,
+        addresses: a.addresses,
+        assign: a.assign,
+        source: a.source,
+        host_loopback: a.host_loopback,
+        guard: !a.no_guard,
+        raw: a.raw,
+    }
+}
+
+fn program(a: LaunchArgs) -> Program {
+    let mut words = a.program.into_iter();
+    Program {
+        // clap demands at least one word.
+        file: words.next().unwrap_or_default(),
+        args: words.collect(),
+        options: LaunchOptions {
+            user: a.user,
+            group: a.group,
+            workdir: a.workdir,
+            env: a.env,
+            keep_capabilities: a.keep_capability,
+            keep_fds: a.keep_fd,
+        },
+    }
+}

@@ -1,0 +1,173 @@
+//! Processes and cgroups that were there before become members.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use hostlet_model::Name;
+use hostlet_platform::cgroup::{self, Cgroup};
+use hostlet_platform::proc;
+
+use crate::Engine;
+use crate::access::Access;
+use crate::attached::{self, Attached};
+use crate::change::stamp;
+use crate::error::{Error, Result};
+use crate::machine::Machine;
+use crate::report::AttachReport;
+use crate::sockets::outside;
+
+impl Engine {
+    /// Moves processes with their descendants into a hostlet.
+    ///
+    /// # Errors
+    /// A process is gone, a kernel thread, or in another network namespace.
+    pub fn attach_pids(&self, name: &Name, pids: &[u32]) -> Result<AttachReport> {
+        let mut machine = Machine::to_change(&self.paths, "attach processes", stamp(&[]))?;
+        self.tell(&mut machine);
+        Access::of_caller(&self.paths, &machine.config).change(name)?;
+        let row = machine.live(name)?;
+        for pid in pids {
+            fit(*pid)?;
+        }
+        let mut attached = BTreeSet::new();
+        // A descendant born while its parent moved is found in the next round; the parent being
+        // inside, no round after that finds any.
+        loop {
+            let before = attached.len();
+            for pid in pids {
+                let family = proc::descendants(*pid)
+                    .map_err(|e| Error::file("list the processes in", "/proc".as_ref(), e))?;
+                for member in std::iter::once(*pid).chain(family) {
+                    if !attached.contains(&member) && move_in(&machine, name, member)? {
+                        attached.insert(member);
+                    }
+                }
+            }
+            if attached.len() == before {
+                break;
+            }
+        }
+        let attached: Vec<u32> = attached.into_iter().collect();
+        let outside = outside(&machine, row, Some(&attached))?;
+        Ok(AttachReport {
+            name: name.clone(),
+            attached,
+            outside,
+        })
+    }
+
+    /// Puts a hostlet's rules on a cgroup that others made.
+    ///
+    /// # Errors
+    /// It is no cgroup, or belongs to a hostlet already.
+    pub fn attach_cgroup(&self, name: &Name, dir: &Path) -> Result<AttachReport> {
+        let mut machine = Machine::to_change(&self.paths, "attach a cgroup", stamp(&[]))?;
+        self.tell(&mut machine);
+        Access::of_caller(&self.paths, &machine.config).change(name)?;
+        let row = machine.live(name)?;
+        let dir = dir
+            .canonicalize()
+            .map_err(|e| Error::file("open the cgroup", dir, e))?;
+        self.must_be_free(&machine, &dir)?;
+        let target = Cgroup::open_path(&dir)?;
+        let own = machine.tree.open(name.as_str())?;
+        let paths = machine.paths;
+        let kernel = machine.kernel()?;
+        let Some(record) = kernel.record(own.id())? else {
+            return Err(Error::NotLive {
+                name: name.clone(),
+                state: "without a record in the kernel",
+            });
+        };
+        // Remembered first: what is attached and not remembered would never be detached.
+        attached::remember(
+            paths,
+            name,
+            &Attached {
+                id: target.id(),
+                dir: dir.clone(),
+            },
+        )?;
+        let done = kernel
+            .attach(target.fd())
+            .and_then(|()| kernel.publish(target.id(), &record));
+        if let Err(error) = done {
+            let _ = kernel.detach(target.fd());
+            attached::forget_one(paths, name, target.id())?;
+            return Err(error.into());
+        }
+        let attached = cgroup::members(&dir, true)?;
+        let outside = outside(&machine, row, Some(&attached))?;
+        Ok(AttachReport {
+            name: name.clone(),
+            attached,
+            outside,
+        })
+    }
+
+    fn must_be_free(&self, machine: &Machine<'_>, dir: &Path) -> Result<()> {
+        let not = |why: String| {
+            Err(Error::ForeignCgroup {
+                dir: dir.to_path_buf(),
+                why,
+            })
+        };
+        let mount = cgroup::find_mount()?;
+        if !dir.starts_with(&mount) || dir == mount {
+            return not(format!("it is no cgroup below {}", mount.display()));
+        }
+        if dir.starts_with(machine.tree.path()) || machine.tree.path().starts_with(dir) {
+            return not("hostlets live there already".to_owned());
+        }
+        for row in machine.store.all()? {
+            for other in attached::all(machine.paths, &row.name)? {
+                if dir.starts_with(&other.dir) || other.dir.starts_with(dir) {
+                    return not(format!(
+                        "hostlet '{}' is attached to {}",
+                        row.name,
+                        other.dir.display()
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a process can be a member at all.
+fn fit(pid: u32) -> Result<()> {
+    let not = |why: &str| {
+        Err(Error::Process {
+            pid,
+            why: why.to_owned(),
+        })
+    };
+    let Some(process) = proc::Process::read(pid) else {
+        return not("there is no such process; see 'ps -e'");
+    };
+    if pid == 1 || process.exe.is_none() && process.cmdline.is_empty() {
+        return not(
+            "it is the system's own (process 1 or a kernel thread); attach the service's cgroup with --cgroup",
+        );
+    }
+    let theirs = proc::netns_ino(pid);
+    if theirs.ok() != proc::own_netns_ino().ok() {
+        return not(
+            "it lives in another network namespace, where this hostlet's addresses are not",
+        );
+    }
+    Ok(())
+}
+
+/// Moves one; false if it ended meanwhile.
+fn move_in(machine: &Machine<'_>, name: &Name, pid: u32) -> Result<bool> {
+    match machine.tree.add(name.as_str(), pid) {
+        Ok(()) => Ok(true),
+        Err(cgroup::CgroupError::Io { source, .. })
+            if source.raw_os_error() == Some(libc::ESRCH) =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
+}

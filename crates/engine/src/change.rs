@@ -1,0 +1,205 @@
+//! The verbs that change hostlets: observe, decide, act.
+
+use hostlet_model::{AddressSpec, HostletSpec, Lifetime, Name, Owned};
+use hostlet_policy::{
+    Action, Change, plan_apply, plan_create, plan_grant, plan_remove, plan_revoke,
+};
+use hostlet_store::Definition;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::access::Access;
+use crate::caller::caller;
+use crate::error::{Error, Result};
+use crate::execute::{forward, onward};
+use crate::machine::{Machine, Stamp, observe_declared, with_members};
+use crate::report::{ChangeReport, HostletReport};
+use crate::{Engine, network};
+
+impl Engine {
+    /// Makes a hostlet that stays until it is removed.
+    ///
+    /// # Errors
+    /// Whatever is in the way; then nothing was changed.
+    pub fn create(&self, spec: &HostletSpec) -> Result<HostletReport> {
+        let mut machine = Machine::to_change(&self.paths, "make a hostlet", stamp(&[]))?;
+        self.create_in(&mut machine, spec, &Lifetime::Kept)?;
+        self.tell(&mut machine);
+        crate::read::report(&machine, machine.definition(&spec.name)?)
+    }
+
+    /// Makes a hostlet, as long as the lock is held.
+    pub(crate) fn create_in(
+        &self,
+        machine: &mut Machine<'_>,
+        spec: &HostletSpec,
+        lifetime: &Lifetime,
+    ) -> Result<()> {
+        let access = Access::of_caller(&self.paths, &machine.config);
+        if *lifetime != Lifetime::Declared {
+            access.change(&spec.name)?;
+            access.addresses(&spec.name, &spec.addresses)?;
+        }
+        let seen = machine.observe()?;
+        let plan = plan_create(spec, lifetime, &seen)?;
+        machine.warnings.extend(plan.warnings);
+        self.all_or_nothing(machine, &plan.actions)
+    }
+
+    /// Removes a hostlet with everything that hostlet added for it.
+    ///
+    /// # Errors
+    /// It has members and `kill` is not given; or steps failed, all others being done.
+    pub fn remove(&self, name: &Name, kill: bool) -> Result<()> {
+        let mut machine = Machine::to_change(&self.paths, "remove a hostlet", stamp(&[]))?;
+        Access::of_caller(&self.paths, &machine.config).change(name)?;
+        let row = machine.definition(name)?;
+        self.remove_in(&mut machine, row, kill)
+    }
+
+    /// Removes a hostlet, as long as the lock is held.
+    pub(crate) fn remove_in(
+        &self,
+        machine: &mut Machine<'_>,
+        row: Definition,
+        kill: bool,
+    ) -> Result<()> {
+        let existing = with_members(machine, row)?;
+        let plan = plan_remove(&existing, kill)?;
+        let done = onward(machine, &plan);
+        self.after(machine)?;
+        done
+    }
+
+    /// Adds an address to a hostlet.
+    ///
+    /// # Errors
+    /// Whatever is in the way; then nothing was changed.
+    pub fn grant(&self, name: &Name, wish: &AddressSpec, assign: Option<&str>) -> Result<()> {
+        let mut machine = Machine::to_change(&self.paths, "change a hostlet", stamp(&[]))?;
+        let access = Access::of_caller(&self.paths, &machine.config);
+        access.change(name)?;
+        access.addresses(name, std::slice::from_ref(wish))?;
+        machine.live(name)?;
+        let seen = machine.observe()?;
+        let existing = seen.hostlet(name)?;
+        let assign = assign.or(existing.spec.assign.as_deref());
+        let plan = plan_grant(existing, wish, assign, &seen)?;
+        machine.warnings.extend(plan.warnings);
+        self.all_or_nothing(&mut machine, &plan.actions)
+    }
+
+    /// Takes an address from a hostlet, and ends what is open on it.
+    ///
+    /// # Errors
+    /// It does not have it, or no other; or a step failed, the others being done.
+    pub fn revoke(&self, name: &Name, owned: &Owned) -> Result<()> {
+        let mut machine = Machine::to_change(&self.paths, "change a hostlet", stamp(&[]))?;
+        Access::of_caller(&self.paths, &machine.config).change(name)?;
+        machine.live(name)?;
+        let seen = machine.observe()?;
+        let plan = plan_revoke(seen.hostlet(name)?, owned, &seen)?;
+        let done = onward(&mut machine, &plan.actions);
+        self.after(&mut machine)?;
+        done
+    }
+
+    /// What [`Engine::apply`] would do now.
+    ///
+    /// # Errors
+    /// Everything in the way of the configuration.
+    pub fn plan_apply(&self, kill: bool) -> Result<Vec<ChangeReport>> {
+        let mut machine = Machine::to_change(&self.paths, "apply the configuration", stamp(&[]))?;
+        let changes = changes(&machine, kill)?;
+        self.tell(&mut machine);
+        for warning in changes.iter().flat_map(|c| &c.warnings) {
+            self.warn(warning);
+        }
+        Ok(changes.iter().map(change_report).collect())
+    }
+
+    /// Makes the declared hostlets what the configuration says.
+    ///
+    /// # Errors
+    /// Everything in the way, before anything is done; or the changes that failed, each
+    /// taken back, the others being done.
+    pub fn apply(&self, kill: bool) -> Result<()> {
+        let mut machine = Machine::to_change(&self.paths, "apply the configuration", stamp(&[]))?;
+        for name in machine.config.hostlets.keys() {
+            Access::of_caller(&self.paths, &machine.config).change(name)?;
+        }
+        let mut errors = Vec::new();
+        for change in changes(&machine, kill)? {
+            let done = match change.what {
+                hostlet_policy::What::Remove | hostlet_policy::What::Revoke => {
+                    onward(&mut machine, &change.actions)
+                }
+                _ => forward(&mut machine, &change.actions),
+            };
+            errors.extend(done.err());
+        }
+        self.after(&mut machine)?;
+        Error::several(errors)
+    }
+
+    fn all_or_nothing(&self, machine: &mut Machine<'_>, plan: &[Action]) -> Result<()> {
+        let done = forward(machine, plan);
+        match done {
+            Ok(()) => self.after(machine),
+            Err(error) => {
+                // The first error is the one to tell.
+                let _ = self.after(machine);
+                Err(error)
+            }
+        }
+    }
+
+    /// What follows every change: the mirror of the network is made true, old history
+    /// goes, and with the last hostlet the kernel part.
+    fn after(&self, machine: &mut Machine<'_>) -> Result<()> {
+        self.tell(machine);
+        let days = i64::from(machine.config.limits.history_days);
+        if let Ok(before) = Timestamp::now().checked_sub(SignedDuration::from_hours(24 * days)) {
+            machine.store.prune_history(before)?;
+        }
+        machine.tidy()?;
+        network::refresh(machine)
+    }
+
+    /// Hands the warnings on.
+    pub(crate) fn tell(&self, machine: &mut Machine<'_>) {
+        for warning in machine.warnings.drain(..) {
+            self.warn(&warning);
+        }
+    }
+}
+
+fn changes(machine: &Machine<'_>, kill: bool) -> Result<Vec<Change>> {
+    let seen = observe_declared(machine)?;
+    plan_apply(&machine.config, kill, &seen).map_err(|refusals| {
+        let mut errors: Vec<Error> = refusals.into_iter().map(|(_, why)| why.into()).collect();
+        if errors.len() == 1 {
+            errors.remove(0)
+        } else {
+            Error::Several(errors)
+        }
+    })
+}
+
+fn change_report(change: &Change) -> ChangeReport {
+    ChangeReport {
+        change: change.what.to_string(),
+        name: change.name.clone(),
+        text: change.text.clone(),
+        actions: change.actions.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// Who makes it, and for what.
+pub(crate) fn stamp(program: &[String]) -> Stamp {
+    let caller = caller();
+    Stamp {
+        program: program.to_vec(),
+        uid: caller.uid,
+        user: caller.user,
+    }
+}

@@ -1,0 +1,110 @@
+//! What this kernel and system offer, what is missing, and what that costs.
+
+use std::fs;
+
+use hostlet_kernel::Kernel;
+use hostlet_kernel::probe::{self, Presence};
+use hostlet_platform::cgroup;
+use hostlet_store::Store;
+
+use crate::Engine;
+use crate::bpffs;
+use crate::error::{Error, Result};
+use crate::machine::read_config;
+use crate::report::{DoctorReport, FeatureReport, LimitReport};
+
+impl Engine {
+    /// Looks at everything; what is missing is in the report, not an error.
+    ///
+    /// # Errors
+    /// Not root, or the configuration is wrong.
+    pub fn doctor(&self) -> Result<DoctorReport> {
+        if !rustix::process::geteuid().is_root() {
+            return Err(Error::NotRoot {
+                what: "ask the kernel what it offers",
+            });
+        }
+        let config = read_config(&self.paths)?;
+        let mut features: Vec<FeatureReport> = probe::features()
+            .into_iter()
+            .map(|f| FeatureReport {
+                name: f.name.to_owned(),
+                present: match f.presence {
+                    Presence::Yes => Some(true),
+                    Presence::No => Some(false),
+                    Presence::Unknown => None,
+                },
+                needed: f.required,
+                costs: f.without.to_owned(),
+            })
+            .collect();
+        features.extend(self.system());
+        let kernel = Kernel::open(&self.paths.pins)?;
+        let used = Store::open_read_only(&self.paths.db)?.all()?.len();
+        Ok(DoctorReport {
+            usable: features
+                .iter()
+                .all(|f| !f.needed || f.present != Some(false)),
+            features,
+            limits: LimitReport {
+                hostlets: config.limits.hostlets,
+                hostlets_used: u32::try_from(used).unwrap_or(u32::MAX),
+                sockets: config.limits.sockets,
+                memory_bytes: None,
+            },
+            installed: kernel.is_some(),
+        })
+    }
+
+    fn system(&self) -> Vec<FeatureReport> {
+        let feature = |name: &str, present: Option<bool>, needed, costs: String| FeatureReport {
+            name: name.to_owned(),
+            present,
+            needed,
+            costs,
+        };
+        let mount = cgroup::find_mount();
+        let writable = mount
+            .as_ref()
+            .ok()
+            .map(|dir| rustix::fs::access(dir, rustix::fs::Access::WRITE_OK).is_ok());
+        let bpffs = &self.paths.bpffs;
+        vec![
+            feature(
+                "cgroup2 mounted",
+                Some(mount.is_ok()),
+                true,
+                "hostlets are cgroups: mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified".to_owned(),
+            ),
+            feature(
+                "cgroup2 writable",
+                writable,
+                true,
+                "no hostlet can be made from here (inside a hostlet or a container?)".to_owned(),
+            ),
+            feature(
+                "bpf file system mounted",
+                Some(bpffs::is_bpffs(bpffs)),
+                false,
+                format!("the first hostlet mounts it at {}", bpffs.display()),
+            ),
+            feature(
+                "IPv6",
+                Some(sysctl("/proc/sys/net/ipv6/conf/all/disable_ipv6") == Some(0)),
+                false,
+                "hostlets have IPv4 only".to_owned(),
+            ),
+            feature(
+                "IPv6 bind to routed prefixes",
+                Some(sysctl("/proc/sys/net/ipv6/ip_nonlocal_bind") == Some(1)),
+                false,
+                "hostlets cannot own IPv6 prefixes: sysctl -w net.ipv6.ip_nonlocal_bind=1"
+                    .to_owned(),
+            ),
+        ]
+    }
+}
+
+fn sysctl(path: &str) -> Option<i64> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
+}

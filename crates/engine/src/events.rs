@@ -1,0 +1,165 @@
+//! What the kernel part refused and dropped.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use hostlet_kernel::{Event, Kernel};
+use hostlet_model::Name;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::Engine;
+use crate::error::Result;
+use crate::machine::Machine;
+use crate::read::names;
+use crate::report::EventReport;
+
+/// How long to wait before looking whether the kernel part was made anew.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+impl Engine {
+    /// Hands over the events of one hostlet, or of all, the oldest first; with `follow`, goes on
+    /// until told to stop.
+    ///
+    /// # Errors
+    /// There is no hostlet of that name, or the kernel part cannot be read.
+    pub fn events(
+        &self,
+        name: Option<&Name>,
+        since: Option<Timestamp>,
+        follow: bool,
+        take: &mut dyn FnMut(&EventReport) -> ControlFlow<()>,
+    ) -> Result<()> {
+        let machine = Machine::to_read(&self.paths, "read events")?;
+        let id = name
+            .map(|name| machine.definition(name))
+            .transpose()?
+            .map(|d| d.id.0);
+        let mut kernel = machine.kernel;
+        let mut last = 0;
+        loop {
+            if let Some(kernel) = &kernel {
+                let events = kernel.events(last)?;
+                let names = if events.is_empty() {
+                    BTreeMap::new()
+                } else {
+                    self.names_now()?
+                };
+                for event in events {
+                    last = event.seq;
+                    if id.is_some_and(|id| id != event.id) {
+                        continue;
+                    }
+                    let report = report(event, &names);
+                    if since.is_none_or(|since| report.time >= since) && take(&report).is_break() {
+                        return Ok(());
+                    }
+                }
+            }
+            if !follow {
+                return Ok(());
+            }
+            kernel = self.wait_for_more(kernel, &mut last)?;
+        }
+    }
+
+    fn names_now(&self) -> Result<BTreeMap<u32, Name>> {
+        names(&Machine::to_read(&self.paths, "read events")?)
+    }
+
+    /// Waits for an event, or for the kernel part to come (again).
+    fn wait_for_more(&self, kernel: Option<Kernel>, last: &mut u64) -> Result<Option<Kernel>> {
+        match kernel {
+            Some(kernel) => {
+                kernel.watcher()?.wait(PATIENCE)?;
+                if self.paths.pins.exists() {
+                    return Ok(Some(kernel));
+                }
+            }
+            None => {
+                let nothing: &mut [rustix::event::PollFd<'_>] = &mut [];
+                let second = rustix::event::Timespec {
+                    tv_sec: 1,
+                    tv_nsec: 0,
+                };
+                // A signal ends the command by itself.
+                let _ = rustix::event::poll(nothing, Some(&second));
+            }
+        }
+        *last = 0;
+        Ok(Kernel::open(&self.paths.pins)?)
+    }
+}
+
+fn report(event: Event, names: &BTreeMap<u32, Name>) -> EventReport {
+    EventReport {
+        seq: event.seq,
+        time: moment(event.since_boot),
+        hostlet: names
+            .get(&event.id)
+            .map_or_else(|| format!("#{}", event.id), ToString::to_string),
+        pid: event.pid.unwrap_or(0),
+        program: event.comm,
+        uid: event.uid,
+        call: event.call.to_string(),
+        protocol: protocol(event.protocol),
+        address: event
+            .address
+            .map_or_else(|| "-".to_owned(), |a| a.to_string()),
+        port: event.port,
+        other: event.other.map(|a| a.to_string()),
+        reason: event.reason.to_string(),
+        error: if event.errno == 0 {
+            "dropped".to_owned()
+        } else {
+            errno_name(event.errno)
+        },
+        more: event.more,
+    }
+}
+
+/// The kernel counts from the start of the machine.
+fn moment(since_boot: Duration) -> Timestamp {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let up = SignedDuration::new(now.tv_sec, i32::try_from(now.tv_nsec).unwrap_or(0));
+    let then = SignedDuration::try_from(since_boot).unwrap_or(up);
+    Timestamp::now()
+        .checked_sub(up - then)
+        .unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+fn protocol(number: u8) -> String {
+    match i32::from(number) {
+        libc::IPPROTO_TCP => "tcp".to_owned(),
+        libc::IPPROTO_UDP => "udp".to_owned(),
+        libc::IPPROTO_UDPLITE => "udplite".to_owned(),
+        libc::IPPROTO_ICMP => "icmp".to_owned(),
+        libc::IPPROTO_ICMPV6 => "icmpv6".to_owned(),
+        libc::IPPROTO_SCTP => "sctp".to_owned(),
+        libc::IPPROTO_DCCP => "dccp".to_owned(),
+        0 => "ip".to_owned(),
+        other => format!("proto-{other}"),
+    }
+}
+
+fn errno_name(errno: i32) -> String {
+    let known = [
+        (libc::EADDRNOTAVAIL, "EADDRNOTAVAIL"),
+        (libc::EADDRINUSE, "EADDRINUSE"),
+        (libc::EINVAL, "EINVAL"),
+        (libc::EPERM, "EPERM"),
+        (libc::EACCES, "EACCES"),
+        (libc::ENETUNREACH, "ENETUNREACH"),
+        (libc::EHOSTUNREACH, "EHOSTUNREACH"),
+        (libc::ECONNREFUSED, "ECONNREFUSED"),
+        (libc::EPROTONOSUPPORT, "EPROTONOSUPPORT"),
+        (libc::EAFNOSUPPORT, "EAFNOSUPPORT"),
+        (libc::ESOCKTNOSUPPORT, "ESOCKTNOSUPPORT"),
+        (libc::ENOBUFS, "ENOBUFS"),
+        (libc::ENOMEM, "ENOMEM"),
+    ];
+    known
+        .iter()
+        .find(|(n, _)| *n == errno)
+        .map_or_else(|| format!("errno {errno}"), |(_, t)| (*t).to_owned())
+}

@@ -1,0 +1,165 @@
+//! What a crash, a restart or somebody's hand left behind is put right at the
+//! start of every changing command, under the lock.
+
+use hostlet_model::Lifetime;
+use hostlet_policy::{Action, plan_remove, plan_restore};
+use hostlet_store::{Definition, State};
+use jiff::Timestamp;
+
+use crate::error::Result;
+use crate::execute::{Perform, forward, onward};
+use crate::machine::{Machine, abandoned, state_of, with_members};
+use crate::{attached, namespace};
+
+/// Puts right what is not as the store says.
+pub(crate) fn heal(machine: &mut Machine<'_>) -> Result<()> {
+    let lost = lost_namespace(machine)?;
+    for row in machine.store.all()? {
+        heal_one(machine, row, lost)?;
+    }
+    remove_orphans(machine)?;
+    machine.tidy()
+}
+
+/// Whether the network namespace of this installation is gone, and with it all
+/// addresses; then the kernel part is taken away, to be made anew in this one.
+fn lost_namespace(machine: &mut Machine<'_>) -> Result<bool> {
+    let Some(kernel) = &machine.kernel else {
+        return Ok(false);
+    };
+    if !namespace::differs(kernel.netns_cookie())? {
+        return Ok(false);
+    }
+    namespace::must_be_gone(kernel.netns_cookie())?;
+    if let Some(kernel) = machine.kernel.take() {
+        kernel.uninstall()?;
+    }
+    Ok(true)
+}
+
+fn heal_one(machine: &mut Machine<'_>, row: Definition, lost: bool) -> Result<()> {
+    let state = if lost {
+        "stale"
+    } else {
+        state_of(&row, &machine.boot_id)
+    };
+    let name = row.name.clone();
+    let outcome = match state {
+        "stale" if row.state == State::Live && !matches!(row.lifetime, Lifetime::Run { .. }) => {
+            restore(machine, row)
+        }
+        "stale" => forget(machine, row),
+        "live" if abandoned(machine, &row)? => remove(machine, row, false),
+        "live" if machine.kernel.is_none() || !machine.tree.path_of(name.as_str()).exists() => {
+            restore(machine, row)
+        }
+        "live" => Ok(()),
+        // Nobody entered what never became live.
+        "pending" => remove(machine, row, true),
+        _ if machine.members(&name)?.is_empty() => remove(machine, row, false),
+        // Somebody is in it: only `remove --kill` ends him.
+        _ => Ok(()),
+    };
+    // One that cannot be healed must not keep the others from being changed.
+    if let Err(error) = outcome {
+        machine.warnings.push(format!(
+            "hostlet '{name}' is {state} and could not be healed: {error}"
+        ));
+    }
+    Ok(())
+}
+
+fn remove(machine: &mut Machine<'_>, row: Definition, kill: bool) -> Result<()> {
+    let existing = with_members(machine, row)?;
+    let plan = plan_remove(&existing, kill)?;
+    onward(machine, &plan)
+}
+
+/// The machine or the namespace went, and with it everything but the row and perhaps the cgroup.
+fn forget(machine: &mut Machine<'_>, row: Definition) -> Result<()> {
+    machine.tree.remove(row.name.as_str())?;
+    attached::forget(machine.paths, &row.name)?;
+    machine.store.delete(&row.name, Timestamp::now())?;
+    Ok(())
+}
+
+/// Brings a hostlet back that is to stay: after a restart, or when its cgroup or
+/// the kernel part was taken away under it.
+fn restore(machine: &mut Machine<'_>, row: Definition) -> Result<()> {
+    let name = row.name.clone();
+    // What an interrupted attempt, or the old kernel part, left of it.
+    let existing = with_members(machine, row)?;
+    if existing.members.is_empty() {
+        machine.tree.remove(name.as_str())?;
+    }
+    if machine.kernel.is_some() {
+        let leftovers: Vec<Action> = plan_remove(&existing, true)?
+            .into_iter()
+            .filter(|a| matches!(a, Action::Disown { .. } | Action::Forget { .. }))
+            .collect();
+        onward(machine, &leftovers)?;
+    }
+    let seen = machine.observe()?;
+    let mut plan = plan_restore(&existing, &seen)?.actions;
+    if machine.tree.path_of(name.as_str()).exists() {
+        plan.retain(|a| !matches!(a, Action::MakeCgroup { .. }));
+    }
+    forward(machine, &plan)?;
+    machine.store.set_boot(&name, &machine.boot_id)?;
+    Ok(())
+}
+
+/// Writes what the kernel is to know of a hostlet once more: somebody took it away.
+pub(crate) fn republish(machine: &mut Machine<'_>, row: &Definition) -> Result<()> {
+    let seen = machine.observe()?;
+    let existing = crate::observe::existing(row.clone());
+    let mut plan = plan_restore(&existing, &seen)?.actions;
+    plan.retain(|a| matches!(a, Action::Own { .. } | Action::Publish { .. }));
+    forward(machine, &plan)
+}
+
+/// Cgroups that no row speaks of: left by a kill at the wrong moment, or the store was lost.
+fn remove_orphans(machine: &mut Machine<'_>) -> Result<()> {
+    for (dir, _) in machine.tree.list()? {
+        let known = match dir.parse() {
+            Ok(name) => machine.store.get(&name)?.is_some(),
+            Err(_) => false,
+        };
+        if known {
+            continue;
+        }
+        if machine.tree.members(&dir, true)?.is_empty() {
+            machine.tree.remove(&dir)?;
+            disown_strangers(machine)?;
+        } else {
+            machine.warnings.push(format!(
+                "cgroup {} has members but no hostlet of that name is remembered: end them, the next command removes it",
+                machine.tree.path_of(&dir).display()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Owners in the kernel that the store does not know.
+fn disown_strangers(machine: &mut Machine<'_>) -> Result<()> {
+    let Some(kernel) = &machine.kernel else {
+        return Ok(());
+    };
+    let known: Vec<u32> = machine.store.all()?.iter().map(|d| d.id.0).collect();
+    let strangers: Vec<_> = kernel
+        .owners()?
+        .into_iter()
+        .filter(|(_, id, _)| !known.contains(id))
+        .collect();
+    for (owned, id, _) in strangers {
+        let id = hostlet_model::HostletId(id);
+        machine.perform(&Action::Disown {
+            id,
+            owned,
+            flags: hostlet_policy::OwnFlags::default(),
+        })?;
+        machine.perform(&Action::Forget { id })?;
+    }
+    Ok(())
+}

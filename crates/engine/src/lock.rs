@@ -1,0 +1,52 @@
+//! One changing command at a time.
+
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::error::{Error, Result};
+use crate::paths::Paths;
+
+/// Held by a changing command for as long as it works on the state.
+///
+/// The kernel releases it with the process, so a crash never leaves it behind.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Waits for the lock of this installation.
+    ///
+    /// # Errors
+    /// When the run directory cannot be made or written.
+    pub fn take(paths: &Paths) -> Result<Self> {
+        make_dir(&paths.run)?;
+        let path = paths.lock();
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW)
+            .open(&path)
+            .map_err(|source| Error::file("open the lock", &path, source))?;
+        loop {
+            match flock(&file, FlockOperation::LockExclusive) {
+                Ok(()) => return Ok(Self { _file: file }),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(errno) => return Err(Error::file("take the lock", &path, errno.into())),
+            }
+        }
+    }
+}
+
+/// Makes a directory of hostlet's own, readable by root alone.
+pub(crate) fn make_dir(dir: &std::path::Path) -> Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|source| Error::file("make the directory", dir, source))
+}

@@ -1,0 +1,241 @@
+//! Everything that a command works on, opened once.
+
+use std::io::ErrorKind;
+
+use hostlet_kernel::{Kernel, Limits};
+use hostlet_model::config::Config;
+use hostlet_model::{Lifetime, Name};
+use hostlet_platform::cgroup::{Cgroup, CgroupError, Tree};
+use hostlet_platform::proc;
+use hostlet_policy::{Existing, Observed};
+use hostlet_store::{Definition, State, Store};
+
+use crate::error::{Error, Result};
+use crate::lock::Lock;
+use crate::observe::{existing, observe};
+use crate::paths::Paths;
+use crate::{attached, bpffs};
+
+/// What is written into the row of a hostlet that is made now.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Stamp {
+    /// The program it is made for.
+    pub program: Vec<String>,
+    /// The caller.
+    pub uid: u32,
+    /// The caller's name.
+    pub user: String,
+}
+
+/// The state, the kernel part and the cgroups of one installation.
+pub(crate) struct Machine<'p> {
+    pub paths: &'p Paths,
+    pub config: Config,
+    pub store: Store,
+    pub tree: Tree,
+    pub kernel: Option<Kernel>,
+    pub boot_id: String,
+    pub stamp: Stamp,
+    /// What the user should know although nothing failed.
+    pub warnings: Vec<String>,
+    _lock: Option<Lock>,
+}
+
+impl<'p> Machine<'p> {
+    /// To change something: under the lock, and after healing.
+    pub fn to_change(paths: &'p Paths, what: &'static str, stamp: Stamp) -> Result<Self> {
+        need_root(what)?;
+        // First what can be wrong without anything being touched.
+        let config = read_config(paths)?;
+        let tree = Tree::under_mount(&paths.cgroup_parent)?;
+        let lock = Lock::take(paths)?;
+        let mut machine = Self {
+            paths,
+            config,
+            store: Store::open(&paths.db)?,
+            tree,
+            kernel: Kernel::open(&paths.pins)?,
+            boot_id: boot_id()?,
+            stamp,
+            warnings: Vec::new(),
+            _lock: Some(lock),
+        };
+        crate::heal::heal(&mut machine)?;
+        Ok(machine)
+    }
+
+    /// To read: without the lock, and nothing is changed.
+    pub fn to_read(paths: &'p Paths, what: &'static str) -> Result<Self> {
+        need_root(what)?;
+        Ok(Self {
+            paths,
+            config: Config::default(),
+            store: Store::open_read_only(&paths.db)?,
+            tree: Tree::under_mount(&paths.cgroup_parent)?,
+            kernel: Kernel::open(&paths.pins)?,
+            boot_id: boot_id()?,
+            stamp: Stamp::default(),
+            warnings: Vec::new(),
+            _lock: None,
+        })
+    }
+
+    /// The kernel part; the first hostlet brings it there.
+    pub fn kernel(&mut self) -> Result<&Kernel> {
+        if self.kernel.is_none() {
+            bpffs::ensure(self.paths)?;
+            let limits = Limits {
+                hostlets: self.config.limits.hostlets,
+                sockets: self.config.limits.sockets,
+                // Sixteen for each, its loopback pair included, as a mean.
+                addresses: self.config.limits.hostlets.saturating_mul(16),
+            };
+            self.kernel = Some(Kernel::install(&self.paths.pins, &limits)?);
+        }
+        match &self.kernel {
+            Some(kernel) => Ok(kernel),
+            // It was put there just now.
+            None => Err(Error::OtherNamespace),
+        }
+    }
+
+    /// A look at everything that decisions depend on.
+    pub fn observe(&self) -> Result<Observed> {
+        observe(self)
+    }
+
+    /// The row of a hostlet that there must be.
+    pub fn definition(&self, name: &Name) -> Result<Definition> {
+        match self.store.get(name)? {
+            Some(found) => Ok(found),
+            None => {
+                let known = self.store.all()?.into_iter().map(|d| d.name).collect();
+                Err(hostlet_policy::Refusal::UnknownName {
+                    name: name.clone(),
+                    known,
+                }
+                .into())
+            }
+        }
+    }
+
+    /// The row of a hostlet that must be whole, to be entered or changed.
+    pub fn live(&self, name: &Name) -> Result<Definition> {
+        let found = self.definition(name)?;
+        match state_of(&found, &self.boot_id) {
+            "live" => Ok(found),
+            state => Err(Error::NotLive {
+                name: name.clone(),
+                state,
+            }),
+        }
+    }
+
+    /// The processes in a hostlet, those in attached cgroups included; none if its cgroup is gone.
+    pub fn members(&self, name: &Name) -> Result<Vec<u32>> {
+        let mut members = match self.tree.members(name.as_str(), true) {
+            Err(CgroupError::Missing(_)) => Vec::new(),
+            other => other?,
+        };
+        for cgroup in attached::all(self.paths, name)? {
+            match hostlet_platform::cgroup::members(&cgroup.dir, true) {
+                Err(CgroupError::Missing(_)) => {}
+                other => members.extend(other?),
+            }
+        }
+        Ok(members)
+    }
+
+    /// The cgroups that carry a hostlet's rules: its own, and those attached.
+    pub fn cgroups(&self, name: &Name) -> Result<Vec<Cgroup>> {
+        let mut all = Vec::new();
+        match self.tree.open(name.as_str()) {
+            Err(CgroupError::Missing(_)) => {}
+            own => all.push(own?),
+        }
+        for cgroup in attached::all(self.paths, name)? {
+            match Cgroup::open_path(&cgroup.dir) {
+                Err(CgroupError::Missing(_)) => {}
+                other => all.push(other?),
+            }
+        }
+        Ok(all)
+    }
+
+    /// Takes the kernel part away with the last hostlet.
+    pub fn tidy(&mut self) -> Result<()> {
+        if !self.store.all()?.is_empty() || !self.tree.list()?.is_empty() {
+            return Ok(());
+        }
+        if let Some(kernel) = self.kernel.take() {
+            kernel.uninstall()?;
+        }
+        self.tree.remove_parent()?;
+        bpffs::release(self.paths);
+        Ok(())
+    }
+}
+
+/// How far a hostlet is, in a word.
+pub(crate) fn state_of(d: &Definition, boot_id: &str) -> &'static str {
+    match d.state {
+        _ if d.boot_id != boot_id => "stale",
+        State::Pending => "pending",
+        State::Live => "live",
+        State::Removing => "removing",
+    }
+}
+
+/// Whether whoever a hostlet was made for is gone.
+pub(crate) fn abandoned(machine: &Machine<'_>, d: &Definition) -> Result<bool> {
+    match d.lifetime {
+        Lifetime::Run { pid, start_ticks } => {
+            Ok(!proc::alive(pid, start_ticks) && machine.members(&d.name)?.is_empty())
+        }
+        Lifetime::Kept | Lifetime::Declared => Ok(false),
+    }
+}
+
+/// The configuration; nothing is declared where there is no file.
+pub(crate) fn read_config(paths: &Paths) -> Result<Config> {
+    match std::fs::read_to_string(&paths.config) {
+        Ok(text) => Ok(Config::parse(&text, &paths.config.display().to_string())?),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Config::default()),
+        Err(error) => Err(Error::file("read the configuration", &paths.config, error)),
+    }
+}
+
+fn boot_id() -> Result<String> {
+    proc::boot_id()
+        .map_err(|error| Error::file("read", "/proc/sys/kernel/random/boot_id".as_ref(), error))
+}
+
+fn need_root(what: &'static str) -> Result<()> {
+    if rustix::process::geteuid().is_root() {
+        Ok(())
+    } else {
+        Err(Error::NotRoot { what })
+    }
+}
+
+/// Sees the machine, with the members of declared hostlets: `apply` may remove these.
+pub(crate) fn observe_declared(machine: &Machine<'_>) -> Result<Observed> {
+    let mut seen = machine.observe()?;
+    for hostlet in seen
+        .hostlets
+        .iter_mut()
+        .filter(|h| h.lifetime == Lifetime::Declared)
+    {
+        hostlet.members = machine.members(hostlet.name())?;
+    }
+    Ok(seen)
+}
+
+/// The hostlet of a row, with its members.
+pub(crate) fn with_members(machine: &Machine<'_>, d: Definition) -> Result<Existing> {
+    let members = machine.members(&d.name)?;
+    Ok(Existing {
+        members,
+        ..existing(d)
+    })
+}

@@ -1,0 +1,49 @@
+//! What the kernel part has to know of the network: routes, and interfaces to listen on.
+
+use std::collections::BTreeSet;
+
+use hostlet_kernel::{Kernel, RouteEntry};
+use hostlet_platform::netlink;
+use hostlet_policy::kernel_view;
+
+use crate::error::Result;
+use crate::machine::Machine;
+use crate::observe;
+
+/// Makes the kernel's picture of the network true.
+pub(crate) fn refresh(machine: &Machine<'_>) -> Result<()> {
+    let Some(kernel) = &machine.kernel else {
+        return Ok(());
+    };
+    let routed = machine.store.all()?.iter().any(|d| {
+        let view = kernel_view(d.id, &d.spec, &d.entries, &[], true);
+        view.routed4 || view.routed6
+    });
+    refresh_kernel(kernel, routed)
+}
+
+/// The same for a command that runs beside others, without the store.
+pub(crate) fn refresh_kernel(kernel: &Kernel, routed: bool) -> Result<()> {
+    for interface in netlink::interfaces()? {
+        kernel.watch(interface.index)?;
+    }
+    // A full routing table is only mirrored where it decides something.
+    let routes = if routed {
+        observe::routes()?
+    } else {
+        Vec::new()
+    };
+    let mut known = BTreeSet::new();
+    let best: Vec<RouteEntry> = routes
+        .into_iter()
+        // The better one of two to the same destination comes first.
+        .filter(|route| known.insert(route.dst))
+        .map(|r| RouteEntry {
+            dst: r.dst,
+            ifindex: r.ifindex,
+            gateway: r.gateway,
+            prefsrc: r.source,
+        })
+        .collect();
+    Ok(kernel.set_routes(&best)?)
+}

@@ -1,0 +1,164 @@
+//! The verbs that read: nothing here changes anything, or waits for the lock.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use hostlet_model::{Lifetime, Name};
+use hostlet_platform::proc::Process;
+use hostlet_policy::{Call, kernel_view, reachable_services};
+use hostlet_store::{Definition, HistoryQuery, HistoryRow};
+
+use crate::error::Result;
+use crate::machine::{Machine, state_of};
+use crate::report::{AddressReport, ExplainReport, HostletReport, MemberReport};
+use crate::{Engine, attached, observe};
+
+impl Engine {
+    /// All hostlets, by name.
+    ///
+    /// # Errors
+    /// The state cannot be read.
+    pub fn list(&self) -> Result<Vec<HostletReport>> {
+        let machine = Machine::to_read(&self.paths, "list hostlets")?;
+        machine
+            .store
+            .all()?
+            .into_iter()
+            .map(|d| report(&machine, d))
+            .collect()
+    }
+
+    /// One hostlet.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn show(&self, name: &Name) -> Result<HostletReport> {
+        let machine = Machine::to_read(&self.paths, "show a hostlet")?;
+        report(&machine, machine.definition(name)?)
+    }
+
+    /// Who belongs where.
+    ///
+    /// # Errors
+    /// There is no hostlet of that name.
+    pub fn members(&self, name: Option<&Name>) -> Result<Vec<MemberReport>> {
+        let machine = Machine::to_read(&self.paths, "list members")?;
+        let mut all = Vec::new();
+        for row in chosen(&machine, name)? {
+            // One that ended meanwhile is no member.
+            let members = machine.members(&row.name)?;
+            all.extend(
+                members
+                    .into_iter()
+                    .filter_map(Process::read)
+                    .map(|p| member(&row.name, p)),
+            );
+        }
+        Ok(all)
+    }
+
+    /// Who had which address.
+    ///
+    /// # Errors
+    /// The state cannot be read.
+    pub fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryRow>> {
+        Ok(Machine::to_read(&self.paths, "read the history")?
+            .store
+            .history(query)?)
+    }
+
+    /// What a call in a hostlet would do.
+    ///
+    /// # Errors
+    /// There is no hostlet of that name.
+    pub fn explain(&self, name: &Name, call: &Call) -> Result<ExplainReport> {
+        let machine = Machine::to_read(&self.paths, "explain a call")?;
+        let row = machine.definition(name)?;
+        let seen = machine.observe()?;
+        let services = reachable_services(&row.spec, &seen);
+        let view = kernel_view(row.id, &row.spec, &row.entries, &services, seen.ipv6);
+        let said = hostlet_policy::explain(&view, call, &observe::routes()?);
+        Ok(ExplainReport {
+            hostlet: row.name,
+            call: call.to_string(),
+            verdict: said.verdict.to_string(),
+            rule: said.rule.to_string(),
+            text: said.text,
+            row: said.row.to_string(),
+        })
+    }
+}
+
+/// The rows asked for: one that must be there, or all.
+pub(crate) fn chosen(machine: &Machine<'_>, name: Option<&Name>) -> Result<Vec<Definition>> {
+    match name {
+        Some(name) => Ok(vec![machine.definition(name)?]),
+        None => Ok(machine.store.all()?),
+    }
+}
+
+/// Everything about one hostlet.
+pub(crate) fn report(machine: &Machine<'_>, d: Definition) -> Result<HostletReport> {
+    let members = machine.members(&d.name)?.len();
+    let cgroup = machine.tree.path_of(d.name.as_str());
+    Ok(HostletReport {
+        id: d.id.0,
+        state: state_of(&d, &machine.boot_id),
+        lifetime: match d.lifetime {
+            Lifetime::Run { .. } => "run",
+            Lifetime::Kept => "kept",
+            Lifetime::Declared => "declared",
+        },
+        addresses: d
+            .entries
+            .iter()
+            .map(|e| AddressReport {
+                address: e.owned,
+                interface: e.interface.clone(),
+                onlink: e.onlink,
+                assigned: e.assigned,
+            })
+            .collect(),
+        loopback: vec![IpAddr::V4(d.id.loopback4()), IpAddr::V6(d.id.loopback6())],
+        source: d.spec.source,
+        host_loopback: d.spec.host_loopback,
+        guard: d.spec.guard,
+        raw: d.spec.raw,
+        created: d.created,
+        uid: d.uid,
+        user: d.user,
+        program: d.program,
+        cgroup_id: machine.tree.open(d.name.as_str()).ok().map(|c| c.id()),
+        cgroup,
+        attached_cgroups: attached::all(machine.paths, &d.name)?
+            .into_iter()
+            .map(|c| c.dir)
+            .collect(),
+        members,
+        name: d.name,
+    })
+}
+
+fn member(hostlet: &Name, p: Process) -> MemberReport {
+    MemberReport {
+        hostlet: hostlet.clone(),
+        pid: p.pid,
+        uid: p.uid,
+        comm: p.comm,
+        command: p
+            .cmdline
+            .iter()
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect(),
+    }
+}
+
+/// Hostlets by id, for what the kernel tells.
+pub(crate) fn names(machine: &Machine<'_>) -> Result<BTreeMap<u32, Name>> {
+    Ok(machine
+        .store
+        .all()?
+        .into_iter()
+        .map(|d| (d.id.0, d.name))
+        .collect())
+}

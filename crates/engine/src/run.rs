@@ -1,0 +1,374 @@
+//! The verbs that start a program: make or find the hostlet, launch, clean up.
+
+use std::ffi::OsString;
+use std::os::fd::{AsFd, RawFd};
+use std::path::PathBuf;
+
+use hostlet_kernel::Kernel;
+use hostlet_model::config::RunOptions;
+use hostlet_model::{HostletSpec, Lifetime, Name};
+use hostlet_platform::launch::{Ending, Extra, Launch, SignalHold, listen_fds, start};
+use hostlet_platform::netlink::RouteWatch;
+use hostlet_platform::{mounts, proc};
+use hostlet_policy::kernel_view;
+use hostlet_store::Definition;
+
+use crate::Engine;
+use crate::access::{Access, Standing};
+use crate::change::stamp;
+use crate::error::{Error, Result};
+use crate::machine::Machine;
+use crate::network::refresh_kernel;
+
+/// A program and how to start it.
+#[derive(Debug, Clone, Default)]
+pub struct Program {
+    /// Its path, or a name to look for in PATH.
+    pub file: OsString,
+    /// Its arguments.
+    pub args: Vec<OsString>,
+    /// How.
+    pub options: LaunchOptions,
+}
+
+/// How a program is started.
+#[derive(Debug, Clone, Default)]
+pub struct LaunchOptions {
+    /// As whom.
+    pub user: Option<String>,
+    /// With which group.
+    pub group: Option<String>,
+    /// Where.
+    pub workdir: Option<PathBuf>,
+    /// Variables to set.
+    pub env: Vec<(String, String)>,
+    /// Capabilities not to drop.
+    pub keep_capabilities: Vec<String>,
+    /// Descriptors to leave open, by number or by name in LISTEN_FDNAMES.
+    pub keep_fds: Vec<String>,
+}
+
+impl Program {
+    fn words(&self) -> Vec<String> {
+        let all = std::iter::once(&self.file).chain(&self.args);
+        all.map(|word| word.to_string_lossy().into_owned())
+            .collect()
+    }
+}
+
+impl Engine {
+    /// Runs a program in a hostlet of its own, and removes that afterwards.
+    ///
+    /// # Errors
+    /// The hostlet could not be made, or the program not be started; then nothing is left.
+    pub fn run(&self, spec: &HostletSpec, program: &Program) -> Result<Ending> {
+        // From here on no signal ends this process before it has cleaned up.
+        let hold = SignalHold::new()?;
+        let launch = {
+            let what = "run a program in a hostlet";
+            let mut machine = Machine::to_change(&self.paths, what, stamp(&program.words()))?;
+            // A program that cannot be started at all should leave no trace of a hostlet.
+            let keep_fds = keep_fds(&program.options.keep_fds)?;
+            let pid = std::process::id();
+            let start_ticks = proc::start_ticks(pid).unwrap_or_default();
+            self.create_in(&mut machine, spec, &Lifetime::Run { pid, start_ticks })?;
+            let row = machine.definition(&spec.name)?;
+            self.launch(&machine, &row, program, &Standing::Root, None, keep_fds)
+        };
+        let ended = launch.and_then(|launch| self.wait(launch, &spec.name, &hold));
+        self.end_of_run(&spec.name);
+        ended
+    }
+
+    /// Runs a program in a hostlet that is there.
+    ///
+    /// # Errors
+    /// There is no such hostlet, the caller may not, or the program cannot be started.
+    pub fn enter(&self, name: &Name, program: &Program) -> Result<Ending> {
+        let hold = SignalHold::new()?;
+        let launch = {
+            let mut machine = Machine::to_change(&self.paths, "enter a hostlet", stamp(&[]))?;
+            self.tell(&mut machine);
+            let standing = Access::of_caller(&self.paths, &machine.config).enter(name)?;
+            let row = machine.live(name)?;
+            self.make_sure(&mut machine, &row)?;
+            let keep_fds = keep_fds(&program.options.keep_fds)?;
+            let declared = machine.config.hostlets.get(name).map(|d| d.run.clone());
+            // Root enters with what he says; who is admitted gets what is declared.
+            let declared = declared.filter(|_| standing != Standing::Root);
+            self.launch(
+                &machine,
+                &row,
+                program,
+                &standing,
+                declared.as_ref(),
+                keep_fds,
+            )?
+        };
+        self.wait(launch, name, &hold)
+    }
+
+    /// Runs a program in a declared hostlet, which is made if it is not there.
+    ///
+    /// # Errors
+    /// It is not declared, the caller may not, or the program cannot be started.
+    pub fn start(&self, name: &Name, program: &Program) -> Result<Ending> {
+        let hold = SignalHold::new()?;
+        let launch = {
+            let mut machine =
+                Machine::to_change(&self.paths, "start a declared hostlet", stamp(&[]))?;
+            self.tell(&mut machine);
+            let Some(declared) = machine.config.hostlets.get(name).cloned() else {
+                return Err(Error::NotDeclared {
+                    name: name.clone(),
+                    config: self.paths.config.clone(),
+                });
+            };
+            let standing =
+                Access::of_caller(&self.paths, &machine.config).start(name, &declared)?;
+            let keep_fds = keep_fds(&program.options.keep_fds)?;
+            if machine.store.get(name)?.is_none() {
+                self.create_in(&mut machine, &declared.spec, &Lifetime::Declared)?;
+            }
+            let row = machine.live(name)?;
+            self.make_sure(&mut machine, &row)?;
+            self.launch(
+                &machine,
+                &row,
+                program,
+                &standing,
+                Some(&declared.run),
+                keep_fds,
+            )?
+        };
+        self.wait(launch, name, &hold)
+    }
+
+    /// Entering a hostlet whose programs somebody detached would be worse than an error.
+    fn make_sure(&self, machine: &mut Machine<'_>, row: &Definition) -> Result<()> {
+        let cgroup = machine.tree.open(row.name.as_str())?;
+        let kernel = machine.kernel()?;
+        if !kernel.attached(cgroup.fd())? {
+            kernel.attach(cgroup.fd())?;
+        }
+        if kernel
+            .record(cgroup.id())?
+            .is_none_or(|record| record.id != row.id.0)
+        {
+            crate::heal::republish(machine, row)?;
+        }
+        Ok(())
+    }
+
+    fn launch(
+        &self,
+        machine: &Machine<'_>,
+        row: &Definition,
+        program: &Program,
+        standing: &Standing,
+        declared: Option<&RunOptions>,
+        keep_fds: Vec<RawFd>,
+    ) -> Result<Launch> {
+        let cgroup = machine.tree.open(row.name.as_str())?.try_clone_fd()?;
+        let mut options = program.options.clone();
+        if let Standing::Listed(caller) = standing {
+            self.only_root_chooses(&row.name, &options)?;
+            options.user = Some(caller.user.clone());
+        }
+        if let Some(declared) = declared {
+            complete(&mut options, declared, standing);
+        }
+        if row.spec.raw {
+            // Without it the grant would be an empty one.
+            options.keep_capabilities.push("CAP_NET_RAW".to_owned());
+        }
+        Ok(Launch {
+            args: program.args.clone(),
+            env: options
+                .env
+                .into_iter()
+                .map(|(k, v)| (k.into(), v.into()))
+                .collect(),
+            workdir: options.workdir,
+            user: options.user,
+            group: options.group,
+            keep_capabilities: options.keep_capabilities,
+            keep_fds,
+            hide: self.hidden(),
+            ..Launch::new(&program.file, cgroup)
+        })
+    }
+
+    fn only_root_chooses(&self, name: &Name, options: &LaunchOptions) -> Result<()> {
+        let chosen = [
+            ("--user", options.user.is_some()),
+            ("--group", options.group.is_some()),
+            ("--keep-capability", !options.keep_capabilities.is_empty()),
+        ];
+        match chosen.into_iter().find(|(_, given)| *given) {
+            None => Ok(()),
+            Some((option, _)) => Err(Error::OptionDenied {
+                user: crate::caller::caller().user,
+                option,
+                name: name.clone(),
+                config: self.paths.config.clone(),
+            }),
+        }
+    }
+
+    /// Every bpffs, this installation's first: whoever can open a pin could change its table.
+    fn hidden(&self) -> Vec<PathBuf> {
+        let mounted = mounts::mounts().unwrap_or_default();
+        mounted
+            .into_iter()
+            .filter(|m| m.kind == "bpf")
+            .map(|m| m.point)
+            .collect()
+    }
+
+    /// Waits for the end; meanwhile the kernel's picture of the network stays true.
+    fn wait(&self, launch: Launch, name: &Name, hold: &SignalHold) -> Result<Ending> {
+        let watch = RouteWatch::open()?;
+        let child = start(launch, hold)?;
+        let routed = self.routed(name);
+        let mut refresh = || match watch.drain() {
+            Ok(false) => true,
+            Ok(true) => {
+                // The next change of the network, or the next command, tries again.
+                if let Ok(Some(kernel)) = Kernel::open(&self.paths.pins) {
+                    let _ = refresh_kernel(&kernel, routed);
+                }
+                true
+            }
+            Err(_) => false,
+        };
+        let extra = Extra {
+            fd: watch.as_fd(),
+            ready: &mut refresh,
+        };
+        Ok(child.wait(hold, &mut [extra])?)
+    }
+
+    fn routed(&self, name: &Name) -> bool {
+        let row = Machine::to_read(&self.paths, "run a program").and_then(|m| m.definition(name));
+        row.is_ok_and(|d| {
+            let view = kernel_view(d.id, &d.spec, &d.entries, &[], true);
+            view.routed4 || view.routed6
+        })
+    }
+
+    /// Removes the hostlet of a run; what the program left running keeps it, until the
+    /// command after its end.
+    fn end_of_run(&self, name: &Name) {
+        let removed = Machine::to_change(&self.paths, "remove a hostlet", stamp(&[])).and_then(
+            |mut machine| {
+                let row = match machine.store.get(name)? {
+                    Some(row) => row,
+                    None => return Ok(()),
+                };
+                if machine.members(name)?.is_empty() {
+                    self.remove_in(&mut machine, row, false)
+                } else {
+                    Ok(())
+                }
+            },
+        );
+        if let Err(error) = removed {
+            self.warn(&format!("hostlet '{name}' could not be removed: {error}"));
+        }
+    }
+}
+
+/// What was not said on the command line is taken from the configuration. Who is
+/// admitted by a list gets the configured user and no other.
+fn complete(options: &mut LaunchOptions, declared: &RunOptions, standing: &Standing) {
+    let declared = declared.clone();
+    if *standing != Standing::Root && declared.user.is_some() {
+        options.user = declared.user;
+    } else {
+        options.user = options.user.take().or(declared.user);
+    }
+    options.group = options.group.take().or(declared.group);
+    options.workdir = options.workdir.take().or(declared.workdir.map(Into::into));
+    // The last one of a name counts: those given here.
+    let mut env = declared.env;
+    env.append(&mut options.env);
+    options.env = env;
+    options.keep_capabilities.extend(declared.keep_capabilities);
+}
+
+/// The descriptors to keep, by number or by the name that the service manager gave.
+fn keep_fds(given: &[String]) -> Result<Vec<RawFd>> {
+    let passed = listen_fds();
+    let mut kept = Vec::new();
+    for text in given {
+        if let Ok(fd) = text.parse::<RawFd>() {
+            kept.push(fd);
+            continue;
+        }
+        let named: Vec<RawFd> = passed
+            .iter()
+            .filter(|p| p.name == *text)
+            .map(|p| p.fd)
+            .collect();
+        if named.is_empty() {
+            let names: Vec<&str> = passed.iter().map(|p| p.name.as_str()).collect();
+            let why = if names.is_empty() {
+                "no descriptor was passed with a name (LISTEN_FDNAMES); give a number".to_owned()
+            } else {
+                format!(
+                    "the names passed in LISTEN_FDNAMES are {}",
+                    names.join(", ")
+                )
+            };
+            return Err(Error::KeepFd {
+                given: text.clone(),
+                why,
+            });
+        }
+        kept.extend(named);
+    }
+    Ok(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn declared() -> RunOptions {
+        RunOptions {
+            user: Some("www-data".to_owned()),
+            workdir: Some("/srv".to_owned()),
+            env: vec![("A".to_owned(), "1".to_owned())],
+            ..RunOptions::default()
+        }
+    }
+
+    #[test]
+    fn what_root_says_wins() {
+        let mut options = LaunchOptions {
+            user: Some("bob".to_owned()),
+            env: vec![("A".to_owned(), "2".to_owned())],
+            ..LaunchOptions::default()
+        };
+        complete(&mut options, &declared(), &Standing::Root);
+        assert_eq!(options.user.as_deref(), Some("bob"));
+        assert_eq!(options.workdir.unwrap(), PathBuf::from("/srv"));
+        assert_eq!(options.env.last().unwrap().1, "2");
+    }
+
+    #[test]
+    fn who_is_admitted_runs_as_declared() {
+        let caller = hostlet_policy::Caller {
+            uid: 7,
+            user: "bob".to_owned(),
+            groups: Vec::new(),
+        };
+        let mut options = LaunchOptions {
+            user: Some("bob".to_owned()),
+            ..LaunchOptions::default()
+        };
+        complete(&mut options, &declared(), &Standing::Listed(caller));
+        assert_eq!(options.user.as_deref(), Some("www-data"));
+    }
+}

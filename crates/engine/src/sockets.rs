@@ -1,0 +1,272 @@
+//! The sockets of members: what there is, and what of it lies outside policy.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use hostlet_kernel::{Kernel, PortBook};
+use hostlet_model::Name;
+use hostlet_platform::proc;
+use hostlet_platform::sockdiag::{self, Filter, Protocol, Socket, State};
+use hostlet_store::Definition;
+
+use crate::Engine;
+use crate::error::Result;
+use crate::machine::Machine;
+use crate::perform::bound;
+use crate::read::chosen;
+use crate::report::{Finding, HolderReport, Reason, SocketReport};
+
+impl Engine {
+    /// The sockets of the members of one hostlet, or of all.
+    ///
+    /// # Errors
+    /// There is no hostlet of that name, or sockets cannot be listed.
+    pub fn sockets(&self, name: Option<&Name>) -> Result<Vec<SocketReport>> {
+        let machine = Machine::to_read(&self.paths, "list sockets")?;
+        let listed = sockdiag::sockets(&Filter {
+            living: true,
+            ..Filter::default()
+        })?;
+        let book = machine.kernel.as_ref().map(Kernel::port_book).transpose()?;
+        let mut all = Vec::new();
+        for row in chosen(&machine, name)? {
+            let inside = Inside::of(&machine, row)?;
+            let own = listed.iter().filter(|socket| inside.has(socket));
+            all.extend(own.map(|socket| inside.report(book.as_ref(), socket)));
+        }
+        Ok(all)
+    }
+
+    /// Every socket of a member that lies outside policy.
+    ///
+    /// # Errors
+    /// There is no hostlet of that name, or sockets cannot be listed.
+    pub fn check(&self, name: Option<&Name>) -> Result<Vec<Finding>> {
+        let machine = Machine::to_read(&self.paths, "check hostlets")?;
+        let mut found = Vec::new();
+        for row in chosen(&machine, name)? {
+            found.extend(outside(&machine, row, None)?);
+        }
+        Ok(found)
+    }
+}
+
+/// Sockets outside policy, of all members of a hostlet or of these processes.
+pub(crate) fn outside(
+    machine: &Machine<'_>,
+    row: Definition,
+    of: Option<&[u32]>,
+) -> Result<Vec<Finding>> {
+    let mut inside = Inside::of(machine, row)?;
+    if let Some(pids) = of {
+        inside.holders = holders(pids);
+        inside.cgroups_count = false;
+    }
+    let mut found = Vec::new();
+    for socket in sockdiag::sockets(&Filter {
+        living: true,
+        ..Filter::default()
+    })? {
+        if inside.has(&socket) {
+            found.extend(inside.judge(&socket));
+        }
+    }
+    for socket in sockdiag::packet_sockets()? {
+        if let Some(processes) = inside.holders.get(&socket.inode) {
+            found.push(Finding {
+                hostlet: inside.row.name.clone(),
+                reason: Reason::Packet,
+                text: "a packet socket sees and sends frames below all addresses; end the program and start it with 'hostlet run', which refuses them".to_owned(),
+                protocol: "packet".to_owned(),
+                state: "-".to_owned(),
+                local: "*".to_owned(),
+                remote: "*".to_owned(),
+                inode: socket.inode,
+                processes: processes.clone(),
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// Who has which socket open, by inode.
+fn holders(pids: &[u32]) -> BTreeMap<u64, Vec<HolderReport>> {
+    let mut all: BTreeMap<u64, Vec<HolderReport>> = BTreeMap::new();
+    for pid in pids {
+        let Some(process) = proc::Process::read(*pid) else {
+            continue;
+        };
+        // One that ended meanwhile holds nothing.
+        for inode in proc::socket_inodes(*pid).unwrap_or_default() {
+            all.entry(inode).or_default().push(HolderReport {
+                pid: *pid,
+                comm: process.comm.clone(),
+            });
+        }
+    }
+    all
+}
+
+/// What is inside one hostlet.
+struct Inside {
+    row: Definition,
+    cgroups: BTreeSet<u64>,
+    /// Whether a socket made in the hostlet counts although no member has it open.
+    cgroups_count: bool,
+    holders: BTreeMap<u64, Vec<HolderReport>>,
+}
+
+impl Inside {
+    fn of(machine: &Machine<'_>, row: Definition) -> Result<Self> {
+        let members = machine.members(&row.name)?;
+        Ok(Self {
+            cgroups: machine.cgroup_ids(&row.name)?,
+            cgroups_count: true,
+            holders: holders(&members),
+            row,
+        })
+    }
+
+    fn has(&self, socket: &Socket) -> bool {
+        (socket.inode != 0 && self.holders.contains_key(&socket.inode))
+            || (self.cgroups_count
+                && socket
+                    .cgroup_id
+                    .is_some_and(|id| self.cgroups.contains(&id)))
+    }
+
+    fn processes(&self, socket: &Socket) -> Vec<HolderReport> {
+        self.holders.get(&socket.inode).cloned().unwrap_or_default()
+    }
+
+    fn loopback(&self, ip: IpAddr) -> bool {
+        ip == IpAddr::V4(self.row.id.loopback4()) || ip == IpAddr::V6(self.row.id.loopback6())
+    }
+
+    fn report(&self, book: Option<&PortBook>, socket: &Socket) -> SocketReport {
+        let known = bound(book, self.row.id, socket);
+        let wildcard = socket.local.ip().is_unspecified() || known.is_some_and(|k| k.wildcard);
+        let port = known.map_or(socket.local.port(), |k| k.port);
+        let connected = !matches!(socket.state, State::Listen | State::Close);
+        let local = if wildcard && !connected {
+            if socket.ipv6 {
+                Ipv6Addr::UNSPECIFIED.into()
+            } else {
+                Ipv4Addr::UNSPECIFIED.into()
+            }
+        } else {
+            self.shown(socket.ipv6, socket.local.ip())
+        };
+        let remote = self.shown(socket.ipv6, socket.remote.ip());
+        SocketReport {
+            hostlet: self.row.name.clone(),
+            protocol: protocol(socket.protocol).to_owned(),
+            state: state(socket),
+            local: text(SocketAddr::new(local, port)),
+            remote: text(SocketAddr::new(remote, socket.remote.port())),
+            kernel_local: text(socket.local),
+            kernel_remote: text(socket.remote),
+            wildcard,
+            uid: socket.uid,
+            inode: socket.inode,
+            cookie: socket.cookie,
+            processes: self.processes(socket),
+        }
+    }
+
+    /// An address as the program sees it: its own loopback has the usual name.
+    fn shown(&self, ipv6: bool, ip: IpAddr) -> IpAddr {
+        if !self.loopback(ip.to_canonical()) {
+            return ip;
+        }
+        match ip {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(v6) if ipv6 && v6.to_ipv4_mapped().is_some() => {
+                Ipv4Addr::LOCALHOST.to_ipv6_mapped().into()
+            }
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        }
+    }
+
+    /// What is wrong with a socket; the first rule that it breaks.
+    fn judge(&self, socket: &Socket) -> Option<Finding> {
+        let (reason, text) = if socket.protocol == Protocol::Raw && !self.row.spec.raw {
+            (Reason::Raw, "a raw socket, which was not granted: it can send what it likes inside the guard's limits; end the program".to_owned())
+        } else if socket
+            .cgroup_id
+            .is_some_and(|id| !self.cgroups.contains(&id))
+        {
+            (Reason::ForeignCgroup, "made outside the hostlet (inherited, passed in, or open before the process was attached), so its calls are not checked; restart the program inside".to_owned())
+        } else if !self.may_have(socket.local.ip().to_canonical()) {
+            (
+                Reason::ForeignAddress,
+                format!(
+                    "{} is not in the set; end the program, or grant the address",
+                    socket.local.ip()
+                ),
+            )
+        } else {
+            return None;
+        };
+        Some(Finding {
+            hostlet: self.row.name.clone(),
+            reason,
+            text,
+            protocol: protocol(socket.protocol).to_owned(),
+            state: state(socket),
+            local: self::text(socket.local),
+            remote: self::text(socket.remote),
+            inode: socket.inode,
+            processes: self.processes(socket),
+        })
+    }
+
+    fn may_have(&self, ip: IpAddr) -> bool {
+        let broadcast = |entry: &hostlet_model::SetEntry| match (entry.owned.first(), ip) {
+            (IpAddr::V4(own), IpAddr::V4(_)) => hostlet_model::Ipv4Net::new(own, entry.onlink)
+                .is_ok_and(|net| IpAddr::V4(net.broadcast()) == ip),
+            _ => false,
+        };
+        // Bound to nothing, it receives nothing that is not the hostlet's; groups are joined freely.
+        ip.is_unspecified()
+            || ip.is_multicast()
+            || ip == IpAddr::V4(Ipv4Addr::BROADCAST)
+            || self.loopback(ip)
+            || self
+                .row
+                .entries
+                .iter()
+                .any(|e| e.owned.contains(ip) || broadcast(e))
+    }
+}
+
+fn protocol(p: Protocol) -> &'static str {
+    match p {
+        Protocol::Tcp => "tcp",
+        Protocol::Udp => "udp",
+        Protocol::UdpLite => "udplite",
+        Protocol::Icmp => "ping",
+        Protocol::Raw => "raw",
+    }
+}
+
+fn state(socket: &Socket) -> String {
+    match socket.state {
+        // Datagram sockets use TCP's names for something else.
+        State::Close if socket.protocol != Protocol::Tcp => "-".to_owned(),
+        State::Established if socket.protocol != Protocol::Tcp => "connected".to_owned(),
+        other => format!("{other:?}")
+            .chars()
+            .fold(String::new(), |mut text, c| {
+                if c.is_uppercase() && !text.is_empty() {
+                    text.push('-');
+                }
+                text.extend(c.to_lowercase());
+                text
+            }),
+    }
+}
+
+fn text(address: SocketAddr) -> String {
+    address.to_string()
+}

@@ -1,7 +1,9 @@
 //! The configuration file: what it means, and where it is wrong.
 
-use hostlet_model::SourcePolicy;
+use std::net::{IpAddr, Ipv4Addr};
+
 use hostlet_model::config::{Config, Limits, Who};
+use hostlet_model::{IpNet, Owned, SourcePolicy};
 use proptest::prelude::*;
 
 fn good(text: &str) -> Config {
@@ -87,13 +89,14 @@ fn nothing_said_is_the_default() {
     let c = good("");
     assert_eq!(c, Config::default());
     assert_eq!(c.limits.hostlets, 4096);
-    assert_eq!(c.limits.sockets, 64 * 4096);
+    assert_eq!(c.limits.sockets, Limits::SOCKETS_PER_HOSTLET * 4096);
     assert_eq!(c.limits.history_days, 90);
 }
 
 #[test]
 fn bound_sockets_follow_the_hostlets() {
-    assert_eq!(good("[limits]\nhostlets = 10\n").limits.sockets, 640);
+    let limits = good("[limits]\nhostlets = 10\n").limits;
+    assert_eq!(limits.sockets, 10 * Limits::SOCKETS_PER_HOSTLET);
 }
 
 #[test]
@@ -265,5 +268,20 @@ proptest! {
                 prop_assert!(p.line >= 1 && p.line <= lines.len() + 1 && p.column >= 1);
             }
         }
+    }
+
+    #[test]
+    fn a_clash_between_hostlets_is_found_exactly_if_there_is_one(
+        all in prop::collection::vec((0_u32..64, 27_u8..=32), 1..14)
+    ) {
+        let mut text = String::new();
+        let mut owned = Vec::new();
+        for (i, (host, len)) in all.iter().enumerate() {
+            let net = IpNet::new(IpAddr::V4(Ipv4Addr::from(0x0a00_0000 | host)), *len).unwrap().trunc();
+            text.push_str(&format!("[hostlet.h{i}]\naddresses = [\"{net}\"]\n"));
+            owned.push(Owned::from_net(net));
+        }
+        let clash = (0..owned.len()).any(|i| (0..i).any(|j| owned[i].overlaps(&owned[j])));
+        prop_assert_eq!(Config::parse(&text, "f").is_err(), clash);
     }
 }

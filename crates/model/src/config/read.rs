@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use toml::Spanned;
@@ -64,8 +65,8 @@ pub(super) fn config(text: &str, file_name: &str) -> Result<Config, ConfigError>
 struct Reader {
     /// Byte offset and message.
     problems: Vec<(usize, String)>,
-    /// Every address declared so far, and by whom.
-    taken: Vec<(Owned, Name)>,
+    /// Every address declared so far, and by whom, by the first address of each. No two overlap.
+    taken: BTreeMap<IpAddr, (Owned, Name)>,
 }
 
 /// What `[defaults]` says.
@@ -188,12 +189,13 @@ impl Reader {
         let before = self.problems.len();
         let placed: Vec<(usize, AddressSpec)> = self.items(value, "addresses");
         for (at, a) in &placed {
-            let clash = self
-                .taken
-                .iter()
-                .find(|(o, other)| other != name && o.overlaps(&a.owned))
-                .cloned();
-            if let Some((o, other)) = clash {
+            let clash = self.taken_around(&a.owned).cloned();
+            if clash.is_none() {
+                let first = a.owned.net().network();
+                self.taken.insert(first, (a.owned, name.clone()));
+            }
+            // Entries of one hostlet that overlap are the business of the check of the set.
+            if let Some((o, other)) = clash.filter(|(_, other)| other != name) {
                 let which = if o == a.owned {
                     format!("{o} is declared")
                 } else {
@@ -206,7 +208,6 @@ impl Reader {
                     ),
                 );
             }
-            self.taken.push((a.owned, name.clone()));
         }
         let set: Vec<AddressSpec> = placed.into_iter().map(|(_, a)| a).collect();
         // Entries that could not be read are missing from the set; complain about it only if it is complete.
@@ -216,6 +217,17 @@ impl Reader {
             self.problem(value.span().start, e.to_string());
         }
         set
+    }
+
+    /// A declared entry that overlaps this one: one that begins before it, or the first that begins inside it.
+    fn taken_around(&self, owned: &Owned) -> Option<&(Owned, Name)> {
+        let net = owned.net();
+        let before = self.taken.range(..=net.network()).next_back();
+        let inside = || self.taken.range(net.network()..=net.broadcast()).next();
+        before
+            .filter(|(_, (o, _))| o.overlaps(owned))
+            .or_else(inside)
+            .map(|(_, taken)| taken)
     }
 
     fn workdir(&mut self, t: &Table<'_>) -> Option<String> {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use hostlet_model::{IpNet, SourcePolicy};
 
-use crate::KernelView;
+use crate::{KernelView, OnLink};
 
 /// A route of the machine, as mirrored into the kernel tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,8 @@ pub struct Route {
 pub enum SourceRule {
     /// It is the only address of the family.
     Only,
-    /// The destination is an address of the set: it speaks to itself.
+    /// The destination is an address of the set: it speaks to itself. IPv4 does so from the first address of that subnet, as the
+    /// kernel's own local routes have it.
     Itself,
     /// The route names it as its source.
     RouteSource,
@@ -48,7 +49,8 @@ pub struct Source {
     pub rule: SourceRule,
 }
 
-/// The source for a destination that is neither loopback nor multicast. None: the hostlet has no address of that family.
+/// The source for a destination that is neither loopback nor multicast. None: the hostlet has no address of that family. Of several
+/// routes to the same destination the first counts: the caller puts the better metric first.
 pub fn choose_source(view: &KernelView, dst: IpAddr, routes: &[Route]) -> Option<Source> {
     let (has, many, routed, primary) = if dst.is_ipv4() {
         let primary = view.primary4.map(IpAddr::V4);
@@ -69,7 +71,8 @@ pub fn choose_source(view: &KernelView, dst: IpAddr, routes: &[Route]) -> Option
         return certain(primary, SourceRule::Only);
     }
     if view.owned.iter().any(|o| o.contains(dst)) {
-        return certain(dst, SourceRule::Itself);
+        let near = subnet_of(view, dst).filter(|_| dst.is_ipv4());
+        return certain(near.map_or(dst, |o| o.addr), SourceRule::Itself);
     }
     if routed && let Some(route) = best(routes, dst) {
         if let Some(s) = route.source
@@ -79,11 +82,7 @@ pub fn choose_source(view: &KernelView, dst: IpAddr, routes: &[Route]) -> Option
         }
         if view.source == SourcePolicy::Primary {
             let hop = route.gateway.unwrap_or(dst);
-            let near = view
-                .onlink
-                .iter()
-                .filter(|o| o.net.contains(&hop))
-                .max_by_key(|o| o.net.prefix_len());
+            let near = subnet_of(view, hop);
             if let Some(o) = near.filter(|o| o.ifindex == route.ifindex) {
                 return certain(o.addr, SourceRule::NextHopSubnet);
             }
@@ -95,11 +94,16 @@ pub fn choose_source(view: &KernelView, dst: IpAddr, routes: &[Route]) -> Option
     by_policy(view, 0, dst, SourceRule::Policy).or_else(|| certain(primary, SourceRule::Policy))
 }
 
+/// The hostlet's place in the narrowest subnet that an address is in.
+fn subnet_of(view: &KernelView, a: IpAddr) -> Option<&OnLink> {
+    let around = view.onlink.iter().filter(|o| o.net.contains(&a));
+    around.max_by_key(|o| o.net.prefix_len())
+}
+
+/// The narrowest route; of several alike, the first, which is that of the least metric.
 fn best(routes: &[Route], dst: IpAddr) -> Option<&Route> {
-    routes
-        .iter()
-        .filter(|r| r.dst.contains(&dst))
-        .max_by_key(|r| r.dst.prefix_len())
+    let fit = routes.iter().filter(|r| r.dst.contains(&dst));
+    fit.min_by_key(|r| std::cmp::Reverse(r.dst.prefix_len()))
 }
 
 fn by_policy(view: &KernelView, ifindex: u32, dst: IpAddr, rule: SourceRule) -> Option<Source> {

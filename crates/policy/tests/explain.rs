@@ -195,11 +195,11 @@ fn connect_to_others() {
     );
     is(
         &connect(&both(), "10.0.0.6", 80, None),
-        "allowed 10.0.0.6 own-address A7",
+        "allowed 10.0.0.5 own-address A7",
     );
     is(
         &connect(&both(), "::ffff:10.0.0.6", 80, None),
-        "allowed 10.0.0.6 own-address A7",
+        "allowed 10.0.0.5 own-address A7",
     );
     is(
         &connect(&four(), "2001:db8::1", 80, None),

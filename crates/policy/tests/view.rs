@@ -220,6 +220,32 @@ fn the_source_follows_the_route() {
 }
 
 #[test]
+fn an_own_destination_is_reached_from_its_subnet() {
+    let v = view(&[
+        entry("10.0.0.5", 24, 2),
+        entry("10.0.0.6", 24, 2),
+        entry("10.7.0.1", 32, 2),
+        entry("2001:db8::5", 64, 2),
+        entry("2001:db8::6", 64, 2),
+    ]);
+    let of = |d: &str| choose_source(&v, ip(d), &[]);
+    assert_eq!(of("10.0.0.6"), chosen("10.0.0.5", SourceRule::Itself));
+    assert_eq!(of("10.7.0.1"), chosen("10.7.0.1", SourceRule::Itself));
+    assert_eq!(of("2001:db8::6"), chosen("2001:db8::6", SourceRule::Itself));
+}
+
+#[test]
+fn of_two_routes_alike_the_first_counts() {
+    let v = view(&[entry("10.0.0.5", 24, 2), entry("10.1.0.5", 24, 3)]);
+    let routes = [
+        route("0.0.0.0/0", 3, Some("10.1.0.1"), None),
+        route("0.0.0.0/0", 2, Some("10.0.0.1"), None),
+    ];
+    let s = choose_source(&v, ip("8.8.8.8"), &routes);
+    assert_eq!(s, chosen("10.1.0.5", SourceRule::NextHopSubnet));
+}
+
+#[test]
 fn policies_choose_among_those_of_the_interface() {
     let set = [
         entry("10.0.0.5", 24, 2),

@@ -103,7 +103,14 @@ fn source_text(view: &KernelView, dst: IpAddr, s: &Source) -> String {
     };
     match s.rule {
         SourceRule::Only => format!("it leaves from {a}, the only address of its family"),
-        SourceRule::Itself => format!("{dst} is the hostlet's own, so it is the source as well"),
+        SourceRule::Itself if a == dst => {
+            format!("{dst} is the hostlet's own, so it is the source as well")
+        }
+        SourceRule::Itself => {
+            format!(
+                "{dst} is the hostlet's own, and {a} is the hostlet's first address in that subnet"
+            )
+        }
         SourceRule::RouteSource => {
             format!("it leaves from {a}, which the route to {dst} names as its source")
         }

@@ -128,7 +128,7 @@ fn moment(since_boot: Duration) -> Timestamp {
         .unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-fn protocol(number: u8) -> String {
+fn protocol(number: u16) -> String {
     match i32::from(number) {
         libc::IPPROTO_TCP => "tcp".to_owned(),
         libc::IPPROTO_UDP => "udp".to_owned(),
@@ -137,6 +137,7 @@ fn protocol(number: u8) -> String {
         libc::IPPROTO_ICMPV6 => "icmpv6".to_owned(),
         libc::IPPROTO_SCTP => "sctp".to_owned(),
         libc::IPPROTO_DCCP => "dccp".to_owned(),
+        libc::IPPROTO_MPTCP => "mptcp".to_owned(),
         0 => "ip".to_owned(),
         other => format!("proto-{other}"),
     }

@@ -236,8 +236,9 @@ struct hl_event {
 	__u16 reason; /* enum hl_reason */
 	__s32 error; /* the errno given, negative; 0: dropped */
 	__u16 port;
-	__u8 proto;
-	__u8 family;
+	__u16 proto;
+	__u32 family;
+	__u32 pad;
 	struct hl_addr addr; /* what was asked for */
 	struct hl_addr other; /* source of a packet or message, where there is one */
 	__u64 more; /* how many of the same were not reported */

@@ -183,7 +183,7 @@ static __attribute__((noinline)) int report(struct hl_event *e)
 
 /* Reports what a process asked for and did not get. */
 static inline void refused(const struct hl_hostlet *h, enum hl_call call, enum hl_reason reason, int error,
-			   __u8 proto, const struct hl_addr *addr, __u16 port, const struct hl_addr *other)
+			   __u32 proto, const struct hl_addr *addr, __u16 port, const struct hl_addr *other)
 {
 	struct hl_event e = {
 		.id = h->id,

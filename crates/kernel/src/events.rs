@@ -121,7 +121,7 @@ pub struct Event {
     /// The errno that the program got; 0 for a dropped packet.
     pub errno: i32,
     /// The protocol's number.
-    pub protocol: u8,
+    pub protocol: u16,
     /// The address that was asked for; none where there was none.
     pub address: Option<IpAddr>,
     /// Its port.

@@ -24,11 +24,12 @@ use super::{HostAddress, NetError, ROUTE_PROTOCOL, addresses, interfaces};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AddressKind {
     /// A hostlet's own address: valid for ever, no duplicate address detection, no route to its
-    /// prefix (the interface has that already, or the prefix is not on the link).
+    /// prefix (the interface has that already, or the prefix is not on the link). If IPv6, never
+    /// chosen as a source by the kernel while the host has another.
     Plain,
     /// The same, with the route to its prefix: the first address of its subnet there.
     OnLink,
-    /// A hostlet's dedicated IPv6 loopback address: never chosen as a source by the kernel.
+    /// A hostlet's dedicated IPv6 loopback address; neither is it chosen as a source.
     Loopback6,
 }
 
@@ -72,21 +73,17 @@ pub fn add_address(
         flags |= AddressFlags::Nodad;
     }
     message.attributes.push(AddressAttribute::Flags(flags));
-    match kind {
-        AddressKind::Loopback6 => {
-            message.header.scope = AddressScope::Universe;
-            let mut lifetime = CacheInfo::default();
-            lifetime.ifa_valid = u32::MAX;
-            lifetime.ifa_preferred = 0;
-            message
-                .attributes
-                .push(AddressAttribute::CacheInfo(lifetime));
-        }
-        AddressKind::Plain | AddressKind::OnLink => {
-            if addr.is_loopback() {
-                message.header.scope = AddressScope::Host;
-            }
-        }
+    if addr.is_ipv6() {
+        // Deprecated from the start: nobody outside the hostlet may get it as a source by chance.
+        let mut lifetime = CacheInfo::default();
+        lifetime.ifa_valid = u32::MAX;
+        lifetime.ifa_preferred = 0;
+        message
+            .attributes
+            .push(AddressAttribute::CacheInfo(lifetime));
+    }
+    if kind != AddressKind::Loopback6 && addr.is_loopback() {
+        message.header.scope = AddressScope::Host;
     }
     let what = || format!("add {addr}/{prefix_len} to interface {ifindex}");
     match change(libc::RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, &message) {

@@ -52,9 +52,14 @@ pub fn failed(error: &anyhow::Error, runs_a_program: bool) -> ExitCode {
     if gone {
         return ExitCode::SUCCESS;
     }
-    eprintln!("hostlet: {error:#}");
-    match error.downcast_ref::<hostlet_engine::Error>() {
-        Some(error) if runs_a_program => ExitCode::from(error.run_exit_code()),
+    let own = error.downcast_ref::<hostlet_engine::Error>();
+    match own {
+        // Its text has its causes in it.
+        Some(own) => eprintln!("hostlet: {own}"),
+        None => eprintln!("hostlet: {error:#}"),
+    }
+    match own {
+        Some(own) if runs_a_program => ExitCode::from(own.run_exit_code()),
         _ if runs_a_program => ExitCode::from(FAILED_TO_RUN),
         _ => ExitCode::from(FAILED),
     }

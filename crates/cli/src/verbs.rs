@@ -5,10 +5,11 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use anyhow::{Result, bail};
+use hostlet_engine::report::ChangeReport;
 use hostlet_engine::{Engine, HistoryQuery, LaunchOptions, Paths, Program};
 use hostlet_model::{HostletSpec, Name};
 
-use crate::args::{Attach, Cli, Events, Explain, LaunchArgs, SpecArgs, Verb};
+use crate::args::{Apply, Attach, Cli, Events, Explain, LaunchArgs, SpecArgs, Verb};
 use crate::ending::End;
 use crate::{docs, explain, print};
 
@@ -67,19 +68,11 @@ fn with_engine(engine: &Engine, verb: Verb, out: &mut dyn Write) -> Result<End> 
         Verb::Revoke(a) => engine.revoke(&a.name, &a.address)?,
         Verb::Attach(a) => attach(engine, &a, out)?,
         Verb::Apply(a) => {
-            let plan = engine.plan_apply(a.kill)?;
-            if a.json {
-                print::json(
-                    out,
-                    &serde_json::json!({ "dry_run": a.dry_run, "changes": plan }),
-                )?;
-            } else {
-                print::plan(out, &plan)?;
-            }
-            out.flush()?;
-            if !a.dry_run {
-                engine.apply(a.kill)?;
-            }
+            let mut printed = Ok(());
+            engine.apply(a.kill, a.dry_run, &mut |plan| {
+                printed = show_plan(out, &a, plan);
+            })?;
+            printed?;
         }
         Verb::Doctor(a) => {
             let report = engine.doctor()?;
@@ -169,6 +162,17 @@ fn read(engine: &Engine, verb: Verb, out: &mut dyn Write) -> Result<End> {
         _ => {}
     }
     Ok(End::Done)
+}
+
+/// The plan is on the screen before anything is done.
+fn show_plan(out: &mut dyn Write, a: &Apply, plan: &[ChangeReport]) -> io::Result<()> {
+    if a.json {
+        let document = serde_json::json!({ "dry_run": a.dry_run, "changes": plan });
+        print::json(out, &document)?;
+    } else {
+        print::plan(out, plan)?;
+    }
+    out.flush()
 }
 
 fn attach(engine: &Engine, a: &Attach, out: &mut dyn Write) -> Result<()> {

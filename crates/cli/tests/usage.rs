@@ -126,17 +126,21 @@ fn wrong_usage_is_2_and_125_where_a_program_would_run() {
 #[test]
 fn a_name_that_is_none() {
     let long = "a".repeat(64);
-    for name in [
-        "",
-        "Web",
-        "we_b",
-        "web.example",
-        "über",
-        "a b",
-        "../x",
-        &long,
+    for (name, says) in [
+        ("", "empty"),
+        ("Web", "'W'"),
+        ("we_b", "'_'"),
+        ("web.example", "'.'"),
+        ("über", "'ü'"),
+        ("a b", "' '"),
+        ("../x", "'.'"),
+        (&long, "63"),
     ] {
-        refused(2, &["create", name, "--address", "192.0.2.1"], &["1 to 63"]);
+        refused(
+            2,
+            &["create", name, "--address", "192.0.2.1"],
+            &["NAME", says],
+        );
     }
     refused(
         125,

@@ -22,8 +22,7 @@ impl Engine {
     /// # Errors
     /// A process is gone, a kernel thread, or in another network namespace.
     pub fn attach_pids(&self, name: &Name, pids: &[u32]) -> Result<AttachReport> {
-        let mut machine = Machine::to_change(&self.paths, "attach processes", stamp(&[]))?;
-        self.tell(&mut machine);
+        let machine = self.machine("attach processes", stamp(&[]))?;
         Access::of_caller(&self.paths, &machine.config).change(name)?;
         let row = machine.live(name)?;
         for pid in pids {
@@ -61,8 +60,7 @@ impl Engine {
     /// # Errors
     /// It is no cgroup, or belongs to a hostlet already.
     pub fn attach_cgroup(&self, name: &Name, dir: &Path) -> Result<AttachReport> {
-        let mut machine = Machine::to_change(&self.paths, "attach a cgroup", stamp(&[]))?;
-        self.tell(&mut machine);
+        let mut machine = self.machine("attach a cgroup", stamp(&[]))?;
         Access::of_caller(&self.paths, &machine.config).change(name)?;
         let row = machine.live(name)?;
         let dir = dir

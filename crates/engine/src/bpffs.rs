@@ -53,5 +53,5 @@ pub(crate) fn release(paths: &Paths) {
 /// Whether a bpffs is mounted there.
 pub(crate) fn is_bpffs(path: &Path) -> bool {
     const BPF_FS_MAGIC: i64 = 0xcafe_4a11;
-    rustix::fs::statfs(path).is_ok_and(|fs| i64::from(fs.f_type) == BPF_FS_MAGIC)
+    rustix::fs::statfs(path).is_ok_and(|fs| fs.f_type == BPF_FS_MAGIC)
 }

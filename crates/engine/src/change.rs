@@ -2,7 +2,7 @@
 
 use hostlet_model::{AddressSpec, HostletSpec, Lifetime, Name, Owned};
 use hostlet_policy::{
-    Action, Change, plan_apply, plan_create, plan_grant, plan_remove, plan_revoke,
+    Action, Change, What, plan_apply, plan_create, plan_grant, plan_remove, plan_revoke,
 };
 use hostlet_store::Definition;
 use jiff::{SignedDuration, Timestamp};
@@ -21,10 +21,17 @@ impl Engine {
     /// # Errors
     /// Whatever is in the way; then nothing was changed.
     pub fn create(&self, spec: &HostletSpec) -> Result<HostletReport> {
-        let mut machine = Machine::to_change(&self.paths, "make a hostlet", stamp(&[]))?;
+        let mut machine = self.machine("make a hostlet", stamp(&[]))?;
         self.create_in(&mut machine, spec, &Lifetime::Kept)?;
         self.tell(&mut machine);
         crate::read::report(&machine, machine.definition(&spec.name)?)
+    }
+
+    /// Opens everything to change it, and says what healing found.
+    pub(crate) fn machine(&self, what: &'static str, stamp: Stamp) -> Result<Machine<'_>> {
+        let mut machine = Machine::to_change(&self.paths, what, stamp)?;
+        self.tell(&mut machine);
+        Ok(machine)
     }
 
     /// Makes a hostlet, as long as the lock is held.
@@ -50,10 +57,11 @@ impl Engine {
     /// # Errors
     /// It has members and `kill` is not given; or steps failed, all others being done.
     pub fn remove(&self, name: &Name, kill: bool) -> Result<()> {
-        let mut machine = Machine::to_change(&self.paths, "remove a hostlet", stamp(&[]))?;
+        let mut machine = self.machine("remove a hostlet", stamp(&[]))?;
         Access::of_caller(&self.paths, &machine.config).change(name)?;
         let row = machine.definition(name)?;
-        self.remove_in(&mut machine, row, kill)
+        self.remove_in(&mut machine, row, kill)?;
+        machine.tidy()
     }
 
     /// Removes a hostlet, as long as the lock is held.
@@ -75,7 +83,7 @@ impl Engine {
     /// # Errors
     /// Whatever is in the way; then nothing was changed.
     pub fn grant(&self, name: &Name, wish: &AddressSpec, assign: Option<&str>) -> Result<()> {
-        let mut machine = Machine::to_change(&self.paths, "change a hostlet", stamp(&[]))?;
+        let mut machine = self.machine("change a hostlet", stamp(&[]))?;
         let access = Access::of_caller(&self.paths, &machine.config);
         access.change(name)?;
         access.addresses(name, std::slice::from_ref(wish))?;
@@ -93,7 +101,7 @@ impl Engine {
     /// # Errors
     /// It does not have it, or no other; or a step failed, the others being done.
     pub fn revoke(&self, name: &Name, owned: &Owned) -> Result<()> {
-        let mut machine = Machine::to_change(&self.paths, "change a hostlet", stamp(&[]))?;
+        let mut machine = self.machine("change a hostlet", stamp(&[]))?;
         Access::of_caller(&self.paths, &machine.config).change(name)?;
         machine.live(name)?;
         let seen = machine.observe()?;
@@ -103,41 +111,53 @@ impl Engine {
         done
     }
 
-    /// What [`Engine::apply`] would do now.
-    ///
-    /// # Errors
-    /// Everything in the way of the configuration.
-    pub fn plan_apply(&self, kill: bool) -> Result<Vec<ChangeReport>> {
-        let mut machine = Machine::to_change(&self.paths, "apply the configuration", stamp(&[]))?;
-        let changes = changes(&machine, kill)?;
-        self.tell(&mut machine);
-        for warning in changes.iter().flat_map(|c| &c.warnings) {
-            self.warn(warning);
-        }
-        Ok(changes.iter().map(change_report).collect())
-    }
-
-    /// Makes the declared hostlets what the configuration says.
+    /// Makes the declared hostlets what the configuration says. The plan goes to `show` first;
+    /// with `dry_run` that is all.
     ///
     /// # Errors
     /// Everything in the way, before anything is done; or the changes that failed, each
     /// taken back, the others being done.
-    pub fn apply(&self, kill: bool) -> Result<()> {
-        let mut machine = Machine::to_change(&self.paths, "apply the configuration", stamp(&[]))?;
+    pub fn apply(
+        &self,
+        kill: bool,
+        dry_run: bool,
+        show: &mut dyn FnMut(&[ChangeReport]),
+    ) -> Result<()> {
+        let what = "apply the configuration";
+        let mut machine = if dry_run {
+            Machine::to_read(&self.paths, what)?
+        } else {
+            self.machine(what, stamp(&[]))?
+        };
         for name in machine.config.hostlets.keys() {
             Access::of_caller(&self.paths, &machine.config).change(name)?;
         }
+        let seen = observe_declared(&machine)?;
+        let changes = plan_apply(&machine.config, kill, &seen).map_err(|refusals| {
+            let mut errors: Vec<Error> = refusals.into_iter().map(|(_, why)| why.into()).collect();
+            if errors.len() == 1 {
+                errors.remove(0)
+            } else {
+                Error::Several(errors)
+            }
+        })?;
+        for warning in changes.iter().flat_map(|c| &c.warnings) {
+            self.warn(warning);
+        }
+        show(&changes.iter().map(change_report).collect::<Vec<_>>());
+        if dry_run {
+            return Ok(());
+        }
         let mut errors = Vec::new();
-        for change in changes(&machine, kill)? {
+        for change in &changes {
             let done = match change.what {
-                hostlet_policy::What::Remove | hostlet_policy::What::Revoke => {
-                    onward(&mut machine, &change.actions)
-                }
-                _ => forward(&mut machine, &change.actions),
+                What::Remove | What::Revoke => onward(&mut machine, &change.actions),
+                What::Create | What::Grant | What::Update => forward(&mut machine, &change.actions),
             };
             errors.extend(done.err());
         }
         self.after(&mut machine)?;
+        machine.tidy()?;
         Error::several(errors)
     }
 
@@ -153,15 +173,13 @@ impl Engine {
         }
     }
 
-    /// What follows every change: the mirror of the network is made true, old history
-    /// goes, and with the last hostlet the kernel part.
+    /// What follows every change: the mirror of the network is made true, and old history goes.
     fn after(&self, machine: &mut Machine<'_>) -> Result<()> {
         self.tell(machine);
         let days = i64::from(machine.config.limits.history_days);
         if let Ok(before) = Timestamp::now().checked_sub(SignedDuration::from_hours(24 * days)) {
             machine.store.prune_history(before)?;
         }
-        machine.tidy()?;
         network::refresh(machine)
     }
 
@@ -171,18 +189,6 @@ impl Engine {
             self.warn(&warning);
         }
     }
-}
-
-fn changes(machine: &Machine<'_>, kill: bool) -> Result<Vec<Change>> {
-    let seen = observe_declared(machine)?;
-    plan_apply(&machine.config, kill, &seen).map_err(|refusals| {
-        let mut errors: Vec<Error> = refusals.into_iter().map(|(_, why)| why.into()).collect();
-        if errors.len() == 1 {
-            errors.remove(0)
-        } else {
-            Error::Several(errors)
-        }
-    })
 }
 
 fn change_report(change: &Change) -> ChangeReport {

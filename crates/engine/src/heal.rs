@@ -17,8 +17,7 @@ pub(crate) fn heal(machine: &mut Machine<'_>) -> Result<()> {
     for row in machine.store.all()? {
         heal_one(machine, row, lost)?;
     }
-    remove_orphans(machine)?;
-    machine.tidy()
+    remove_orphans(machine)
 }
 
 /// Whether the network namespace of this installation is gone, and with it all

@@ -69,7 +69,7 @@ impl<'p> Machine<'p> {
         need_root(what)?;
         Ok(Self {
             paths,
-            config: Config::default(),
+            config: read_config(paths)?,
             store: Store::open_read_only(&paths.db)?,
             tree: Tree::under_mount(&paths.cgroup_parent)?,
             kernel: Kernel::open(&paths.pins)?,
@@ -162,7 +162,8 @@ impl<'p> Machine<'p> {
         Ok(all)
     }
 
-    /// Takes the kernel part away with the last hostlet.
+    /// Takes the kernel part away if no hostlet is left. Not after every `run`: the next one
+    /// would wait for the kernel to verify the programs again.
     pub fn tidy(&mut self) -> Result<()> {
         if !self.store.all()?.is_empty() || !self.tree.list()?.is_empty() {
             return Ok(());

@@ -10,12 +10,17 @@ use crate::error::Result;
 use crate::machine::Machine;
 use crate::observe;
 
-/// Makes the kernel's picture of the network true.
+/// Makes the kernel's picture of the network true. Without a hostlet there is nothing to do.
 pub(crate) fn refresh(machine: &Machine<'_>) -> Result<()> {
     let Some(kernel) = &machine.kernel else {
         return Ok(());
     };
-    let routed = machine.store.all()?.iter().any(|d| {
+    let rows = machine.store.all()?;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    kernel.wake()?;
+    let routed = rows.iter().any(|d| {
         let view = kernel_view(d.id, &d.spec, &d.entries, &[], true);
         view.routed4 || view.routed6
     });

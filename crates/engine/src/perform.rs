@@ -252,9 +252,7 @@ impl Machine<'_> {
                 sockdiag::Protocol::Raw | sockdiag::Protocol::Icmp
             );
             if ours && nameable && (all || !wild) {
-                if let Err(error) = sockdiag::destroy(&socket) {
-                    errors.push(error.into());
-                }
+                errors.extend(sockdiag::destroy(&socket).err().map(Error::from));
             }
         }
         Error::several(errors)

@@ -66,7 +66,7 @@ impl Engine {
         let hold = SignalHold::new()?;
         let launch = {
             let what = "run a program in a hostlet";
-            let mut machine = Machine::to_change(&self.paths, what, stamp(&program.words()))?;
+            let mut machine = self.machine(what, stamp(&program.words()))?;
             // A program that cannot be started at all should leave no trace of a hostlet.
             let keep_fds = keep_fds(&program.options.keep_fds)?;
             let pid = std::process::id();
@@ -87,8 +87,7 @@ impl Engine {
     pub fn enter(&self, name: &Name, program: &Program) -> Result<Ending> {
         let hold = SignalHold::new()?;
         let launch = {
-            let mut machine = Machine::to_change(&self.paths, "enter a hostlet", stamp(&[]))?;
-            self.tell(&mut machine);
+            let mut machine = self.machine("enter a hostlet", stamp(&[]))?;
             let standing = Access::of_caller(&self.paths, &machine.config).enter(name)?;
             let row = machine.live(name)?;
             self.make_sure(&mut machine, &row)?;
@@ -115,9 +114,7 @@ impl Engine {
     pub fn start(&self, name: &Name, program: &Program) -> Result<Ending> {
         let hold = SignalHold::new()?;
         let launch = {
-            let mut machine =
-                Machine::to_change(&self.paths, "start a declared hostlet", stamp(&[]))?;
-            self.tell(&mut machine);
+            let mut machine = self.machine("start a declared hostlet", stamp(&[]))?;
             let Some(declared) = machine.config.hostlets.get(name).cloned() else {
                 return Err(Error::NotDeclared {
                     name: name.clone(),
@@ -260,8 +257,9 @@ impl Engine {
     /// Removes the hostlet of a run; what the program left running keeps it, until the
     /// command after its end.
     fn end_of_run(&self, name: &Name) {
-        let removed = Machine::to_change(&self.paths, "remove a hostlet", stamp(&[])).and_then(
-            |mut machine| {
+        let removed = self
+            .machine("remove a hostlet", stamp(&[]))
+            .and_then(|mut machine| {
                 let row = match machine.store.get(name)? {
                     Some(row) => row,
                     None => return Ok(()),
@@ -271,8 +269,7 @@ impl Engine {
                 } else {
                     Ok(())
                 }
-            },
-        );
+            });
         if let Err(error) = removed {
             self.warn(&format!("hostlet '{name}' could not be removed: {error}"));
         }

@@ -30,6 +30,7 @@ impl Drop for Dir {
         // A bpffs may be left mounted by a test that failed.
         let _ = Command::new("umount")
             .arg("-q")
+            .stderr(Stdio::null())
             .arg(self.0.join("bpf"))
             .status();
         let _ = std::fs::remove_dir_all(&self.0);
@@ -62,8 +63,8 @@ impl Machine {
             holder,
         };
         machine.sh(
-            "ip link set lo up && ip link add d0 type dummy && ip link set d0 up &&
-             echo 0 > /proc/sys/net/ipv6/conf/d0/accept_dad;
+            "echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad;
+             ip link set lo up && ip link add d0 type veth peer name d1 && ip link set d1 up && ip link set d0 up &&
              ip addr add 10.1.0.1/24 dev d0 && ip addr add 10.1.0.2/24 dev d0 &&
              ip -6 addr add 2001:db8:1::1/64 dev d0 nodad",
         );

@@ -1,0 +1,406 @@
+//! Every line of bad input that depends on the machine: refused with a reason and a way out, nothing changed.
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use common::{HOSTLET, Machine};
+
+/// Fails with that code, says all of `words`, and leaves no hostlet behind.
+fn refused(machine: &Machine, code: i32, args: &[&str], words: &[&str]) {
+    let before = machine.names();
+    let said = machine.fails(code, args);
+    for word in words {
+        assert!(
+            said.contains(word),
+            "hostlet {args:?} does not say '{word}': {said}"
+        );
+    }
+    assert_eq!(machine.names(), before);
+}
+
+#[test]
+fn names() {
+    let m = Machine::new("names");
+    m.ok(&["create", "web", "-a", "10.1.0.1"]);
+    refused(
+        &m,
+        1,
+        &["create", "web", "-a", "10.1.0.2"],
+        &["'web' already", "remove web"],
+    );
+    refused(
+        &m,
+        125,
+        &["run", "--name", "web", "-a", "10.1.0.2", "--", "true"],
+        &["'web' already"],
+    );
+    for verb in ["show", "remove", "members", "sockets", "check", "events"] {
+        refused(
+            &m,
+            1,
+            &[verb, "nobody"],
+            &["no hostlet 'nobody'", "hostlet list"],
+        );
+    }
+    refused(
+        &m,
+        1,
+        &["grant", "nobody", "10.1.0.2"],
+        &["no hostlet 'nobody'"],
+    );
+    refused(
+        &m,
+        1,
+        &["revoke", "nobody", "10.1.0.2"],
+        &["no hostlet 'nobody'"],
+    );
+    refused(
+        &m,
+        1,
+        &["attach", "nobody", "--pid", "2"],
+        &["no hostlet 'nobody'"],
+    );
+    refused(
+        &m,
+        1,
+        &["explain", "nobody", "bind", "0.0.0.0:80"],
+        &["no hostlet 'nobody'"],
+    );
+    refused(
+        &m,
+        125,
+        &["enter", "nobody", "--", "true"],
+        &["no hostlet 'nobody'"],
+    );
+    refused(
+        &m,
+        125,
+        &["start", "nobody", "--", "true"],
+        &["'nobody' is not declared", "hostlet.toml"],
+    );
+    refused(&m, 1, &["remove", "we"], &["did you mean web"]);
+    m.ok(&["remove", "web"]);
+}
+
+#[test]
+fn addresses() {
+    let m = Machine::new("addresses");
+    m.ok(&["create", "web", "-a", "10.1.0.1"]);
+    let not_there: &[&str] = &[
+        "does not have 10.1.0.7",
+        "ip addr add 10.1.0.7/24 dev d0",
+        "--assign",
+    ];
+    refused(&m, 1, &["create", "x", "-a", "10.1.0.7"], not_there);
+    refused(&m, 1, &["grant", "web", "10.1.0.7"], not_there);
+    refused(&m, 125, &["run", "-a", "10.1.0.7", "--", "true"], not_there);
+    refused(
+        &m,
+        1,
+        &["create", "x", "-a", "10.1.0.1"],
+        &["10.1.0.1 belongs to hostlet 'web'"],
+    );
+    refused(
+        &m,
+        1,
+        &["create", "x", "-a", "10.1.0.2", "-a", "10.1.0.2"],
+        &["given twice"],
+    );
+    refused(
+        &m,
+        1,
+        &["create", "x", "-a", "10.1.0.0/24", "-a", "10.1.0.2"],
+        &["10.1.0.2 lies within 10.1.0.0/24"],
+    );
+    refused(
+        &m,
+        1,
+        &["create", "x", "-a", "10.9.0.0/24"],
+        &["ip route add local 10.9.0.0/24 dev lo"],
+    );
+    refused(
+        &m,
+        1,
+        &["create", "x", "-a", "2001:db8:9::/64", "--assign", "d0"],
+        &["ip_nonlocal_bind=1"],
+    );
+    refused(
+        &m,
+        1,
+        &["create", "x", "-a", "10.1.0.7", "--assign", "eth7"],
+        &["no interface 'eth7'", "d0"],
+    );
+    refused(
+        &m,
+        1,
+        &["create", "x", "-a", "fe80::7%eth7"],
+        &["no interface 'eth7'"],
+    );
+    refused(
+        &m,
+        1,
+        &["create", "x", "-a", "10.1.0.255/24", "--assign", "d0"],
+        &["broadcast"],
+    );
+    refused(
+        &m,
+        1,
+        &["grant", "web", "10.1.0.1"],
+        &["has 10.1.0.1 already"],
+    );
+    refused(
+        &m,
+        1,
+        &["revoke", "web", "10.1.0.2"],
+        &["does not have 10.1.0.2", "it has 10.1.0.1"],
+    );
+    refused(&m, 1, &["revoke", "web", "10.1.0.1"], &["last address"]);
+    m.ok(&["remove", "web"]);
+}
+
+#[test]
+fn no_ipv6_on_the_host() {
+    let m = Machine::new("no-ipv6");
+    m.sh("echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6");
+    refused(
+        &m,
+        1,
+        &["create", "x", "-a", "2001:db8:1::1"],
+        &["switched off", "disable_ipv6=0"],
+    );
+    m.ok(&["run", "-a", "10.1.0.1", "--", "true"]);
+}
+
+#[test]
+fn the_limit() {
+    let m = Machine::new("limit");
+    fs::write(m.path("hostlet.toml"), "[limits]\nhostlets = 1\n").unwrap();
+    m.ok(&["create", "one", "-a", "10.1.0.1"]);
+    refused(
+        &m,
+        1,
+        &["create", "two", "-a", "10.1.0.2"],
+        &["limit of 1", "[limits]"],
+    );
+    m.ok(&["remove", "one"]);
+}
+
+#[test]
+fn programs() {
+    let m = Machine::new("programs");
+    let run = |program: &str| {
+        let output = m.hostlet(&["run", "-a", "10.1.0.1", "--", program]);
+        assert!(m.names().is_empty(), "{program}");
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    };
+    let (code, said) = run("no-such-program-anywhere");
+    assert_eq!(code, Some(127), "{said}");
+    assert!(said.contains("no-such-program-anywhere"), "{said}");
+    let (code, said) = run("/etc/passwd");
+    assert_eq!(code, Some(126), "{said}");
+    assert_eq!(run("/nowhere/at/all").0, Some(127));
+    assert_eq!(run("/tmp").0, Some(126));
+    refused(
+        &m,
+        125,
+        &[
+            "run",
+            "-a",
+            "10.1.0.1",
+            "--user",
+            "nobody-at-all",
+            "--",
+            "true",
+        ],
+        &["no user"],
+    );
+    refused(
+        &m,
+        125,
+        &[
+            "run",
+            "-a",
+            "10.1.0.1",
+            "--group",
+            "nobody-at-all",
+            "--",
+            "true",
+        ],
+        &["no group"],
+    );
+    refused(
+        &m,
+        125,
+        &[
+            "run",
+            "-a",
+            "10.1.0.1",
+            "--workdir",
+            "/nowhere",
+            "--",
+            "true",
+        ],
+        &["/nowhere"],
+    );
+    refused(
+        &m,
+        125,
+        &[
+            "run",
+            "-a",
+            "10.1.0.1",
+            "--keep-capability",
+            "fly",
+            "--",
+            "true",
+        ],
+        &["fly"],
+    );
+    refused(
+        &m,
+        125,
+        &["run", "-a", "10.1.0.1", "--keep-fd", "77", "--", "true"],
+        &["77"],
+    );
+    refused(
+        &m,
+        125,
+        &["run", "-a", "10.1.0.1", "--keep-fd", "web", "--", "true"],
+        &["LISTEN_FDNAMES"],
+    );
+}
+
+#[test]
+fn the_configuration() {
+    let m = Machine::new("config");
+    let file = m.path("hostlet.toml");
+    let name = file.display().to_string();
+    for (text, place, says) in [
+        (
+            "[hostlet.web]\nadresses = [\"10.1.0.1\"]\n",
+            ":2:1",
+            "addresses",
+        ),
+        ("[hostlet.web]\naddresses = [\"10.1.0\"]\n", ":2:", "10.1.0"),
+        ("[hostlet.Web]\naddresses = [\"10.1.0.1\"]\n", ":1:", "Web"),
+        ("[limit]\nhostlets = 1\n", ":1:", "limits"),
+        (
+            "[hostlet.a]\naddresses = [\"10.1.0.1\"]\n[hostlet.b]\naddresses = [\"10.1.0.1\"]\n",
+            ":4:",
+            "10.1.0.1",
+        ),
+        ("[hostlet.a\n", ":1:", "]"),
+    ] {
+        fs::write(&file, text).unwrap();
+        for args in [
+            &["apply", "--dry-run"][..],
+            &["create", "x", "-a", "10.1.0.2"],
+        ] {
+            let said = m.fails(1, args);
+            assert!(said.contains(&format!("{name}{place}")), "{text}: {said}");
+            assert!(said.contains(says), "{text}: {said}");
+        }
+    }
+    fs::remove_file(&file).unwrap();
+}
+
+#[test]
+fn processes_to_attach() {
+    let m = Machine::new("attach");
+    m.ok(&["create", "web", "-a", "10.1.0.1"]);
+    refused(
+        &m,
+        1,
+        &["attach", "web", "--pid", "4194304"],
+        &["no such process"],
+    );
+    refused(&m, 1, &["attach", "web", "--pid", "2"], &["--cgroup"]);
+    let outside = std::process::id().to_string();
+    refused(
+        &m,
+        1,
+        &["attach", "web", "--pid", &outside],
+        &["another network namespace"],
+    );
+    refused(
+        &m,
+        1,
+        &["attach", "web", "--cgroup", "/tmp"],
+        &["/tmp", "cgroup"],
+    );
+    refused(
+        &m,
+        1,
+        &["attach", "web", "--cgroup", "/nowhere"],
+        &["/nowhere"],
+    );
+    m.ok(&["remove", "web"]);
+}
+
+#[test]
+fn no_root() {
+    let m = Machine::new("no-root");
+    fs::set_permissions(&m.root.0, fs::Permissions::from_mode(0o777)).unwrap();
+    let copy = m.path("hostlet-copy");
+    fs::copy(HOSTLET, &copy).unwrap();
+    for args in [
+        &["create", "x", "-a", "10.1.0.1"][..],
+        &["list"],
+        &["doctor"],
+        &["apply"],
+        &["run", "-a", "10.1.0.1", "--", "true"],
+    ] {
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+            .arg(&copy)
+            .args(args);
+        let output = command.env("HOSTLET_ROOT", &m.root.0).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let code = if args[0] == "run" { 125 } else { 1 };
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
+        assert!(
+            said.contains("only root can") && said.contains("sudo"),
+            "{args:?}: {said}"
+        );
+    }
+}
+
+#[test]
+fn no_cgroup2() {
+    let m = Machine::new("no-cgroup2");
+    let script = "mount --make-rprivate / && umount -l /sys/fs/cgroup/unified 2>/dev/null || umount -l /sys/fs/cgroup; exec \"$0\" \"$@\"";
+    for (code, args) in [
+        (1, &["create", "x", "-a", "10.1.0.1"][..]),
+        (125, &["run", "-a", "10.1.0.1", "--", "true"]),
+    ] {
+        let mut command = m.inside("unshare");
+        let output = command
+            .args(["--mount", "sh", "-c", script, HOSTLET])
+            .args(args)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert!(
+            said.contains("no cgroup2") && said.contains("mount -t cgroup2"),
+            "{said}"
+        );
+    }
+    let output = m
+        .inside("unshare")
+        .args(["--mount", "sh", "-c", script, HOSTLET, "doctor"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(
+        String::from_utf8_lossy(&output.stdout).contains("NO   cgroup2 mounted"),
+        "{output:?}"
+    );
+}

@@ -10,6 +10,10 @@ use anyhow::{Context, Result, bail};
 /// Longer than any single call of a probe may take.
 const LIMIT: Duration = Duration::from_secs(15);
 
+/// Longer than the first hostlet of an installation takes to load its programs on a
+/// busy machine.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
 /// A started probe, or a program that runs one as its child. Killed when dropped.
 #[derive(Debug)]
 pub struct Agent {
@@ -48,7 +52,7 @@ impl Agent {
             input,
             lines,
         };
-        match agent.lines.recv_timeout(LIMIT) {
+        match agent.lines.recv_timeout(START_LIMIT) {
             Ok(line) if line == "ready" => Ok(agent),
             other => bail!(
                 "{name} did not become ready ({other:?}): {}",

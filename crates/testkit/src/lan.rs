@@ -11,13 +11,13 @@
 //! 10.1.0.0/24 and 2001:db8:1::/64, and its default route through `peer`, which also
 //! has 192.0.2.1 and 2001:db8:ff::1.
 
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
 use crate::agent::Agent;
 use crate::binaries;
+use crate::install::Installation;
 use crate::netns::NetNs;
 
 /// The address sets that `in` can have, by the name that scripts use.
@@ -78,7 +78,7 @@ enum Side {
         host: NetNs,
         set: &'static [&'static str],
         options: Vec<String>,
-        root: crate::dir::TestDir,
+        install: Installation,
     },
 }
 
@@ -112,14 +112,14 @@ impl Lan {
         let host = NetNs::new("host")?;
         plug(&peer, &host)?;
         place(&host, &[HOST, set, OTHER].concat())?;
-        let root = crate::dir::TestDir::new("root")?;
+        let install = Installation::new()?;
         Ok(Lan {
             peer,
             side: Side::Hostlets {
                 host,
                 set,
                 options: options.to_vec(),
-                root,
+                install,
             },
         })
     }
@@ -136,11 +136,11 @@ impl Lan {
         &self.peer
     }
 
-    /// `--root` of the installation; none on a side without hostlets.
-    pub fn root(&self) -> Option<&Path> {
+    /// The installation; none on a side without hostlets.
+    pub fn install(&self) -> Option<&Installation> {
         match &self.side {
             Side::Real { .. } => None,
-            Side::Hostlets { root, .. } => Some(root.path()),
+            Side::Hostlets { install, .. } => Some(install),
         }
     }
 
@@ -152,26 +152,21 @@ impl Lan {
             (Side::Real { inside, .. }, "in") => inside.command(probe),
             (Side::Real { other, .. }, "other") => other.command(probe),
             (_, "host") => self.host().command(probe),
-            (Side::Hostlets { set, options, .. }, "in") => self.run("in", set, options, &probe)?,
-            (Side::Hostlets { .. }, "other") => self.run("other", OTHER, &[], &probe)?,
+            (Side::Hostlets { set, options, .. }, "in") => self.run("in", set, options)?,
+            (Side::Hostlets { .. }, "other") => self.run("other", OTHER, &[])?,
             _ => bail!("nobody is called {actor}"),
         };
         Agent::start(actor, command)
     }
 
-    fn run(&self, name: &str, set: &[&str], options: &[String], probe: &Path) -> Result<Command> {
-        let mut command = self.host().command(binaries::hostlet()?);
-        let root = self.root().context("no hostlets here")?;
-        command
-            .arg("run")
-            .arg("--root")
-            .arg(root)
-            .args(["--name", name]);
+    fn run(&self, name: &str, set: &[&str], options: &[String]) -> Result<Command> {
+        let install = self.install().context("no hostlets here")?;
+        let mut args = vec!["run", "--name", name];
         for address in set {
-            command.args(["--address", address]);
+            args.extend(["--address", address]);
         }
-        command.args(options).arg("--").arg(probe);
-        Ok(command)
+        args.extend(options.iter().map(String::as_str));
+        install.probe(self.host(), &args)
     }
 }
 

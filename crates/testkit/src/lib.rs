@@ -7,8 +7,10 @@
 pub mod agent;
 pub mod binaries;
 pub mod dir;
+pub mod install;
 pub mod lan;
 pub mod netns;
 pub mod oracle;
 pub mod probe;
+pub mod servers;
 pub mod wait;

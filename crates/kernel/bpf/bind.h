@@ -10,15 +10,6 @@
 #ifndef HOSTLET_BIND_H
 #define HOSTLET_BIND_H
 
-/*
- * An address that no hostlet has and no socket is bound to: a look-up for it
- * finds the sockets on the host's wildcard only. The last of 127.64.0.0/10,
- * and of the loopback /64.
- */
-#define ANCHOR4	  bpf_htonl(0x7f7fffff)
-#define ANCHOR6_0 bpf_htonl(0xfd686f73)
-#define ANCHOR6_1 bpf_htonl(0x746c7400)
-
 struct binding {
 	struct hl_addr addr; /* in: as asked; out: where to */
 	__u16 port; /* host order; in: as asked; out: as the kernel shall see it */

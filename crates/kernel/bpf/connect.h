@@ -52,7 +52,7 @@ static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 		error = ENETUNREACH;
 		goto refuse;
 	}
-	if (addr_loopback(&c->to) || addr_wild(&c->to)) {
+	if (addr_loopback(&c->to) || addr_wild(&c->to) || dedicated_loop(&c->to)) {
 		if (host_service(h, &c->to, c->port, c->proto)) {
 			own_loop = true;
 			source = *loop_like(h, &c->to);

@@ -108,7 +108,7 @@ static inline bool elsewhere(struct __sk_buff *skb, const struct hl_hostlet *h)
 /* A dedicated loopback address of another hostlet, or the host's own. */
 static inline bool foreign_loop(const struct hl_addr *a)
 {
-	return addr_loopback(a) || (a->w[0] == ANCHOR6_0 && a->w[1] == ANCHOR6_1);
+	return addr_loopback(a) || dedicated_loop(a);
 }
 
 static inline bool opened_port(struct __sk_buff *skb, const struct hl_hostlet *h, const struct packet *p,

@@ -252,7 +252,9 @@ struct hl_globals {
 	__u32 prefixes; /* the trie has entries */
 	__u32 wild_udp; /* how many wildcard UDP sockets there are */
 	__u32 layout; /* HL_LAYOUT of whoever made the tables */
-	__u32 pad;
+	__u32 hostlets; /* the limits they were made for */
+	__u32 sockets;
+	__u32 addresses;
 };
 
 #endif

@@ -70,6 +70,21 @@ static inline bool addr_localhost(const struct hl_addr *a)
 	return addr_loopback(a);
 }
 
+/*
+ * An address that no hostlet has and no socket is bound to: a look-up for it
+ * finds the sockets on the host's wildcard only. The last of 127.64.0.0/10,
+ * and of the loopback /64.
+ */
+#define ANCHOR4	  bpf_htonl(0x7f7fffff)
+#define ANCHOR6_0 bpf_htonl(0xfd686f73)
+#define ANCHOR6_1 bpf_htonl(0x746c7400)
+
+/* In the /64 that the dedicated IPv6 loopbacks come from; those of IPv4 are in 127.0.0.0/8. */
+static inline bool dedicated_loop(const struct hl_addr *a)
+{
+	return a->w[0] == ANCHOR6_0 && a->w[1] == ANCHOR6_1;
+}
+
 static inline bool addr_multicast(const struct hl_addr *a)
 {
 	if (addr_is4(a))

@@ -57,7 +57,7 @@ static inline int send_to(struct bpf_sock *sk, struct hl_hostlet *h, struct send
 		error = ENETUNREACH;
 		goto refuse;
 	}
-	if (addr_loopback(&m->to) || addr_wild(&m->to)) {
+	if (addr_loopback(&m->to) || addr_wild(&m->to) || dedicated_loop(&m->to)) {
 		own_loop = true;
 		if (!host_service(h, &m->to, m->port, m->proto)) {
 			const struct hl_addr *loop = four ? &h->loop4 : &h->loop6;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use libbpf_sys as sys;
 
 use crate::error::{Error, Result};
-use crate::install::{Kernel, owned, pin, pin_error};
+use crate::install::{Kernel, detach_link, owned, pin, pin_error};
 
 /// The program of the network namespace.
 pub(crate) const LOOKUP: &str = "hl_lookup";
@@ -147,8 +147,11 @@ impl Kernel {
     /// # Errors
     /// If it cannot be attached there: `tcx` is tried, and `clsact` on kernels before 6.6.
     pub fn watch(&self, ifindex: u32) -> Result<()> {
-        let path = self.learner_pin(ifindex);
-        if path.exists() {
+        let (path, classic) = (
+            self.learner_pin(TCX, ifindex),
+            self.learner_pin(CLSACT, ifindex),
+        );
+        if path.exists() || classic.exists() {
             return Ok(());
         }
         let program = self.program(LEARN)?;
@@ -167,7 +170,7 @@ impl Kernel {
             Err(cause) if matches!(cause.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP)) => {
                 Clsact::on(ifindex).attach(program.as_fd())?;
                 // The program itself marks the place, since there is no link to pin.
-                pin(program.as_fd(), &path)
+                pin(program.as_fd(), &classic)
             }
             Err(cause) => Err(Error::Attach {
                 program: LEARN,
@@ -186,7 +189,7 @@ impl Kernel {
         let entries = fs::read_dir(&dir).map_err(|cause| pin_error("list", &dir, cause))?;
         Ok(entries
             .flatten()
-            .filter_map(|e| e.file_name().to_str()?.strip_prefix("learn-")?.parse().ok())
+            .filter_map(|e| Some(learner_of(e.file_name().to_str()?)?.1))
             .collect())
     }
 
@@ -195,17 +198,40 @@ impl Kernel {
     /// # Errors
     /// If a pin cannot be removed.
     pub fn unwatch_all(&self) -> Result<()> {
-        for ifindex in self.watched()? {
-            Clsact::on(ifindex).detach();
-            let path = self.learner_pin(ifindex);
+        let dir = self.pins.join("links");
+        for entry in fs::read_dir(&dir)
+            .map_err(|cause| pin_error("list", &dir, cause))?
+            .flatten()
+        {
+            let name = entry.file_name();
+            let Some((way, ifindex)) = name.to_str().and_then(learner_of) else {
+                continue;
+            };
+            if way == CLSACT {
+                Clsact::on(ifindex).detach();
+            }
+            let path = entry.path();
+            if way == TCX {
+                detach_link(&path);
+            }
             fs::remove_file(&path).map_err(|cause| pin_error("remove the pin", &path, cause))?;
         }
         Ok(())
     }
 
-    fn learner_pin(&self, ifindex: u32) -> PathBuf {
-        self.pins.join("links").join(format!("learn-{ifindex}"))
+    fn learner_pin(&self, way: &str, ifindex: u32) -> PathBuf {
+        self.pins.join("links").join(format!("{way}-{ifindex}"))
     }
+}
+
+/// How the learner is attached; the pin is named after it.
+const TCX: &str = "tcx";
+const CLSACT: &str = "clsact";
+
+/// The way and the interface that a pin stands for.
+fn learner_of(pin: &str) -> Option<(&str, u32)> {
+    let (way, ifindex) = pin.split_once('-')?;
+    (way == TCX || way == CLSACT).then_some((way, ifindex.parse().ok()?))
 }
 
 fn attach_one(

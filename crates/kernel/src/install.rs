@@ -96,9 +96,9 @@ impl Kernel {
         Ok(Some(kernel))
     }
 
-    /// Loads the programs for the network namespace of the calling thread, attaches the
-    /// look-up program to it, and pins everything below `pins`, which must lie in a bpffs. The
-    /// directory appears when all is in place.
+    /// Loads the programs for the network namespace of the calling thread and pins everything below
+    /// `pins`, which must lie in a bpffs. The directory appears when all is in place. Nothing acts
+    /// before [`Kernel::wake`].
     ///
     /// # Errors
     /// If the kernel refuses a program, a table or a pin; then nothing is left behind.
@@ -142,6 +142,9 @@ impl Kernel {
                 let globals = hl_globals {
                     netns: netns_cookie()?,
                     layout: HL_LAYOUT,
+                    hostlets: limits.hostlets,
+                    sockets: limits.sockets,
+                    addresses: limits.addresses,
                     ..Default::default()
                 };
                 map.update(&0u32.to_ne_bytes(), globals.bytes(), MapFlags::ANY)
@@ -155,12 +158,22 @@ impl Kernel {
         }
         for program in object.progs() {
             pin(program.as_fd(), &dir.join("programs").join(program.name()))?;
-            if program.name() == LOOKUP {
-                let link = attach_lookup(program.as_fd())?;
-                pin(link.as_fd(), &dir.join("links").join("lookup"))?;
-            }
         }
         Ok(())
+    }
+
+    /// Has the kernel part act: the look-up program is attached to the network namespace of the
+    /// calling thread. Again is no error.
+    ///
+    /// # Errors
+    /// If it cannot be attached.
+    pub fn wake(&self) -> Result<()> {
+        let path = self.pins.join("links").join("lookup");
+        if path.exists() {
+            return Ok(());
+        }
+        let link = attach_lookup(self.program(LOOKUP)?.as_fd())?;
+        pin(link.as_fd(), &path)
     }
 
     /// Takes all pins away. Attachments to cgroups stay until their cgroups go.
@@ -169,8 +182,20 @@ impl Kernel {
     /// The first failure; what could be removed is gone all the same.
     pub fn uninstall(self) -> Result<()> {
         self.unwatch_all()?;
+        detach_link(&self.pins.join("links").join("lookup"));
         fs::remove_dir_all(&self.pins)
             .map_err(|cause| pin_error("remove the pins at", &self.pins, cause))
+    }
+
+    /// The limits that the tables were made for.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        let g = &self.globals;
+        Limits {
+            hostlets: g.hostlets,
+            sockets: g.sockets,
+            addresses: g.addresses,
+        }
     }
 
     /// The cookie of the network namespace that this installation serves.
@@ -285,6 +310,15 @@ pub(crate) fn owned(fd: i32) -> io::Result<OwnedFd> {
     }
     // SAFETY: a new descriptor that nobody else owns.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Detaches a pinned link now; without this, that happens some time after its last reference
+/// went, and what takes its place would be refused meanwhile. One that is not there is no failure.
+pub(crate) fn detach_link(path: &Path) {
+    if let Ok(link) = libbpf_rs::Link::open(path) {
+        // The pin goes in any case, and the link with it, only later.
+        let _ = link.detach();
+    }
 }
 
 fn attach_lookup(program: BorrowedFd<'_>) -> Result<OwnedFd> {

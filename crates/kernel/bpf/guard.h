@@ -67,8 +67,7 @@ static inline bool opens(struct __sk_buff *skb, const struct packet *p)
 	return (flags & 0x12) == 0x02;
 }
 
-static __attribute__((noinline)) int dropped(struct __sk_buff *skb, struct hl_hostlet *h,
-					     const struct packet *p, enum hl_call call)
+SHARED int dropped(struct __sk_buff *skb, struct hl_hostlet *h, const struct packet *p, enum hl_call call)
 {
 	struct hl_event e = {};
 	__u64 now;

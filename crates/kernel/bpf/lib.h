@@ -26,6 +26,9 @@ enum { REFUSE = 0, ALLOW = 1 };
  */
 #define ONCE(field) (*(volatile typeof(field) *)&(field))
 
+/* A function that the verifier looks at once by itself, and not again at every call. */
+#define SHARED __attribute__((noinline))
+
 #define MAPPED bpf_htonl(0xffff)
 #define inline __attribute__((always_inline)) inline
 
@@ -171,7 +174,7 @@ static inline bool reachable(const struct hl_hostlet *h, const struct hl_addr *a
 	return (h->flags & HL_REACH) && bpf_map_lookup_elem(&reach, &key);
 }
 
-static __attribute__((noinline)) int report(struct hl_event *e)
+SHARED int report(struct hl_event *e)
 {
 	struct hl_globals *g = global();
 	struct hl_event *slot;

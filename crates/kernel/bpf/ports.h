@@ -82,7 +82,7 @@ static inline bool port_unused(const struct hl_port *p)
  * lock and then deleted; whoever meets a dead one tries again until it is gone,
  * so that no count is lost. Returns 0, or -ENOBUFS when the table is full.
  */
-static __attribute__((noinline)) int port_change(struct hl_port_key *key, struct change *c)
+SHARED int port_change(struct hl_port_key *key, struct change *c)
 {
 	struct hl_port fresh = {};
 	struct hl_port *p;

@@ -62,7 +62,7 @@ static inline int count_wild_udp(const struct hl_sock *s, __u16 port, __u8 famil
 }
 
 /* Enters a socket into the book of ports, or takes it out. */
-static __attribute__((noinline)) int account(struct hl_sock *s, int by)
+SHARED int account(struct hl_sock *s, int by)
 {
 	struct change c;
 	struct hl_port_key key;

@@ -44,8 +44,7 @@ static inline bool source_on(const struct hl_hostlet *h, __u32 ifindex, const st
 	return true;
 }
 
-static __attribute__((noinline)) int routed_source(struct hl_hostlet *h, struct hl_addr *dst,
-						   struct hl_addr *out)
+SHARED int routed_source(struct hl_hostlet *h, struct hl_addr *dst, struct hl_addr *out)
 {
 	struct hl_prefix_key rk = {128};
 	struct hl_onlink_key ok = {160};

@@ -19,63 +19,74 @@
 #define COPY_MASK 0xff000000
 
 struct datagram {
-	struct hl_addr from;
 	struct hl_addr to;
-	__u16 from_port; /* network order, as the look-up wants it */
-	__u16 to_port;
+	__u16 to_port; /* network order, as the look-up wants it */
 };
 
+/* From the network header on: a tunnel's packets have no other. */
 static inline bool parse_udp(struct __sk_buff *skb, struct datagram *d)
 {
-	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
-	__u32 at =
-		skb->protocol == bpf_htons(ETH_P_IP) || skb->protocol == bpf_htons(ETH_P_IPV6) ? ETH_HLEN : 0;
-	struct udphdr *udp;
+	struct {
+		__u16 source;
+		__u16 dest;
+	} udp;
+	__u32 at;
 
-	if (!at)
-		return false;
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
-		struct iphdr *ip = data + at;
+		struct iphdr ip;
 
-		if ((void *)(ip + 1) > end || ip->protocol != IPPROTO_UDP ||
-		    (ip->frag_off & bpf_htons(0x1fff)))
+		if (bpf_skb_load_bytes_relative(skb, 0, &ip, sizeof(ip), BPF_HDR_START_NET) ||
+		    ip.protocol != IPPROTO_UDP || (ip.frag_off & bpf_htons(0x1fff)))
 			return false;
-		d->from = addr4(ip->saddr);
-		d->to = addr4(ip->daddr);
-		udp = (void *)ip + ip->ihl * 4;
+		d->to = addr4(ip.daddr);
+		at = ip.ihl * 4;
+	} else if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
+		struct ipv6hdr ip;
+
+		at = sizeof(ip);
+		if (bpf_skb_load_bytes_relative(skb, 0, &ip, sizeof(ip), BPF_HDR_START_NET))
+			return false;
+		__builtin_memcpy(&d->to, &ip.daddr, sizeof(d->to));
+		if (ip.nexthdr == IPPROTO_FRAGMENT) {
+			struct {
+				__u8 next;
+				__u8 reserved;
+				__u16 offset;
+				__u32 id;
+			} fragment;
+
+			if (bpf_skb_load_bytes_relative(skb, at, &fragment, sizeof(fragment),
+							BPF_HDR_START_NET) ||
+			    fragment.next != IPPROTO_UDP || (fragment.offset & bpf_htons(0xfff8)))
+				return false;
+			at += sizeof(fragment);
+		} else if (ip.nexthdr != IPPROTO_UDP) {
+			return false;
+		}
 	} else {
-		struct ipv6hdr *ip = data + at;
-
-		if ((void *)(ip + 1) > end || ip->nexthdr != IPPROTO_UDP)
-			return false;
-		__builtin_memcpy(&d->from, &ip->saddr, sizeof(d->from));
-		__builtin_memcpy(&d->to, &ip->daddr, sizeof(d->to));
-		udp = (void *)(ip + 1);
-	}
-	if ((void *)(udp + 1) > end)
 		return false;
-	d->from_port = udp->source;
-	d->to_port = udp->dest;
+	}
+	if (bpf_skb_load_bytes_relative(skb, at, &udp, sizeof(udp), BPF_HDR_START_NET))
+		return false;
+	d->to_port = udp.dest;
 	return true;
 }
 
-/* The socket that stands for the wildcard, looked up where it really is bound. */
-static inline struct bpf_sock *wild_socket(struct __sk_buff *skb, const struct datagram *d,
-					   const struct hl_addr *at)
+/*
+ * The socket that stands for the wildcard, looked up where it really is bound; for no peer in
+ * particular, or one that is connected to it could be found.
+ */
+static inline struct bpf_sock *wild_socket(struct __sk_buff *skb, __u16 port, const struct hl_addr *at)
 {
 	struct bpf_sock_tuple t = {};
 
 	if (addr_is4(at)) {
-		t.ipv4.saddr = d->from.w[3];
-		t.ipv4.sport = d->from_port;
 		t.ipv4.daddr = at->w[3];
-		t.ipv4.dport = d->to_port;
+		t.ipv4.dport = port;
 		return bpf_sk_lookup_udp(skb, &t, sizeof(t.ipv4), BPF_F_CURRENT_NETNS, 0);
 	}
-	__builtin_memcpy(t.ipv6.saddr, &d->from, sizeof(d->from));
-	t.ipv6.sport = d->from_port;
 	__builtin_memcpy(t.ipv6.daddr, at, sizeof(*at));
-	t.ipv6.dport = d->to_port;
+	t.ipv6.dport = port;
 	return bpf_sk_lookup_udp(skb, &t, sizeof(t.ipv6), BPF_F_CURRENT_NETNS, 0);
 }
 
@@ -90,7 +101,7 @@ static inline void learn(struct __sk_buff *skb, const struct hl_owner *o, const 
 	if (!p || p->learned || !has_wild(p))
 		return;
 	at = p->wild_addr;
-	sk = wild_socket(skb, d, &at);
+	sk = wild_socket(skb, d->to_port, &at);
 	if (!sk)
 		return;
 	if (!bpf_map_update_elem(&udp_sockets, &lk, sk, BPF_ANY))
@@ -117,7 +128,7 @@ static inline int deliver_copy(struct __sk_buff *skb, const struct datagram *d, 
 	if (!p)
 		return TC_ACT_SHOT;
 	at = p->wild_addr;
-	sk = wild_socket(skb, d, &at);
+	sk = wild_socket(skb, d->to_port, &at);
 	if (!sk)
 		return TC_ACT_SHOT;
 	error = bpf_sk_assign(skb, sk, 0);

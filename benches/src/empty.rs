@@ -8,8 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::CLIENT4;
 use crate::stage::{Place, Stage, output};
-use crate::stats::Programs;
-use crate::table::median;
+use crate::stats::{Programs, between};
 
 const SOURCE: &str = r#"
 char hl_license[] __attribute__((section("license"), used)) = "Dual BSD/GPL";
@@ -61,29 +60,27 @@ impl Empty {
         Ok(this)
     }
 
-    /// Its mean nanoseconds a run: the median of five rounds.
+    /// Its mean nanoseconds a run, once.
     pub fn cost(&self, stage: &Stage) -> Result<f64> {
         let programs = Programs::pinned_below(&self.pins)?;
-        let mut means = Vec::new();
-        for _ in 0..crate::ROUNDS {
-            let before = programs.read()?;
-            // The shell joins the cgroup and becomes the loop.
-            output(
-                stage
-                    .at(Place::Machine, "sh")
-                    .args([
-                        "-c",
-                        "echo $$ > \"$1/cgroup.procs\" && shift && exec \"$@\"",
-                        "sh",
-                    ])
-                    .arg(&self.cgroup)
-                    .arg(&stage.myself)
-                    .args(["work", "send", &format!("{CLIENT4}:7001"), "20000"]),
-            )?;
-            let counts = crate::stats::between(&before, &programs.read()?);
-            means.extend(counts.values().filter_map(|count| count.mean()));
-        }
-        median(means).context("the empty program never ran")
+        let before = programs.read()?;
+        // The shell joins the cgroup and becomes the loop.
+        output(
+            stage
+                .at(Place::Machine, "sh")
+                .args([
+                    "-c",
+                    "echo $$ > \"$1/cgroup.procs\" && shift && exec \"$@\"",
+                    "sh",
+                ])
+                .arg(&self.cgroup)
+                .arg(&stage.myself)
+                .args(["work", "send", &format!("{CLIENT4}:7001"), "20000"]),
+        )?;
+        between(&before, &programs.read()?)
+            .values()
+            .find_map(|count| count.mean())
+            .context("the empty program never ran")
     }
 }
 

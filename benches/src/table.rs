@@ -18,45 +18,52 @@ pub enum Promise {
 pub struct Figure {
     /// What was measured.
     pub what: String,
-    /// Its unit.
+    /// The unit of what was measured.
     pub unit: &'static str,
     /// The median of the rounds.
-    pub measured: f64,
+    pub with: f64,
     /// The same without hostlet, in the same run.
     pub without: Option<f64>,
+    /// What the promise is about: the figure itself, or how it stands to the one without.
+    pub result: f64,
     /// What was promised.
     pub promise: Promise,
 }
 
 impl Figure {
-    /// A figure with a promise.
-    pub fn new(
-        what: impl Into<String>,
-        unit: &'static str,
-        measured: f64,
-        promise: Promise,
-    ) -> Self {
+    /// A figure that stands for itself.
+    pub fn alone(what: impl Into<String>, unit: &'static str, with: f64, promise: Promise) -> Self {
         Self {
             what: what.into(),
             unit,
-            measured,
+            with,
             without: None,
+            result: with,
             promise,
         }
     }
 
-    /// The same thing without hostlet.
+    /// What it costs more than without.
     #[must_use]
-    pub fn without(mut self, reference: f64) -> Self {
-        self.without = Some(reference);
+    pub fn more_than(mut self, without: f64) -> Self {
+        self.without = Some(without);
+        self.result = self.with - without;
+        self
+    }
+
+    /// Its share of what there is without.
+    #[must_use]
+    pub fn share_of(mut self, without: f64) -> Self {
+        self.without = Some(without);
+        self.result = self.with / without;
         self
     }
 
     /// Whether the promise is kept; figures without one always do.
     pub fn kept(&self) -> bool {
         match self.promise {
-            Promise::AtMost(most) => self.measured <= most,
-            Promise::AtLeast(least) => self.measured >= least,
+            Promise::AtMost(most) => self.result <= most,
+            Promise::AtLeast(least) => self.result >= least,
             Promise::None => true,
         }
     }
@@ -70,8 +77,9 @@ impl Figure {
         json!({
             "what": self.what,
             "unit": self.unit,
-            "measured": self.measured,
+            "with": self.with,
             "without": self.without,
+            "result": self.result,
             "promise": promise,
             "kept": self.kept(),
         })
@@ -91,8 +99,8 @@ pub fn median(mut values: Vec<f64>) -> Option<f64> {
 /// Prints all figures as people read them.
 pub fn print(figures: &[Figure]) {
     println!(
-        "{:<52} {:>12} {:>12} {:>12}  unit",
-        "", "measured", "without", "promised"
+        "{:<52} {:>10} {:>10} {:<7} {:>9} {:>9}",
+        "", "with", "without", "unit", "result", "promised"
     );
     for figure in figures {
         let promise = match figure.promise {
@@ -101,12 +109,13 @@ pub fn print(figures: &[Figure]) {
             Promise::None => String::new(),
         };
         println!(
-            "{:<52} {:>12} {:>12} {:>12}  {}{}",
+            "{:<52} {:>10} {:>10} {:<7} {:>9} {:>9}{}",
             figure.what,
-            number(figure.measured),
+            number(figure.with),
             figure.without.map(number).unwrap_or_default(),
-            promise,
             figure.unit,
+            number(figure.result),
+            promise,
             if figure.kept() { "" } else { "  MISSED" }
         );
     }
@@ -139,11 +148,21 @@ mod tests {
 
     #[test]
     fn promises_have_two_directions() {
-        let figure = |promise| Figure::new("x", "ns", 10.0, promise).kept();
-        assert!(figure(Promise::AtMost(10.0)));
-        assert!(!figure(Promise::AtMost(9.0)));
-        assert!(figure(Promise::AtLeast(10.0)));
-        assert!(!figure(Promise::AtLeast(11.0)));
-        assert!(figure(Promise::None));
+        let kept = |promise| Figure::alone("x", "ns", 10.0, promise).kept();
+        assert!(kept(Promise::AtMost(10.0)));
+        assert!(!kept(Promise::AtMost(9.0)));
+        assert!(kept(Promise::AtLeast(10.0)));
+        assert!(!kept(Promise::AtLeast(11.0)));
+        assert!(kept(Promise::None));
+    }
+
+    #[test]
+    fn the_promise_is_about_the_result() {
+        let figure = Figure::alone("x", "ns", 10.0, Promise::AtMost(3.0));
+        assert!(!figure.kept());
+        assert!(figure.clone().more_than(8.0).kept());
+        assert!(!figure.more_than(6.0).kept());
+        let share = Figure::alone("x", "Gbit/s", 9.9, Promise::AtLeast(0.98)).share_of(10.0);
+        assert!(share.kept());
     }
 }

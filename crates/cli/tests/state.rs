@@ -125,55 +125,88 @@ fn kill_9_of_the_loader_and_the_next_command_heals() {
     assert_eq!(addresses(&m), before);
 }
 
+const CREATE: [&str; 8] = [
+    "create",
+    "web",
+    "-a",
+    "10.1.0.7/24",
+    "-a",
+    "10.9.0.0/24",
+    "--assign",
+    "d0",
+];
+
+/// Runs a command that is killed at its nth such call; false if it ended before.
+fn killed_at(m: &Machine, call: &str, nth: usize, args: &[&str]) -> bool {
+    let status = m
+        .inside("strace")
+        .args(["-f", "-o", "/dev/null", "-e"])
+        .arg(format!("trace={call}"))
+        .arg(format!("--inject={call}:signal=SIGKILL:when={nth}"))
+        .arg(HOSTLET)
+        .args(args)
+        .stderr(Stdio::null())
+        .status()
+        .expect("this test needs strace");
+    !status.success()
+}
+
+/// Where a command changes something: files, the network, the kernel part, the store.
+fn places() -> impl Iterator<Item = (&'static str, usize)> {
+    let calls = [
+        ("mkdir", 4, 1),
+        ("rmdir", 2, 1),
+        ("bpf", 90, 9),
+        ("sendto", 14, 2),
+        ("pwrite64", 30, 4),
+    ];
+    calls
+        .into_iter()
+        .flat_map(|(call, last, step)| (1..=last).step_by(step).map(move |nth| (call, nth)))
+}
+
 #[test]
-fn kill_9_in_the_middle_leaves_nothing_half_made() {
-    let m = Machine::new("middle");
+fn a_create_that_is_killed_is_whole_or_not_at_all() {
+    let m = Machine::new("create-killed");
     // Somebody stays, so that the kernel part does and commands are quick.
     m.ok(&["create", "stays", "-a", "10.1.0.2"]);
     let before = addresses(&m);
-    let args = [
-        "create",
-        "web",
-        "-a",
-        "10.1.0.7/24",
-        "-a",
-        "10.9.0.0/24",
-        "--assign",
-        "d0",
-    ];
-    // Killed after so many system calls, wherever that is.
-    for calls in (20..2000).step_by(90) {
-        let killed = m
-            .inside("strace")
-            .args(["-f", "-o", "/dev/null", "-e", "trace=all"])
-            .arg(format!("--inject=all:signal=SIGKILL:when={calls}"))
-            .arg(HOSTLET)
-            .args(args)
-            .stderr(Stdio::null())
-            .status();
-        if killed.is_err() {
-            panic!("this test needs strace");
-        }
+    let mut killed = 0;
+    for (call, nth) in places() {
+        killed += usize::from(killed_at(&m, call, nth, &CREATE));
         // Any changing command heals; this one is refused besides.
-        let _ = m.hostlet(&["remove", "nobody"]);
-        match m.names().len() {
-            // Whole,
-            2 => {
-                assert!(
-                    m.ok(&["list"])
-                        .lines()
-                        .filter(|l| l.contains(" live "))
-                        .count()
-                        == 2,
-                    "{calls}"
-                );
-                m.ok(&["remove", "web"]);
-            }
-            // or not at all.
-            n => assert_eq!(n, 1, "after {calls} calls"),
+        m.fails(1, &["remove", "nobody"]);
+        if m.names().len() == 2 {
+            let live = m.ok(&["list"]).matches(" live ").count();
+            assert_eq!(live, 2, "killed at {call} {nth}");
+            m.ok(&["remove", "web"]);
         }
-        assert_eq!(addresses(&m), before, "after {calls} calls");
+        assert_eq!(m.names(), ["stays"], "killed at {call} {nth}");
+        assert_eq!(addresses(&m), before, "killed at {call} {nth}");
     }
+    assert!(killed > 12, "only {killed} were killed");
+    m.ok(&["remove", "stays"]);
+}
+
+#[test]
+fn a_remove_that_is_killed_is_finished_by_the_next_command() {
+    let m = Machine::new("remove-killed");
+    m.ok(&["create", "stays", "-a", "10.1.0.2"]);
+    let before = addresses(&m);
+    let mut killed = 0;
+    for (call, nth) in places() {
+        m.ok(&CREATE);
+        killed += usize::from(killed_at(&m, call, nth, &["remove", "web"]));
+        m.fails(1, &["remove", "nobody"]);
+        if m.names().len() == 2 {
+            // Killed before it began.
+            m.ok(&["enter", "web", "--", "true"]);
+            m.ok(&["remove", "web"]);
+        }
+        assert_eq!(m.names(), ["stays"], "killed at {call} {nth}");
+        assert_eq!(addresses(&m), before, "killed at {call} {nth}");
+    }
+    assert!(killed > 12, "only {killed} were killed");
     m.ok(&["remove", "stays"]);
 }
 

@@ -39,6 +39,12 @@ pub(crate) fn ensure(paths: &Paths) -> Result<()> {
     }
 }
 
+/// Removes all pins, whoever made them.
+pub(crate) fn clear(paths: &Paths) -> Result<()> {
+    std::fs::remove_dir_all(&paths.pins)
+        .map_err(|error| Error::file("remove the pins at", &paths.pins, error))
+}
+
 /// Takes the mount away that [`ensure`] made below a root of its own. A busy one
 /// stays: somebody else looks at it.
 pub(crate) fn release(paths: &Paths) {

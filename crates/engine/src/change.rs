@@ -46,6 +46,7 @@ impl Engine {
             access.change(&spec.name)?;
             access.addresses(&spec.name, &spec.addresses)?;
         }
+        machine.fit_limits()?;
         let seen = machine.observe()?;
         let plan = plan_create(spec, lifetime, &seen)?;
         machine.warnings.extend(plan.warnings);

@@ -50,7 +50,7 @@ impl Engine {
                 hostlets: config.limits.hostlets,
                 hostlets_used: u32::try_from(used).unwrap_or(u32::MAX),
                 sockets: config.limits.sockets,
-                memory_bytes: None,
+                memory_bytes: kernel.as_ref().and_then(Kernel::memory),
             },
             installed: kernel.is_some(),
         })

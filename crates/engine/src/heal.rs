@@ -17,7 +17,12 @@ pub(crate) fn heal(machine: &mut Machine<'_>) -> Result<()> {
     for row in machine.store.all()? {
         heal_one(machine, row, lost)?;
     }
-    remove_orphans(machine)
+    remove_orphans(machine)?;
+    match &machine.kernel {
+        // Killed before it came to this.
+        Some(kernel) if !machine.store.all()?.is_empty() => Ok(kernel.wake()?),
+        _ => Ok(()),
+    }
 }
 
 /// Whether the network namespace of this installation is gone, and with it all

@@ -49,12 +49,21 @@ impl<'p> Machine<'p> {
         let config = read_config(paths)?;
         let tree = Tree::under_mount(&paths.cgroup_parent)?;
         let lock = Lock::take(paths)?;
+        let store = Store::open(&paths.db)?;
+        let kernel = match Kernel::open(&paths.pins) {
+            // Left by another version, and in nobody's way: the next hostlet brings this one's.
+            Err(hostlet_kernel::Error::Layout { .. }) if store.all()?.is_empty() => {
+                bpffs::clear(paths)?;
+                None
+            }
+            kernel => kernel?,
+        };
         let mut machine = Self {
             paths,
             config,
-            store: Store::open(&paths.db)?,
+            store,
             tree,
-            kernel: Kernel::open(&paths.pins)?,
+            kernel,
             boot_id: boot_id()?,
             stamp,
             warnings: Vec::new(),
@@ -84,19 +93,40 @@ impl<'p> Machine<'p> {
     pub fn kernel(&mut self) -> Result<&Kernel> {
         if self.kernel.is_none() {
             bpffs::ensure(self.paths)?;
-            let limits = Limits {
-                hostlets: self.config.limits.hostlets,
-                sockets: self.config.limits.sockets,
-                // Sixteen for each, its loopback pair included, as a mean.
-                addresses: self.config.limits.hostlets.saturating_mul(16),
-            };
-            self.kernel = Some(Kernel::install(&self.paths.pins, &limits)?);
+            self.kernel = Some(Kernel::install(&self.paths.pins, &self.limits())?);
         }
         match &self.kernel {
             Some(kernel) => Ok(kernel),
             // It was put there just now.
             None => Err(Error::OtherNamespace),
         }
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            hostlets: self.config.limits.hostlets,
+            sockets: self.config.limits.sockets,
+            // Sixteen for each, its loopback pair included, as a mean.
+            addresses: self.config.limits.hostlets.saturating_mul(16),
+        }
+    }
+
+    /// Tables cannot grow: where the limits were changed, the kernel part is made anew,
+    /// once no hostlet is left.
+    pub fn fit_limits(&mut self) -> Result<()> {
+        if self
+            .kernel
+            .as_ref()
+            .is_none_or(|kernel| kernel.limits() == self.limits())
+        {
+            return Ok(());
+        }
+        if self.store.all()?.is_empty()
+            && let Some(kernel) = self.kernel.take()
+        {
+            kernel.uninstall()?;
+        }
+        Ok(())
     }
 
     /// A look at everything that decisions depend on.

@@ -77,6 +77,8 @@ impl Kernel {
     /// # Errors
     /// If the pins are of another version, or not readable.
     pub fn open(pins: &Path) -> Result<Option<Self>> {
+        // What fails is told by the errors; libbpf's own lines on stderr would be a program's noise.
+        libbpf_rs::set_print(None);
         if !pins.join("maps").exists() {
             return Ok(None);
         }

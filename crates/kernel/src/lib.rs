@@ -9,6 +9,7 @@ mod attach;
 mod error;
 mod events;
 mod install;
+mod memory;
 pub mod probe;
 mod tables;
 

@@ -19,6 +19,7 @@ macro_rules! cases {
 }
 
 mod bind;
+mod bypass;
 mod ending;
 mod loopback;
 mod multicast;

@@ -35,6 +35,8 @@ cases! {
     ping4_foreign: "A15", r"
         in a = socket ping4
         in bind a 8.8.8.8:0 => EADDRNOTAVAIL
+        in b = socket ping6
+        in bind b [fd00::1]:0 => EADDRNOTAVAIL
     ";
     ping6: "A15", r"
         in a = socket ping6
@@ -87,6 +89,27 @@ cases! {
         in getopt c v6only => 0
         in opt c v6only 1 => EINVAL
         in getopt c domain => 10
+    ";
+    fast_open_connects_like_connect: "A7", r"
+        peer a = socket tcp4
+        peer bind a 0.0.0.0:8080
+        peer listen a
+        in c = socket tcp4
+        in fastopen c 10.0.0.100:8080 hello
+        peer b = accept a => from 10.0.0.5:*
+        peer recv b => hello
+        in d = socket tcp4
+        in bind d 127.0.0.1:8081
+        in listen d
+        in e = socket tcp4
+        in fastopen e 127.0.0.1:8081 local
+        in f = accept d => from 127.0.0.1:*
+        in recv f => local
+    ";
+    uring_bind: "A15", r"
+        in a = socket tcp4
+        in uring-bind a 10.0.0.1:8080 => EADDRNOTAVAIL|EINVAL
+        in uring-bind a 10.0.0.6:8080 => ok|EINVAL
     ";
     freebind_opens_no_door: "A15", r"
         in a = socket tcp4

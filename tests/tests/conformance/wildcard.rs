@@ -107,15 +107,15 @@ cases! {
         in recvfrom u => local from 127.0.0.1:*
     ";
     three_machines_at_the_same_port: "A6", r"
+        host a = socket tcp4
+        host bind a 0.0.0.0:8080
+        host listen a
         in a = socket tcp4
         in bind a 0.0.0.0:8080
         in listen a
         other a = socket tcp4
         other bind a 0.0.0.0:8080
         other listen a
-        host a = socket tcp4
-        host bind a 0.0.0.0:8080
-        host listen a
         peer c = socket tcp4
         peer connect c 10.0.0.6:8080
         peer send c in
@@ -138,15 +138,15 @@ cases! {
         host quiet a => quiet
     ";
     three_machines_dual_stack: "A6", r"
+        host a = socket tcp6
+        host bind a [::]:8080
+        host listen a
         in a = socket tcp6
         in bind a [::]:8080
         in listen a
         other a = socket tcp6
         other bind a [::]:8080
         other listen a
-        host a = socket tcp6
-        host bind a [::]:8080
-        host listen a
         peer c = socket tcp6
         peer connect c [2001:db8::6]:8080
         in b = accept a => from [2001:db8::100]:*
@@ -157,6 +157,64 @@ cases! {
         peer e = socket tcp6
         peer connect e [2001:db8::1]:8080
         host b = accept a => from [2001:db8::100]:*
+    ";
+    the_host_last: "A6", r"
+        in a = socket tcp4
+        in bind a 0.0.0.0:8080
+        in listen a
+        host a = socket tcp4
+        host bind a 0.0.0.0:8080 => ok / EADDRINUSE   # the kernel sees one machine: documented
+        host bind a 10.0.0.1:8080 => EINVAL / ok      # what the host then binds instead works
+        host listen a
+        peer c = socket tcp4
+        peer connect c 10.0.0.1:8080
+        host b = accept a => from 10.0.0.100:*
+        in quiet a => quiet
+    ";
+    the_set_and_nothing_else: "A6", r"
+        in a = socket tcp4
+        in bind a 0.0.0.0:8080
+        in listen a
+        in b = socket tcp6
+        in opt b v6only 1
+        in bind b [::]:8080
+        in listen b
+        in u = socket udp4
+        in bind u 0.0.0.0:5300
+        in v = socket udp6
+        in opt v v6only 1
+        in bind v [::]:5300
+        other o = socket unix
+        peer c = socket tcp4
+        peer connect c 10.0.0.1:8080 => ECONNREFUSED
+        peer d = socket tcp4
+        peer connect d 10.0.0.9:8080 => ECONNREFUSED
+        peer e = socket tcp6
+        peer connect e [2001:db8::1]:8080 => ECONNREFUSED
+        peer f = socket tcp6
+        peer connect f [2001:db8::9]:8080 => ECONNREFUSED
+        peer g = socket udp4
+        peer connect g 10.0.0.1:5300
+        peer send g x
+        peer recv g => ECONNREFUSED
+        peer h = socket udp4
+        peer connect h 10.0.0.9:5300
+        peer send h x
+        peer recv h => ECONNREFUSED
+        peer i = socket udp6
+        peer connect i [2001:db8::1]:5300
+        peer send i x
+        peer recv i => ECONNREFUSED
+        host j = socket tcp4
+        host connect j 127.0.0.1:8080 => ECONNREFUSED
+        host k = socket udp4
+        host connect k 127.0.0.1:5300
+        host send k x
+        host recv k => ECONNREFUSED
+        in quiet a => quiet
+        in quiet b => quiet
+        in quiet u => quiet
+        in quiet v => quiet
     ";
     the_host_first_then_hostlets: "C4", r"
         host a = socket tcp4
@@ -334,6 +392,30 @@ cases! {
         in a = socket tcp4
         in listen a
         in name a => 0.0.0.0:*
+        peer c = socket tcp4
+        peer connect c 10.0.0.6:{in.a}
+        in b = accept a => from 10.0.0.100:*
+        in name b => 10.0.0.6:*
+        peer d = socket tcp4
+        peer connect d 10.0.0.1:{in.a} => ECONNREFUSED
+        in e = socket tcp4
+        in connect e 127.0.0.1:{in.a}
+        in f = accept a => from 127.0.0.1:*
+    ";
+    udp_without_bind: "A6", r"
+        peer a = socket udp4
+        peer bind a 10.0.0.100:5300
+        in c = socket udp4
+        in sendto c 10.0.0.100:5300 hello
+        peer recvfrom a => hello from 10.0.0.5:*
+        peer sendto a 10.0.0.5:{in.c} back
+        in recvfrom c => back from 10.0.0.100:5300
+        peer sendto a 10.0.0.6:{in.c} second
+        in recvfrom c => second from 10.0.0.100:5300
+        peer connect a 10.0.0.1:{in.c}
+        peer send a x
+        peer recv a => ECONNREFUSED
+        in quiet c => quiet
     ";
     a_prefix_is_served: "A6", r"
         set prefix

@@ -88,6 +88,12 @@ impl SockAddr {
         made
     }
 
+    /// The port, chosen or not.
+    pub fn port(&self) -> u16 {
+        // SAFETY: the port of both families is the second 16-bit word.
+        u16::from_be(unsafe { self.ptr().cast::<u16>().add(1).read() })
+    }
+
     /// As text, chosen ports as `*`.
     pub fn show(&self) -> String {
         if self.len < len_of::<libc::sa_family_t>() {

@@ -18,6 +18,15 @@ pub(crate) fn perform(op: &str, fd: RawFd, args: &[&str]) -> Outcome {
             check_len(sent).map(|_| "ok".into())
         }
         ("sendto", [to, text]) => send_to(fd, to, text.as_bytes()),
+        // Connects and sends in one call.
+        ("fastopen", [to, text]) => {
+            let to = SockAddr::parse(to)?;
+            let flags = libc::MSG_NOSIGNAL | libc::MSG_FASTOPEN;
+            let (bytes, len) = (text.as_ptr().cast(), text.len());
+            // SAFETY: buffer and address are as long as said.
+            let sent = unsafe { libc::sendto(fd, bytes, len, flags, to.ptr(), to.len) };
+            check_len(sent).map(|_| "ok".into())
+        }
         ("recv", []) => {
             let mut buffer = [0u8; 512];
             // SAFETY: the buffer is as long as said.

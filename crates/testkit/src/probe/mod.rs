@@ -11,6 +11,7 @@
 mod address;
 mod children;
 mod errno;
+mod escape;
 mod io;
 mod message;
 mod options;
@@ -34,6 +35,8 @@ pub const PATIENCE_MS: u32 = 2000;
 pub(crate) enum Trouble {
     /// A call failed with this errno.
     Errno(i32),
+    /// The socket was not made, because an earlier call failed.
+    Nobody,
     /// The line makes no sense.
     Usage(String),
 }
@@ -87,6 +90,7 @@ impl Actor {
         match outcome {
             Ok(text) => text,
             Err(Trouble::Errno(errno)) => errno_name(errno),
+            Err(Trouble::Nobody) => "no-socket".into(),
             Err(Trouble::Usage(text)) => format!("usage: {text}: in `{line}`"),
         }
     }
@@ -109,7 +113,7 @@ impl Actor {
             "fork" | "exec" | "give" | "exit" | "kill" | "hand" => self.children_op(op, args),
             "close" => match args {
                 [name] => self.sockets.remove(*name).map_or_else(
-                    || usage(format!("no socket {name}")),
+                    || Err(Trouble::Nobody),
                     |fd| {
                         drop(fd);
                         Ok("ok".into())
@@ -117,10 +121,7 @@ impl Actor {
                 ),
                 _ => usage("close SOCKET"),
             },
-            "uid" => {
-                // SAFETY: takes no pointers.
-                Ok(unsafe { libc::getuid() }.to_string())
-            }
+            "steal" | "setns" | "unshare" | "write" | "status" => escape::perform(op, args),
             _ => match args.split_first() {
                 Some((name, args)) => self.on_socket(op, self.socket(name)?, args),
                 None => usage(format!("unknown op {op}")),

@@ -70,7 +70,7 @@ impl Actor {
     pub(crate) fn socket(&self, name: &str) -> Result<RawFd, Trouble> {
         match self.sockets.get(name) {
             Some(fd) => Ok(fd.as_raw_fd()),
-            None => usage(format!("no socket {name}")),
+            None => Err(Trouble::Nobody),
         }
     }
 
@@ -160,6 +160,12 @@ impl Actor {
                 check(unsafe { libc::getsockname(fd, name.ptr_mut(), &raw mut name.len) })?;
                 Ok(name.show())
             }
+            ("raw-port", []) => {
+                let mut name = SockAddr::room();
+                // SAFETY: the address has room for as much as its length says.
+                check(unsafe { libc::getsockname(fd, name.ptr_mut(), &raw mut name.len) })?;
+                Ok(name.port().to_string())
+            }
             // Without the port: that of a ping socket is any number.
             ("address", []) => {
                 let name = self.on_socket("name", fd, &[])?;
@@ -173,9 +179,10 @@ impl Actor {
                 check(unsafe { libc::getpeername(fd, name.ptr_mut(), &raw mut name.len) })?;
                 Ok(name.show())
             }
-            ("send" | "recv" | "sendto" | "recvfrom" | "echo" | "echoed" | "drain", _) => {
-                io::perform(op, fd, args)
-            }
+            (
+                "send" | "fastopen" | "recv" | "sendto" | "recvfrom" | "echo" | "echoed" | "drain",
+                _,
+            ) => io::perform(op, fd, args),
             ("sendmsg" | "recvmsg" | "sendmmsg" | "errqueue", _) => message::perform(op, fd, args),
             ("opt" | "getopt" | "join" | "leave", _) => options::perform(op, fd, args),
             ("poll" | "epoll" | "select" | "quiet", _) => ready::perform(op, fd, args),

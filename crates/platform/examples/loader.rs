@@ -64,8 +64,6 @@ fn main() -> ExitCode {
     };
     let run = || -> Result<_, LaunchError> {
         let hold = SignalHold::new()?;
-        // The hold is not given back: nothing may end this process other than the program's own end.
-        let hold = std::mem::ManuallyDrop::new(hold);
         start(launch, &hold)?.wait(&hold, &mut [])
     };
     match run() {

@@ -101,6 +101,16 @@ pub(crate) fn stopped(pid: u32) -> bool {
     stat(pid).is_some_and(|s| s.state == 'T')
 }
 
+/// Whether a process has been sent a SIGSTOP that it did not notice yet.
+pub(crate) fn stop_waits(pid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    ["ShdPnd:", "SigPnd:"].iter().any(|name| {
+        let field = status.lines().find_map(|l| l.strip_prefix(name));
+        let bits = u64::from_str_radix(field.unwrap_or_default().trim(), 16).unwrap_or(0);
+        bits & 1 << (libc::SIGSTOP - 1) != 0
+    })
+}
+
 /// The inode numbers of the sockets a process has open.
 pub fn socket_inodes(pid: u32) -> io::Result<Vec<u64>> {
     let mut found = Vec::new();

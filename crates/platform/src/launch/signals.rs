@@ -3,6 +3,7 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::process::ExitCode;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -153,14 +154,18 @@ impl SignalHold {
 
 impl Drop for SignalHold {
     fn drop(&mut self) {
+        // What still waits was meant for a program that is gone. The terminal's copy of the Ctrl-C
+        // that ended it, for one, must not end us before we have told its status.
+        while let Ok(Some(_)) = self.next() {}
         // SAFETY: restores a disposition that was read from the kernel.
         unsafe { libc::sigaction(libc::SIGCHLD, &self.child, ptr::null_mut()) };
         set_mask(&self.original);
     }
 }
 
-/// Ends this process as the program ended, with the same status or by the same signal.
-pub fn end_like(ending: Ending) -> ! {
+/// Ends this process by the signal that killed the program, or returns the status to exit with: the
+/// last thing `main` does.
+pub fn end_like(ending: Ending) -> ExitCode {
     if let Ending::Signaled(signal) = ending {
         let mut only = empty();
         // SAFETY: the set is initialised, and the kernel reported the signal.
@@ -175,7 +180,7 @@ pub fn end_like(ending: Ending) -> ! {
         unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &only, ptr::null_mut()) };
         // Still here: process 1 of a pid namespace is not killed by its own signals.
     }
-    std::process::exit(ending.code())
+    ExitCode::from(ending.code() as u8)
 }
 
 fn held() -> libc::sigset_t {

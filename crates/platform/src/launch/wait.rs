@@ -11,6 +11,8 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, getpgid, getpgrp};
+use rustix::termios::{tcgetpgrp, tcsetpgrp};
 
 use super::child::{Explain, REPORT, understand};
 use super::{Ending, LaunchError, SignalHold};
@@ -33,6 +35,8 @@ pub struct Child {
     report: Option<File>,
     explain: Explain,
     cgroup: Option<String>,
+    /// Whether it is stopped, as far as it was reported.
+    stopped: bool,
 }
 
 impl Child {
@@ -43,6 +47,7 @@ impl Child {
             report: Some(report),
             explain,
             cgroup: proc::cgroup(pid),
+            stopped: false,
         }
     }
 
@@ -160,42 +165,76 @@ impl Child {
         }))
     }
 
-    fn take(&self, info: &libc::signalfd_siginfo, hold: &SignalHold) {
+    fn take(&mut self, info: &libc::signalfd_siginfo, hold: &SignalHold) {
         match info.ssi_signo as i32 {
             libc::SIGCHLD => {
-                if let Ok(Some((libc::CLD_STOPPED, signal))) =
-                    self.wait_id(libc::WSTOPPED | libc::WNOHANG)
-                {
+                if let Some(signal) = self.follow() {
                     self.stop_with(signal, hold);
                 }
             }
-            // Whoever woke this process means the program. It has woken up by itself if the whole
-            // group was woken.
-            libc::SIGCONT if proc::stopped(self.pid) => self.signal(libc::SIGCONT, None),
+            libc::SIGCONT => self.wake(hold),
             signal if self.meant_for_program(info) => self.signal(signal, Some(info)),
             _ => {}
         }
     }
 
-    /// The program was stopped: stop as well, so that the shell that started us takes over.
-    fn stop_with(&self, signal: i32, hold: &SignalHold) {
-        let job_control = matches!(signal, libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU);
-        // Where there is no terminal, nobody waits for a stop, and who stopped the program will
-        // continue the program, not us.
-        if !job_control && File::open("/dev/tty").is_err() {
+    /// This process was told to continue, and the program is meant. It may have been told as well; then
+    /// it must not be told twice, for it may have been stopped again since.
+    fn wake(&mut self, hold: &SignalHold) {
+        let new_stop = self.follow();
+        if new_stop.is_some_and(|signal| self.stop_with(signal, hold)) {
             return;
         }
+        if self.stopped || proc::stop_waits(self.pid) {
+            self.signal(libc::SIGCONT, None);
+        }
+    }
+
+    /// Takes note of the stops and continuations since the last time. Returns by which signal the
+    /// program was stopped, if that is news and still so.
+    fn follow(&mut self) -> Option<i32> {
+        let mut news = None;
+        let options = libc::WSTOPPED | libc::WCONTINUED | libc::WNOHANG;
+        while let Ok(Some((code, signal))) = self.wait_id(options) {
+            self.stopped = code == libc::CLD_STOPPED;
+            news = self.stopped.then_some(signal);
+        }
+        news
+    }
+
+    /// The program was stopped: stop as well, so that the shell that started us takes over. False if
+    /// there is nobody who would.
+    fn stop_with(&self, signal: i32, hold: &SignalHold) -> bool {
+        let job_control = matches!(signal, libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU);
+        let terminal = File::open("/dev/tty").ok();
+        // Where there is no terminal, nobody waits for a stop, and who stopped the program will
+        // continue the program, not us.
+        if !job_control && terminal.is_none() {
+            return false;
+        }
+        let front = terminal.as_ref().and_then(|t| tcgetpgrp(t).ok());
         if proc::stopped(self.pid) && !hold.pending(libc::SIGCONT) {
             hold.stop_self(signal);
         }
+        // A shell inside has a group of its own, and may stop without handing the terminal back. Who
+        // continues us gives the terminal to our group: hand it on.
+        let (Some(terminal), Some(front)) = (terminal, front) else {
+            return true;
+        };
+        let own = getpgrp();
+        let pid = Pid::from_raw(self.pid as i32);
+        if front != own && getpgid(pid) == Ok(front) && tcgetpgrp(&terminal) == Ok(own) {
+            // A program that ended meanwhile needs no terminal.
+            let _ = tcsetpgrp(&terminal, front);
+        }
+        true
     }
 
     fn meant_for_program(&self, info: &libc::signalfd_siginfo) -> bool {
         if info.ssi_code > 0 {
             // From the kernel: the terminal tells the whole foreground group, but a hang-up only the
             // leader of the session.
-            return matches!(info.ssi_signo as i32, libc::SIGHUP | libc::SIGCONT)
-                && leads_session();
+            return info.ssi_signo as i32 == libc::SIGHUP && leads_session();
         }
         !self.sent_by_member_to_group(info.ssi_pid)
     }
@@ -212,8 +251,7 @@ impl Child {
         let member = theirs
             .strip_prefix(own.as_str())
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        // SAFETY: no pointers.
-        member && unsafe { libc::getpgid(sender as libc::pid_t) == libc::getpgrp() }
+        member && getpgid(Pid::from_raw(sender as i32)) == Ok(getpgrp())
     }
 
     /// Sends a signal to the program, with the value it carried. It cannot hit another process: the

@@ -1,0 +1,194 @@
+//! Addresses and routes, in network namespaces of the tests' own.
+
+mod common;
+
+use std::net::IpAddr;
+
+use common::{in_netns, sh};
+use hostlet_platform::netlink::{self, AddressKind, RouteWatch};
+use rustix::event::{PollFd, PollFlags, poll};
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+/// A pair of interfaces, `va` with an address and switched on.
+fn link() -> u32 {
+    sh(
+        "ip link add va type veth peer name vb; ip link set va up; ip link set vb up;
+        sysctl -qw net.ipv6.conf.va.accept_dad=0 || true",
+    );
+    let found = netlink::interfaces().unwrap();
+    found.iter().find(|i| i.name == "va").unwrap().index
+}
+
+fn has(ifindex: u32, addr: &str, len: u8) -> bool {
+    netlink::addresses()
+        .unwrap()
+        .iter()
+        .any(|a| a.ifindex == ifindex && a.addr == ip(addr) && a.prefix_len == len)
+}
+
+#[test]
+fn interfaces_are_listed() {
+    in_netns(|| {
+        link();
+        let found = netlink::interfaces().unwrap();
+        let lo = found.iter().find(|i| i.name == "lo").unwrap();
+        assert!(lo.up && lo.loopback);
+        let va = found.iter().find(|i| i.name == "va").unwrap();
+        assert!(va.up && !va.loopback);
+    });
+}
+
+#[test]
+fn addresses_come_and_go_exactly() {
+    in_netns(|| {
+        let va = link();
+        for (addr, len) in [("10.1.2.3", 24), ("2001:db8::3", 64)] {
+            assert!(netlink::add_address(va, ip(addr), len, AddressKind::Plain).unwrap());
+            assert!(!netlink::add_address(va, ip(addr), len, AddressKind::Plain).unwrap());
+            assert!(has(va, addr, len));
+            let found = netlink::addresses().unwrap();
+            let found = found.iter().find(|a| a.addr == ip(addr)).unwrap();
+            assert!(!found.tentative());
+        }
+        // No routes come with them.
+        assert!(!sh("ip route; ip -6 route").contains("10.1.2.0/24"));
+        assert!(!sh("ip -6 route").contains("2001:db8::/64"));
+        for (addr, len) in [("10.1.2.3", 24), ("2001:db8::3", 64)] {
+            assert!(netlink::del_address(va, ip(addr), len).unwrap());
+            assert!(!netlink::del_address(va, ip(addr), len).unwrap());
+            assert!(!has(va, addr, len));
+        }
+        assert!(netlink::add_address(va, ip("10.1.2.3"), 24, AddressKind::OnLink).unwrap());
+        assert!(sh("ip route").contains("10.1.2.0/24"));
+        let error = netlink::add_address(9999, ip("10.1.2.4"), 24, AddressKind::Plain);
+        let error = error.unwrap_err().to_string();
+        assert!(
+            error.contains("10.1.2.4/24") && error.contains("9999"),
+            "{error}"
+        );
+        assert!(!netlink::del_address(9999, ip("10.1.2.4"), 24).unwrap());
+    });
+}
+
+#[test]
+fn a_dedicated_loopback_address_is_usable_and_never_preferred() {
+    in_netns(|| {
+        let found = netlink::interfaces().unwrap();
+        let lo = found.iter().find(|i| i.loopback).unwrap().index;
+        let addr = "fd68:6f73:746c:7400::1";
+        assert!(netlink::add_address(lo, ip(addr), 128, AddressKind::Loopback6).unwrap());
+        let shown = sh("ip -6 addr show dev lo");
+        assert!(
+            shown.contains("deprecated") && shown.contains("nodad"),
+            "{shown}"
+        );
+        assert!(shown.contains("preferred_lft 0sec"), "{shown}");
+        std::net::UdpSocket::bind((ip(addr), 0)).unwrap();
+    });
+}
+
+#[test]
+fn removing_the_first_address_of_a_subnet_spares_the_others() {
+    in_netns(|| {
+        let va = link();
+        sh(
+            "sysctl -qw net.ipv4.conf.all.promote_secondaries=0 net.ipv4.conf.va.promote_secondaries=0",
+        );
+        assert!(netlink::add_address(va, ip("10.1.2.3"), 24, AddressKind::Plain).unwrap());
+        sh("ip addr add 10.1.2.4/24 dev va; ip addr add 10.1.2.5/24 dev va");
+        assert!(netlink::del_address(va, ip("10.1.2.3"), 24).unwrap());
+        assert!(has(va, "10.1.2.4", 24) && has(va, "10.1.2.5", 24));
+        assert_eq!(
+            sh("sysctl -n net.ipv4.conf.va.promote_secondaries").trim(),
+            "0"
+        );
+    });
+}
+
+#[test]
+fn local_prefixes_come_and_go_and_foreign_ones_stay() {
+    in_netns(|| {
+        let four = "10.9.0.0/24".parse().unwrap();
+        let six = "2001:db8:7::/64".parse().unwrap();
+        assert!(netlink::local_prefixes().unwrap().is_empty());
+        for prefix in [four, six] {
+            assert!(netlink::add_local_prefix(prefix).unwrap());
+            assert!(!netlink::add_local_prefix(prefix).unwrap());
+        }
+        assert_eq!(netlink::local_prefixes().unwrap(), [four, six]);
+        std::net::UdpSocket::bind("10.9.0.77:0").unwrap();
+        for prefix in [four, six] {
+            assert!(netlink::del_local_prefix(prefix).unwrap());
+            assert!(!netlink::del_local_prefix(prefix).unwrap());
+        }
+        sh("ip route add local 10.9.0.0/24 dev lo");
+        assert!(!netlink::del_local_prefix(four).unwrap());
+        assert_eq!(netlink::local_prefixes().unwrap(), [four]);
+    });
+}
+
+#[test]
+fn routes_of_all_shapes_are_read() {
+    in_netns(|| {
+        let va = link();
+        sh(
+            "ip addr add 10.1.2.3/24 dev va; ip -6 addr add 2001:db8::3/64 dev va nodad
+            ip route add default via 10.1.2.1 metric 5 src 10.1.2.3
+            ip route add 10.7.0.0/16 nexthop via 10.1.2.1 nexthop via 10.1.2.2
+            ip route add blackhole 10.8.0.0/16
+            ip route add 10.6.0.0/16 via 10.1.2.1 table 77
+            ip -6 route add 2001:db8:9::/48 via 2001:db8::1 dev va",
+        );
+        let found = netlink::routes().unwrap();
+        let to = |dst: &str| {
+            let dst = dst.parse().unwrap();
+            found.iter().filter(|r| r.dst == dst).collect::<Vec<_>>()
+        };
+        let default = to("0.0.0.0/0");
+        assert_eq!(default.len(), 1);
+        assert_eq!(default[0].gateway, Some(ip("10.1.2.1")));
+        assert_eq!(default[0].prefsrc, Some(ip("10.1.2.3")));
+        assert_eq!((default[0].metric, default[0].ifindex), (5, va));
+        assert_eq!(to("10.1.2.0/24")[0].gateway, None);
+        let many: Vec<_> = to("10.7.0.0/16").iter().map(|r| r.gateway).collect();
+        assert_eq!(many, [Some(ip("10.1.2.1")), Some(ip("10.1.2.2"))]);
+        assert!(to("10.8.0.0/16").is_empty() && to("10.6.0.0/16").is_empty());
+        assert_eq!(to("2001:db8:9::/48")[0].gateway, Some(ip("2001:db8::1")));
+    });
+}
+
+#[test]
+fn changes_are_noticed() {
+    in_netns(|| {
+        let va = link();
+        let watch = RouteWatch::open().unwrap();
+        assert!(!watch.drain().unwrap());
+        netlink::add_address(va, ip("10.1.2.3"), 32, AddressKind::Plain).unwrap();
+        let mut fds = [PollFd::new(&watch, PollFlags::IN)];
+        assert_eq!(poll(&mut fds, None).unwrap(), 1);
+        assert!(watch.drain().unwrap());
+        assert!(!watch.drain().unwrap());
+    });
+}
+
+#[test]
+fn a_thousand_addresses_are_read_whole() {
+    in_netns(|| {
+        let va = link();
+        for n in 0..1000u32 {
+            let addr = std::net::Ipv4Addr::from(0x0a14_0000 + n).into();
+            assert!(netlink::add_address(va, addr, 32, AddressKind::Plain).unwrap());
+        }
+        let found = netlink::addresses().unwrap();
+        assert_eq!(
+            found
+                .iter()
+                .filter(|a| a.ifindex == va && a.prefix_len == 32)
+                .count(),
+            1000
+        );
+    });
+}

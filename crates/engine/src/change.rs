@@ -65,13 +65,15 @@ impl Engine {
         machine.tidy()
     }
 
-    /// Removes a hostlet, as long as the lock is held.
-    pub(crate) fn remove_in(
-        &self,
-        machine: &mut Machine<'_>,
-        row: Definition,
-        kill: bool,
-    ) -> Result<()> {
+    /// Removes the hostlet of a run that ended. The mirror of the network serves the others as it is.
+    pub(crate) fn remove_quietly(&self, machine: &mut Machine<'_>, row: Definition) -> Result<()> {
+        let plan = plan_remove(&with_members(machine, row)?, false)?;
+        let done = onward(machine, &plan);
+        self.tell(machine);
+        done
+    }
+
+    fn remove_in(&self, machine: &mut Machine<'_>, row: Definition, kill: bool) -> Result<()> {
         let existing = with_members(machine, row)?;
         let plan = plan_remove(&existing, kill)?;
         let done = onward(machine, &plan);

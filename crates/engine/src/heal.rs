@@ -1,6 +1,8 @@
 //! What a crash, a restart or somebody's hand left behind is put right at the
 //! start of every changing command, under the lock.
 
+use std::collections::BTreeSet;
+
 use hostlet_model::Lifetime;
 use hostlet_policy::{Action, plan_remove, plan_restore};
 use hostlet_store::{Definition, State};
@@ -14,13 +16,13 @@ use crate::{attached, namespace};
 /// Puts right what is not as the store says.
 pub(crate) fn heal(machine: &mut Machine<'_>) -> Result<()> {
     let lost = lost_namespace(machine)?;
-    for row in machine.store.all()? {
-        heal_one(machine, row, lost)?;
+    for row in machine.rows()?.iter() {
+        heal_one(machine, row.clone(), lost)?;
     }
     remove_orphans(machine)?;
     match &machine.kernel {
         // Killed before it came to this.
-        Some(kernel) if !machine.store.all()?.is_empty() => Ok(kernel.wake()?),
+        Some(kernel) if !machine.rows()?.is_empty() => Ok(kernel.wake()?),
         _ => Ok(()),
     }
 }
@@ -84,6 +86,7 @@ fn forget(machine: &mut Machine<'_>, row: Definition) -> Result<()> {
     machine.tree.remove(row.name.as_str())?;
     attached::forget(machine.paths, &row.name)?;
     machine.store.delete(&row.name, Timestamp::now())?;
+    machine.forget_rows();
     Ok(())
 }
 
@@ -110,6 +113,7 @@ fn restore(machine: &mut Machine<'_>, row: Definition) -> Result<()> {
     }
     forward(machine, &plan)?;
     machine.store.set_boot(&name, &machine.boot_id)?;
+    machine.forget_rows();
     Ok(())
 }
 
@@ -124,12 +128,10 @@ pub(crate) fn republish(machine: &mut Machine<'_>, row: &Definition) -> Result<(
 
 /// Cgroups that no row speaks of: left by a kill at the wrong moment, or the store was lost.
 fn remove_orphans(machine: &mut Machine<'_>) -> Result<()> {
+    let rows = machine.rows()?;
+    let known: BTreeSet<&str> = rows.iter().map(|row| row.name.as_str()).collect();
     for (dir, _) in machine.tree.list()? {
-        let known = match dir.parse() {
-            Ok(name) => machine.store.get(&name)?.is_some(),
-            Err(_) => false,
-        };
-        if known {
+        if known.contains(dir.as_str()) {
             continue;
         }
         if machine.tree.members(&dir, true)?.is_empty() {
@@ -150,7 +152,7 @@ fn disown_strangers(machine: &mut Machine<'_>) -> Result<()> {
     let Some(kernel) = &machine.kernel else {
         return Ok(());
     };
-    let known: Vec<u32> = machine.store.all()?.iter().map(|d| d.id.0).collect();
+    let known: Vec<u32> = machine.rows()?.iter().map(|d| d.id.0).collect();
     let strangers: Vec<_> = kernel
         .owners()?
         .into_iter()

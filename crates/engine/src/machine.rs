@@ -1,12 +1,15 @@
 //! Everything that a command works on, opened once.
 
+use std::cell::RefCell;
 use std::io::ErrorKind;
+use std::rc::Rc;
 
 use hostlet_kernel::{Kernel, Limits};
 use hostlet_model::config::Config;
 use hostlet_model::{Lifetime, Name};
 use hostlet_platform::cgroup::{Cgroup, CgroupError, Tree};
 use hostlet_platform::proc;
+use hostlet_platform::sockdiag::Socket;
 use hostlet_policy::{Existing, Observed};
 use hostlet_store::{Definition, State, Store};
 
@@ -38,7 +41,11 @@ pub(crate) struct Machine<'p> {
     pub stamp: Stamp,
     /// What the user should know although nothing failed.
     pub warnings: Vec<String>,
-    _lock: Option<Lock>,
+    /// The rows of the store, until something changes there.
+    rows: RefCell<Option<Rc<Vec<Definition>>>>,
+    /// A listing of sockets, until something else is done.
+    pub(crate) listed: Option<Vec<Socket>>,
+    lock: Option<Lock>,
 }
 
 impl<'p> Machine<'p> {
@@ -67,7 +74,9 @@ impl<'p> Machine<'p> {
             boot_id: boot_id()?,
             stamp,
             warnings: Vec::new(),
-            _lock: Some(lock),
+            rows: RefCell::default(),
+            listed: None,
+            lock: Some(lock),
         };
         crate::heal::heal(&mut machine)?;
         Ok(machine)
@@ -85,8 +94,38 @@ impl<'p> Machine<'p> {
             boot_id: boot_id()?,
             stamp: Stamp::default(),
             warnings: Vec::new(),
-            _lock: None,
+            rows: RefCell::default(),
+            listed: None,
+            lock: None,
         })
+    }
+
+    /// Lets other commands work while this one waits.
+    pub fn unlock(&mut self) {
+        self.lock = None;
+    }
+
+    /// Goes on working, with what others have changed meanwhile.
+    pub fn relock(&mut self) -> Result<()> {
+        self.lock = Some(Lock::take(self.paths)?);
+        self.forget_rows();
+        self.kernel = Kernel::open(&self.paths.pins)?;
+        Ok(())
+    }
+
+    /// Every hostlet, by name.
+    pub fn rows(&self) -> Result<Rc<Vec<Definition>>> {
+        if let Some(rows) = &*self.rows.borrow() {
+            return Ok(Rc::clone(rows));
+        }
+        let rows = Rc::new(self.store.all()?);
+        *self.rows.borrow_mut() = Some(Rc::clone(&rows));
+        Ok(rows)
+    }
+
+    /// To be called with every change of the store.
+    pub fn forget_rows(&self) {
+        *self.rows.borrow_mut() = None;
     }
 
     /// The kernel part; the first hostlet brings it there.
@@ -121,7 +160,7 @@ impl<'p> Machine<'p> {
         {
             return Ok(());
         }
-        if self.store.all()?.is_empty()
+        if self.rows()?.is_empty()
             && let Some(kernel) = self.kernel.take()
         {
             kernel.uninstall()?;
@@ -139,7 +178,7 @@ impl<'p> Machine<'p> {
         match self.store.get(name)? {
             Some(found) => Ok(found),
             None => {
-                let known = self.store.all()?.into_iter().map(|d| d.name).collect();
+                let known = self.rows()?.iter().map(|d| d.name.clone()).collect();
                 Err(hostlet_policy::Refusal::UnknownName {
                     name: name.clone(),
                     known,
@@ -195,7 +234,7 @@ impl<'p> Machine<'p> {
     /// Takes the kernel part away if no hostlet is left. Not after every `run`: the next one
     /// would wait for the kernel to verify the programs again.
     pub fn tidy(&mut self) -> Result<()> {
-        if !self.store.all()?.is_empty() || !self.tree.list()?.is_empty() {
+        if !self.rows()?.is_empty() || !self.tree.list()?.is_empty() {
             return Ok(());
         }
         if let Some(kernel) = self.kernel.take() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use hostlet_kernel::{Kernel, RouteEntry};
+use hostlet_kernel::RouteEntry;
 use hostlet_platform::netlink;
 use hostlet_policy::kernel_view;
 
@@ -15,23 +15,18 @@ pub(crate) fn refresh(machine: &Machine<'_>) -> Result<()> {
     let Some(kernel) = &machine.kernel else {
         return Ok(());
     };
-    let rows = machine.store.all()?;
+    let rows = machine.rows()?;
     if rows.is_empty() {
         return Ok(());
     }
     kernel.wake()?;
+    for interface in netlink::interfaces()? {
+        kernel.watch(interface.index)?;
+    }
     let routed = rows.iter().any(|d| {
         let view = kernel_view(d.id, &d.spec, &d.entries, &[], true);
         view.routed4 || view.routed6
     });
-    refresh_kernel(kernel, routed)
-}
-
-/// The same for a command that runs beside others, without the store.
-pub(crate) fn refresh_kernel(kernel: &Kernel, routed: bool) -> Result<()> {
-    for interface in netlink::interfaces()? {
-        kernel.watch(interface.index)?;
-    }
     // A full routing table is only mirrored where it decides something.
     let routes = if routed {
         observe::routes()?

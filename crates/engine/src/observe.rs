@@ -36,7 +36,7 @@ pub(crate) fn observe(machine: &Machine<'_>) -> Result<Observed> {
         local_prefixes: netlink::local_prefixes()?,
         ipv6: has_ipv6(),
         ipv6_nonlocal_bind: switch("/proc/sys/net/ipv6/ip_nonlocal_bind") == Some(true),
-        hostlets: machine.store.all()?.into_iter().map(existing).collect(),
+        hostlets: machine.rows()?.iter().cloned().map(existing).collect(),
         limit: machine.config.limits.hostlets,
         ids: IdRange {
             first: ids.start,

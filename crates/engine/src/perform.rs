@@ -5,9 +5,11 @@ use std::fs;
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use hostlet_kernel::{BoundPort, OnLink, PortBook, Record, RecordFlags, SourceList, Tables};
+use hostlet_kernel::{
+    BoundPort, Kernel, OnLink, PortBook, Record, RecordFlags, SourceList, Tables,
+};
 use hostlet_model::{HostletId, Name, Owned};
 use hostlet_platform::netlink::{self, AddressKind};
 use hostlet_platform::{cgroup, proc, sockdiag};
@@ -20,16 +22,23 @@ use crate::error::{Error, Result};
 use crate::execute::Perform;
 use crate::machine::Machine;
 
+/// The number of `lo`, the same in every network namespace.
+const LOOPBACK: u32 = 1;
 /// How long killed members may take to end.
 const KILL_SECONDS: u64 = 10;
+/// How long the end of a run waits for what was sent to be acknowledged.
+const LINGER: Duration = Duration::from_secs(2);
 
 impl Perform for Machine<'_> {
     fn perform(&mut self, action: &Action) -> Result<()> {
+        if !matches!(action, Action::DestroySockets { .. }) {
+            self.listed = None;
+            self.forget_rows();
+        }
         match action {
             Action::Remember(d) => self.remember(d),
             Action::MarkLive { name } => {
                 // From now on its addresses are in the history.
-                self.store.set_boot(name, &self.boot_id)?;
                 Ok(self
                     .store
                     .set_state(name, store::State::Live, Timestamp::now())?)
@@ -75,12 +84,11 @@ impl Perform for Machine<'_> {
                 Ok(())
             }
             Action::AddLoopback6 { id } => {
-                let lo = loopback()?;
-                netlink::add_address(lo, id.loopback6().into(), 128, AddressKind::Loopback6)?;
+                netlink::add_address(LOOPBACK, id.loopback6().into(), 128, AddressKind::Loopback6)?;
                 Ok(())
             }
             Action::DelLoopback6 { id } => {
-                netlink::del_address(loopback()?, id.loopback6().into(), 128)?;
+                netlink::del_address(LOOPBACK, id.loopback6().into(), 128)?;
                 Ok(())
             }
             Action::MakeCgroup { name } => {
@@ -218,28 +226,29 @@ impl Machine<'_> {
 
     /// The sockets of a hostlet on one address. A wildcard socket stands on an address
     /// without being bound to it: it lives on unless the whole hostlet goes.
-    fn destroy_sockets(&self, id: HostletId, owned: &Owned) -> Result<()> {
+    fn destroy_sockets(&mut self, id: HostletId, owned: &Owned) -> Result<()> {
         let Some(row) = self.store.get_by_id(id)? else {
             return Ok(());
         };
+        let on_it: Vec<_> = self
+            .listed()?
+            .iter()
+            .filter(|s| owned.contains(s.local.ip().to_canonical()) && nameable(s))
+            .cloned()
+            .collect();
+        if on_it.is_empty() {
+            return Ok(());
+        }
         let all = row.state == store::State::Removing;
         let loopback = [IpAddr::V4(id.loopback4()), IpAddr::V6(id.loopback6())];
         let mine = self.cgroup_ids(&row.name)?;
-        let book = self
-            .kernel
-            .as_ref()
-            .map(hostlet_kernel::Kernel::port_book)
-            .transpose()?;
         let held = self.held_inodes(&row.name)?;
+        let book = self.kernel.as_ref().map(Kernel::port_book).transpose()?;
         let mut errors = Vec::new();
-        for socket in sockdiag::sockets(&sockdiag::Filter::default())? {
-            let local = socket.local.ip().to_canonical();
-            if !owned.contains(local) {
-                continue;
-            }
+        for socket in on_it {
             // On its own loopback there is nobody else's. On another address may be one of the
             // host, made before; a member may hold one that was made outside.
-            let ours = loopback.contains(&local)
+            let ours = loopback.contains(&socket.local.ip().to_canonical())
                 || socket.cgroup_id.is_none_or(|cgroup| mine.contains(&cgroup))
                 || (socket.inode != 0 && held.contains(&socket.inode));
             let idle = matches!(
@@ -247,15 +256,43 @@ impl Machine<'_> {
                 sockdiag::State::Listen | sockdiag::State::Close
             );
             let wild = idle && bound(book.as_ref(), id, &socket).is_some_and(|port| port.wildcard);
-            let nameable = !matches!(
-                socket.protocol,
-                sockdiag::Protocol::Raw | sockdiag::Protocol::Icmp
-            );
-            if ours && nameable && (all || !wild) {
+            if ours && (all || !wild) {
                 errors.extend(sockdiag::destroy(&socket).err().map(Error::from));
             }
         }
         Error::several(errors)
+    }
+
+    /// All sockets, as of the last time when something was done to them.
+    fn listed(&mut self) -> Result<&[sockdiag::Socket]> {
+        if self.listed.is_none() {
+            self.listed = Some(sockdiag::sockets(&sockdiag::Filter::default())?);
+        }
+        Ok(self.listed.as_deref().unwrap_or_default())
+    }
+
+    /// Gives TCP a moment to deliver what the program has sent before it ended, as a machine
+    /// that stays would.
+    pub fn let_finish(&mut self, row: &store::Definition) -> Result<()> {
+        let mine = self.cgroup_ids(&row.name)?;
+        let deadline = Instant::now() + LINGER;
+        loop {
+            self.listed = None;
+            let unsent = |s: &&sockdiag::Socket| {
+                use sockdiag::State::{Closing, FinWait1, LastAck};
+                matches!(s.state, FinWait1 | Closing | LastAck)
+                    && s.cgroup_id.is_some_and(|id| mine.contains(&id))
+            };
+            if self.listed()?.iter().find(unsent).is_none() || Instant::now() > deadline {
+                return Ok(());
+            }
+            // No event tells of an acknowledgement: look again soon.
+            let soon = rustix::event::Timespec {
+                tv_sec: 0,
+                tv_nsec: 5_000_000,
+            };
+            let _ = rustix::event::poll(&mut [], Some(&soon));
+        }
     }
 
     fn held_inodes(&self, name: &Name) -> Result<BTreeSet<u64>> {
@@ -275,6 +312,14 @@ impl Machine<'_> {
         }
         Ok(ids)
     }
+}
+
+/// Whether the kernel can be told which socket is meant.
+fn nameable(socket: &sockdiag::Socket) -> bool {
+    !matches!(
+        socket.protocol,
+        sockdiag::Protocol::Raw | sockdiag::Protocol::Icmp
+    )
 }
 
 /// What the kernel part knows of the place where a socket is bound.
@@ -317,12 +362,6 @@ fn add_address(ifindex: u32, interface: &str, addr: IpAddr, prefix_len: u8) -> R
         address: addr.to_string(),
         interface: interface.to_owned(),
     })
-}
-
-fn loopback() -> Result<u32> {
-    let all = netlink::interfaces()?;
-    // Every namespace has one, and it is the first.
-    Ok(all.iter().find(|i| i.loopback).map_or(1, |i| i.index))
 }
 
 fn tables(view: &KernelView) -> Tables {

@@ -4,13 +4,11 @@ use std::ffi::OsString;
 use std::os::fd::{AsFd, RawFd};
 use std::path::PathBuf;
 
-use hostlet_kernel::Kernel;
 use hostlet_model::config::RunOptions;
 use hostlet_model::{HostletSpec, Lifetime, Name};
 use hostlet_platform::launch::{Ending, Extra, Launch, SignalHold, listen_fds, start};
 use hostlet_platform::netlink::RouteWatch;
 use hostlet_platform::{mounts, proc};
-use hostlet_policy::kernel_view;
 use hostlet_store::Definition;
 
 use crate::Engine;
@@ -18,7 +16,7 @@ use crate::access::{Access, Standing};
 use crate::change::stamp;
 use crate::error::{Error, Result};
 use crate::machine::Machine;
-use crate::network::refresh_kernel;
+use crate::network;
 
 /// A program and how to start it.
 #[derive(Debug, Clone, Default)]
@@ -64,19 +62,25 @@ impl Engine {
     pub fn run(&self, spec: &HostletSpec, program: &Program) -> Result<Ending> {
         // From here on no signal ends this process before it has cleaned up.
         let hold = SignalHold::new()?;
-        let launch = {
-            let what = "run a program in a hostlet";
-            let mut machine = self.machine(what, stamp(&program.words()))?;
-            // A program that cannot be started at all should leave no trace of a hostlet.
-            let keep_fds = keep_fds(&program.options.keep_fds)?;
-            let pid = std::process::id();
-            let start_ticks = proc::start_ticks(pid).unwrap_or_default();
-            self.create_in(&mut machine, spec, &Lifetime::Run { pid, start_ticks })?;
-            let row = machine.definition(&spec.name)?;
-            self.launch(&machine, &row, program, &Standing::Root, None, keep_fds)
-        };
-        let ended = launch.and_then(|launch| self.wait(launch, &spec.name, &hold));
-        self.end_of_run(&spec.name);
+        let what = "run a program in a hostlet";
+        let mut machine = self.machine(what, stamp(&program.words()))?;
+        let keep_fds = keep_fds(&program.options.keep_fds)?;
+        let pid = std::process::id();
+        let start_ticks = proc::start_ticks(pid).unwrap_or_default();
+        self.create_in(&mut machine, spec, &Lifetime::Run { pid, start_ticks })?;
+        let launched = machine
+            .definition(&spec.name)
+            .and_then(|row| self.launch(&machine, &row, program, &Standing::Root, None, keep_fds));
+        let ended = launched.and_then(|launch| {
+            machine.unlock();
+            self.wait(launch, &hold)
+        });
+        if let Err(error) = self.end_of_run(&mut machine, &spec.name) {
+            self.warn(&format!(
+                "hostlet '{}' could not be removed: {error}",
+                spec.name
+            ));
+        }
         ended
     }
 
@@ -104,7 +108,7 @@ impl Engine {
                 keep_fds,
             )?
         };
-        self.wait(launch, name, &hold)
+        self.wait(launch, &hold)
     }
 
     /// Runs a program in a declared hostlet, which is made if it is not there.
@@ -138,7 +142,7 @@ impl Engine {
                 keep_fds,
             )?
         };
-        self.wait(launch, name, &hold)
+        self.wait(launch, &hold)
     }
 
     /// Entering a hostlet whose programs somebody detached would be worse than an error.
@@ -224,17 +228,15 @@ impl Engine {
     }
 
     /// Waits for the end; meanwhile the kernel's picture of the network stays true.
-    fn wait(&self, launch: Launch, name: &Name, hold: &SignalHold) -> Result<Ending> {
+    fn wait(&self, launch: Launch, hold: &SignalHold) -> Result<Ending> {
         let watch = RouteWatch::open()?;
         let child = start(launch, hold)?;
-        let routed = self.routed(name);
         let mut refresh = || match watch.drain() {
             Ok(false) => true,
             Ok(true) => {
-                // The next change of the network, or the next command, tries again.
-                if let Ok(Some(kernel)) = Kernel::open(&self.paths.pins) {
-                    let _ = refresh_kernel(&kernel, routed);
-                }
+                // What fails now is tried again with the next change of the network, or the next command.
+                let _ = Machine::to_read(&self.paths, "run a program")
+                    .and_then(|m| network::refresh(&m));
                 true
             }
             Err(_) => false,
@@ -246,33 +248,16 @@ impl Engine {
         Ok(child.wait(hold, &mut [extra])?)
     }
 
-    fn routed(&self, name: &Name) -> bool {
-        let row = Machine::to_read(&self.paths, "run a program").and_then(|m| m.definition(name));
-        row.is_ok_and(|d| {
-            let view = kernel_view(d.id, &d.spec, &d.entries, &[], true);
-            view.routed4 || view.routed6
-        })
-    }
-
     /// Removes the hostlet of a run; what the program left running keeps it, until the
     /// command after its end.
-    fn end_of_run(&self, name: &Name) {
-        let removed = self
-            .machine("remove a hostlet", stamp(&[]))
-            .and_then(|mut machine| {
-                let row = match machine.store.get(name)? {
-                    Some(row) => row,
-                    None => return Ok(()),
-                };
-                if machine.members(name)?.is_empty() {
-                    self.remove_in(&mut machine, row, false)
-                } else {
-                    Ok(())
-                }
-            });
-        if let Err(error) = removed {
-            self.warn(&format!("hostlet '{name}' could not be removed: {error}"));
-        }
+    fn end_of_run(&self, machine: &mut Machine<'_>, name: &Name) -> Result<()> {
+        machine.relock()?;
+        let row = match machine.store.get(name)? {
+            Some(row) if machine.members(name)?.is_empty() => row,
+            _ => return Ok(()),
+        };
+        machine.let_finish(&row)?;
+        self.remove_quietly(machine, row)
     }
 }
 

@@ -51,6 +51,9 @@ impl Store {
             .map_err(fail)?;
         conn.pragma_update(None, "synchronous", "normal")
             .map_err(fail)?;
+        // The first to open the file reads the whole log: a short one keeps every command quick.
+        conn.pragma_update(None, "wal_autocheckpoint", 128)
+            .map_err(fail)?;
         conn.pragma_update(None, "foreign_keys", true)
             .map_err(fail)?;
         // Closing would otherwise flush twice, which costs a short-lived command

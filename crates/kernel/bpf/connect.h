@@ -68,7 +68,8 @@ static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 			}
 			c->to = source = *loop;
 		} else {
-			error = ENETUNREACH;
+			/* To a machine of its own these are its own addresses, without a service. */
+			error = addr_is4(&c->to) ? ECONNREFUSED : ENETUNREACH;
 			reason = HL_REASON_FOREIGN_LOOPBACK;
 			goto refuse;
 		}
@@ -76,7 +77,7 @@ static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 	unbound = addr_wild(&c->from);
 	if (!unbound && !owns(h, &c->from) && !addr_multicast(&c->from)) {
 		reason = HL_REASON_FOREIGN_SOURCE;
-		error = EINVAL;
+		error = addr_is4(&c->from) ? kernel.foreign_source_error : EINVAL;
 		goto refuse;
 	}
 	if (!unbound && c->from_port)
@@ -89,7 +90,8 @@ static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 			return ALLOW;
 	}
 	if (!own_loop) {
-		error = choose_source(h, &c->to, &source);
+		error = addr_multicast(&c->to) ? multicast_source(sk, h, &c->to, &source)
+					       : choose_source(h, &c->to, &source);
 		if (error) {
 			reason = HL_REASON_NO_ADDRESS;
 			goto refuse;

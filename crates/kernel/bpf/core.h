@@ -18,6 +18,16 @@ struct sock_common {
 	unsigned char skc_ipv6only : 1;
 } CORE;
 
+struct cred {
+	kuid_t uid;
+} CORE;
+
+struct task_struct {
+	int tgid;
+	const struct cred *cred;
+	char comm[16];
+} CORE;
+
 struct sock {
 	struct sock_common __sk_common;
 	kuid_t sk_uid;
@@ -26,6 +36,8 @@ struct sock {
 /* inet_flags is a word of bits since 6.6; before, bitfields. */
 struct inet_sock {
 	unsigned long inet_flags;
+	int mc_index;
+	__be32 mc_addr;
 } CORE;
 
 struct inet_sock___before_6_6 {

@@ -69,9 +69,10 @@ static inline bool opens(struct __sk_buff *skb, const struct packet *p)
 
 SHARED int dropped(struct __sk_buff *skb, struct hl_hostlet *h, const struct packet *p, enum hl_call call)
 {
-	struct hl_event e = {};
-	__u64 now;
+	struct hl_event *e;
+	__u64 now, seq;
 	__u16 ports[2];
+	bool out = call == HL_CALL_TRANSMIT;
 
 	if (!h || !p)
 		return 0;
@@ -81,27 +82,33 @@ SHARED int dropped(struct __sk_buff *skb, struct hl_hostlet *h, const struct pac
 		return 0;
 	}
 	h->dropped_at = now;
-	e.more = h->dropped;
+	e = event_begin(&seq);
+	if (!e)
+		return 0;
+	e->more = h->dropped;
 	h->dropped = 0;
-	e.id = h->id;
-	e.call = call;
-	e.proto = p->proto;
-	e.addr = call == HL_CALL_TRANSMIT ? p->from : p->to;
-	e.other = call == HL_CALL_TRANSMIT ? p->to : p->from;
-	e.family = family_of(&e.addr);
-	e.reason = addr_loopback(&p->to)      ? HL_REASON_FOREIGN_LOOPBACK
-		   : call == HL_CALL_TRANSMIT ? HL_REASON_FOREIGN_SOURCE
-					      : HL_REASON_FOREIGN_ADDRESS;
+	e->id = h->id;
+	e->pid = e->uid = e->error = 0;
+	e->call = call;
+	e->reason = addr_loopback(&p->to) ? HL_REASON_FOREIGN_LOOPBACK
+		    : out		  ? HL_REASON_FOREIGN_SOURCE
+					  : HL_REASON_FOREIGN_ADDRESS;
+	e->proto = p->proto;
+	e->port = 0;
 	if (has_ports(p->proto) && !bpf_skb_load_bytes(skb, p->header, ports, sizeof(ports)))
-		e.port = bpf_ntohs(call == HL_CALL_TRANSMIT ? ports[0] : ports[1]);
-	report(&e);
+		e->port = bpf_ntohs(out ? ports[0] : ports[1]);
+	e->addr = out ? p->from : p->to;
+	e->other = out ? p->to : p->from;
+	e->family = family_of(&e->addr);
+	e->comm[0] = 0;
+	event_end(e, seq);
 	return 0;
 }
 
 /* A network namespace that a member made is not ours to guard, where the kernel can tell. */
 static inline bool elsewhere(struct __sk_buff *skb, const struct hl_hostlet *h)
 {
-	return packet_netns && bpf_get_netns_cookie(skb) != h->netns;
+	return kernel.packet_netns && bpf_get_netns_cookie(skb) != h->netns;
 }
 
 /* A dedicated loopback address of another hostlet, or the host's own. */

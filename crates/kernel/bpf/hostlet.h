@@ -114,6 +114,7 @@ struct hl_reach_key {
 /*
  * ports (hash): what a hostlet has bound. With an address: the sockets bound
  * to it. With the address all zero: the aggregate of that port and family.
+ * With id 0: sockets of any hostlet on the host's real wildcard.
  */
 struct hl_port_key {
 	__u32 id;
@@ -131,10 +132,12 @@ struct hl_port {
 	__u16 wild[HL_CLASSES]; /* sockets on the wildcard, by class */
 	__u16 specific[HL_CLASSES]; /* sockets on one address, by class */
 	__u16 autobound; /* sockets the kernel bound to the real wildcard */
-	__u16 listeners;
+	__u16 listeners; /* on one address */
+	__u16 wild_listeners;
 	__u32 uid; /* owner of the SO_REUSEPORT sockets */
 	__u16 hidden; /* the port that really stands behind this one, or 0 */
 	__u16 learned; /* the udp table holds the wildcard socket */
+	__u16 pad;
 	struct hl_addr wild_addr; /* where the wildcard socket really is bound */
 };
 
@@ -245,12 +248,20 @@ struct hl_event {
 	char comm[HL_COMM];
 };
 
+/* What was found out about this kernel before the programs were loaded; they see it as constants. */
+struct hl_kernel {
+	__u32 foreign_source_error; /* to a source that is not its own: EINVAL or ENETUNREACH */
+	__u8 packet_netns; /* it tells the network namespace of a packet */
+	__u8 pad[3];
+};
+
 /* globals (array of one) */
 struct hl_globals {
 	__u64 netns; /* the installation's network namespace */
 	__u64 events; /* how many events were written */
 	__u32 prefixes; /* the trie has entries */
 	__u32 wild_udp; /* how many wildcard UDP sockets there are */
+	__u32 autobound; /* how many sockets of members stand on the host's real wildcard */
 	__u32 layout; /* HL_LAYOUT of whoever made the tables */
 	__u32 hostlets; /* the limits they were made for */
 	__u32 sockets;

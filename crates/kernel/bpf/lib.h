@@ -13,6 +13,7 @@
 #define ENOBUFS		105
 #define EADDRINUSE	98
 #define EADDRNOTAVAIL	99
+#define ECONNREFUSED	111
 #define ENETUNREACH	101
 #define EPROTONOSUPPORT 93
 
@@ -174,53 +175,60 @@ static inline bool reachable(const struct hl_hostlet *h, const struct hl_addr *a
 	return (h->flags & HL_REACH) && bpf_map_lookup_elem(&reach, &key);
 }
 
-SHARED int report(struct hl_event *e)
+/* A place in the ring to write an event to; none if there is no ring. */
+static inline struct hl_event *event_begin(__u64 *seq)
 {
 	struct hl_globals *g = global();
-	struct hl_event *slot;
-	__u64 seq, none = 0;
+	struct hl_event *e;
 	__u32 index;
 
-	if (!g || !e)
+	if (!g)
 		return 0;
-	seq = __sync_fetch_and_add(&g->events, 1) + 1;
-	index = seq % HL_EVENTS;
-	slot = bpf_map_lookup_elem(&events, &index);
-	if (!slot)
-		return 0;
+	*seq = __sync_fetch_and_add(&g->events, 1) + 1;
+	index = *seq % HL_EVENTS;
+	e = bpf_map_lookup_elem(&events, &index);
 	/* Readers take an entry only when seq says so, before and after. */
-	slot->seq = 0;
+	if (e)
+		*(volatile __u64 *)&e->seq = 0;
+	return e;
+}
+
+static inline void event_end(struct hl_event *e, __u64 seq)
+{
+	__u64 none = 0;
+
 	e->time = bpf_ktime_get_boot_ns();
-	e->seq = 0;
-	__builtin_memcpy((char *)slot + 8, (char *)e + 8, sizeof(*e) - 8);
 	barrier();
-	slot->seq = seq;
+	*(volatile __u64 *)&e->seq = seq;
 	bpf_ringbuf_output(&wake, &none, sizeof(none), BPF_RB_FORCE_WAKEUP);
-	return 0;
 }
 
 /* Reports what a process asked for and did not get. */
 static inline void refused(const struct hl_hostlet *h, enum hl_call call, enum hl_reason reason, int error,
 			   __u32 proto, const struct hl_addr *addr, __u16 port, const struct hl_addr *other)
 {
-	struct hl_event e = {
-		.id = h->id,
-		.pid = bpf_get_current_pid_tgid() >> 32,
-		.uid = bpf_get_current_uid_gid(),
-		.call = call,
-		.reason = reason,
-		.error = -error,
-		.port = port,
-		.proto = proto,
-		.family = addr ? family_of(addr) : 0,
-	};
+	/* By hand: on kernel 6.1 the helpers are not there for a program on TCP's state. */
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct hl_addr none = {};
+	__u64 seq;
+	struct hl_event *e = event_begin(&seq);
 
-	if (addr)
-		e.addr = *addr;
-	if (other)
-		e.other = *other;
-	bpf_get_current_comm(e.comm, sizeof(e.comm));
-	report(&e);
+	if (!e)
+		return;
+	e->id = h->id;
+	e->pid = BPF_CORE_READ(task, tgid);
+	e->uid = BPF_CORE_READ(task, cred, uid.val);
+	e->call = call;
+	e->reason = reason;
+	e->error = -error;
+	e->port = port;
+	e->proto = proto;
+	e->family = addr ? family_of(addr) : 0;
+	e->addr = addr ? *addr : none;
+	e->other = other ? *other : none;
+	e->more = 0;
+	bpf_probe_read_kernel_str(e->comm, sizeof(e->comm), &task->comm);
+	event_end(e, seq);
 }
 
 /* The hostlet of the cgroup whose program runs; none before it is published. */

@@ -104,6 +104,20 @@ static inline int lookup_udp(struct bpf_sk_lookup *ctx, const struct hl_owner *o
 	return p->autobound ? SK_PASS : SK_DROP;
 }
 
+/*
+ * An address of the host: not for a member's socket that the kernel put on the real wildcard.
+ * The guard would drop the packet; this has the host answer as if the socket were not there.
+ */
+static inline int lookup_host(struct bpf_sk_lookup *ctx, const struct hl_addr *local)
+{
+	struct hl_port_key key = port_key(0, ctx->local_port, ctx->protocol, family_of(local));
+	struct hl_globals *g = global();
+
+	if (!g || !g->autobound)
+		return SK_PASS;
+	return bpf_map_lookup_elem(&ports, &key) ? SK_DROP : SK_PASS;
+}
+
 SEC("sk_lookup")
 int hl_lookup(struct bpf_sk_lookup *ctx)
 {
@@ -124,7 +138,7 @@ int hl_lookup(struct bpf_sk_lookup *ctx)
 		return SK_PASS;
 	o = owner_of(&local);
 	if (!o)
-		return SK_PASS;
+		return lookup_host(ctx, &local);
 	if (ctx->protocol == IPPROTO_TCP)
 		return lookup_tcp(ctx, o, &local);
 	if (ctx->protocol == IPPROTO_UDP)

@@ -66,7 +66,7 @@ struct {
 	__uint(max_entries, 4096);
 } wake SEC(".maps");
 
-/* Does this kernel tell the network namespace of a packet? Set at load. */
-const volatile bool packet_netns = false;
+/* Set at load. */
+const volatile struct hl_kernel kernel SEC(".rodata.kernel") = {.foreign_source_error = 22};
 
 #endif

@@ -23,11 +23,14 @@ static inline void enter_autobound(struct bpf_sock *sk, const struct hl_hostlet 
 			    .port = m->from_port,
 			    .proto = m->proto,
 			    .addr = m->from};
+	struct facts f;
 
 	if (!m->from_port)
 		return;
 	if (m->socket6)
 		s.flags |= HL_SOCK_WILD6;
+	learn_facts(sk, &f);
+	s.class_ = f.class_;
 	if (bpf_sk_storage_get(&socks, sk, &s, BPF_SK_STORAGE_GET_F_CREATE))
 		account(&s, 1);
 }
@@ -64,7 +67,7 @@ static inline int send_to(struct bpf_sock *sk, struct hl_hostlet *h, struct send
 
 			if (!means_loopback(&m->to) && !is_loop(h, &m->to)) {
 				reason = HL_REASON_FOREIGN_LOOPBACK;
-				error = ENETUNREACH;
+				error = four ? ECONNREFUSED : ENETUNREACH;
 				goto refuse;
 			}
 			if (addr_any(loop)) {
@@ -93,7 +96,8 @@ static inline int send_to(struct bpf_sock *sk, struct hl_hostlet *h, struct send
 				m->from = chosen;
 				return ALLOW;
 			}
-			error = choose_source(h, &m->to, &chosen);
+			error = addr_multicast(&m->to) ? multicast_source(sk, h, &m->to, &chosen)
+						       : choose_source(h, &m->to, &chosen);
 			if (error) {
 				reason = HL_REASON_NO_ADDRESS;
 				goto refuse;
@@ -112,7 +116,7 @@ static inline int send_to(struct bpf_sock *sk, struct hl_hostlet *h, struct send
 	    reachable(h, &m->from, 0))
 		return ALLOW;
 	reason = HL_REASON_FOREIGN_SOURCE;
-	error = EINVAL;
+	error = addr_is4(&m->from) ? kernel.foreign_source_error : EINVAL;
 refuse:
 	refused(h, HL_CALL_SENDMSG, reason, error, m->proto, &asked, m->port, &m->from);
 	bpf_set_retval(-error);

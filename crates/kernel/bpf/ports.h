@@ -16,6 +16,7 @@ enum claim {
 	CLAIM_SPECIFIC,
 	CLAIM_AUTO,
 	CLAIM_LISTENER,
+	CLAIM_WILD_LISTENER,
 };
 
 struct change {
@@ -56,6 +57,9 @@ static inline void change_counts(struct hl_port *p, const struct change *c)
 	case CLAIM_LISTENER:
 		p->listeners += c->by;
 		break;
+	case CLAIM_WILD_LISTENER:
+		p->wild_listeners += c->by;
+		break;
 	}
 	if (c->by > 0) {
 		if (c->class_ & 2)
@@ -81,8 +85,9 @@ static inline bool port_unused(const struct hl_port *p)
  * One step in the book. An entry that reaches zero is marked dead under its
  * lock and then deleted; whoever meets a dead one tries again until it is gone,
  * so that no count is lost. Returns 0, or -ENOBUFS when the table is full.
+ * Not SHARED: kernel 6.1 takes no key from an argument of such a function.
  */
-SHARED int port_change(struct hl_port_key *key, struct change *c)
+static __attribute__((noinline)) int port_change(struct hl_port_key *key, struct change *c)
 {
 	struct hl_port fresh = {};
 	struct hl_port *p;
@@ -133,11 +138,12 @@ static inline bool conflicts(const struct hl_port *p, bool wild, bool tcp, const
 
 	for (c = 0; c < HL_CLASSES; c++) {
 		__u32 others = p->wild[c] + (wild ? p->specific[c] : 0);
+		__u32 listening = p->wild_listeners + (wild ? p->listeners : 0);
 		__u8 both = f->class_ & c;
 
 		if (!others)
 			continue;
-		if ((both & 1) && !(tcp && p->listeners))
+		if ((both & 1) && !(tcp && listening))
 			continue;
 		if ((both & 2) && f->uid == p->uid)
 			continue;

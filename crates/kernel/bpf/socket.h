@@ -36,6 +36,7 @@ int hl_sock_create(struct bpf_sock *ctx)
 static inline int count_wild_udp(const struct hl_sock *s, __u16 port, __u8 family, bool add)
 {
 	struct hl_wild_udp_key key = {.port = port, .family = family};
+	__u32 owner = s->id; /* kernel 6.1 takes no value from an argument of a SHARED function */
 	int i;
 
 	for (i = 0; i < HL_MCAST_SLOTS; i++) {
@@ -46,7 +47,7 @@ static inline int count_wild_udp(const struct hl_sock *s, __u16 port, __u8 famil
 		if (add) {
 			if (id && *id == s->id)
 				return 0;
-			if (!id && !bpf_map_update_elem(&wild_udp, &key, &s->id, BPF_NOEXIST))
+			if (!id && !bpf_map_update_elem(&wild_udp, &key, &owner, BPF_NOEXIST))
 				return 0;
 		} else if (id && *id == s->id) {
 			struct hl_port_key pk = port_key(s->id, port, s->proto, family);
@@ -61,12 +62,33 @@ static inline int count_wild_udp(const struct hl_sock *s, __u16 port, __u8 famil
 	return 0;
 }
 
+/*
+ * A socket on the host's real wildcard: look_up keeps others' packets from it. Not one that
+ * shares its port, since a socket of the host may be meant.
+ */
+static inline void count_autobound(const struct hl_sock *s, int by)
+{
+	struct change c = {.claim = CLAIM_AUTO, .by = by};
+	struct hl_port_key key = port_key(0, s->port, s->proto, 4);
+	struct hl_globals *g = global();
+
+	if (s->class_ || !g)
+		return;
+	__sync_fetch_and_add(&g->autobound, by);
+	if (s->flags & HL_SOCK_WILD4)
+		port_change(&key, &c);
+	key.family = 6;
+	if (s->flags & HL_SOCK_WILD6)
+		port_change(&key, &c);
+}
+
 /* Enters a socket into the book of ports, or takes it out. */
 SHARED int account(struct hl_sock *s, int by)
 {
 	struct change c;
 	struct hl_port_key key;
 	struct hl_globals *g;
+	bool four, six;
 	int error = 0;
 
 	if (!s)
@@ -77,38 +99,58 @@ SHARED int account(struct hl_sock *s, int by)
 			    .uid = s->uid,
 			    .hidden = s->hidden,
 			    .wild_addr = s->addr};
-	key = port_key(s->id, s->port, s->proto, family_of(&s->addr));
-	if (s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)) {
-		bool autobound = (s->flags & HL_SOCK_AUTO) && s->proto != IPPROTO_TCP;
-
-		c.claim = autobound ? CLAIM_AUTO : CLAIM_WILD;
-		if (s->flags & HL_SOCK_WILD4) {
-			key.family = 4;
-			error = port_change(&key, &c);
-		}
-		if (!error && (s->flags & HL_SOCK_WILD6)) {
-			key.family = 6;
-			error = port_change(&key, &c);
-		}
-		if (s->proto == IPPROTO_UDP && !autobound) {
-			if (s->flags & HL_SOCK_WILD4)
-				count_wild_udp(s, s->port, 4, by > 0);
-			if (s->flags & HL_SOCK_WILD6)
-				count_wild_udp(s, s->port, 6, by > 0);
-			g = global();
-			if (g)
-				__sync_fetch_and_add(&g->wild_udp, by);
-		}
+	four = s->flags & HL_SOCK_WILD4;
+	six = s->flags & HL_SOCK_WILD6;
+	if (four || six) {
+		c.claim = CLAIM_WILD;
+		/* What the kernel finds by itself needs no steering. */
+		if ((s->flags & HL_SOCK_AUTO) && s->proto != IPPROTO_TCP)
+			c.claim = CLAIM_AUTO;
 	} else {
+		four = addr_is4(&s->addr);
+		six = !four;
+	}
+	key = port_key(s->id, s->port, s->proto, 4);
+	if (four)
 		error = port_change(&key, &c);
+	key.family = 6;
+	if (!error && six)
+		error = port_change(&key, &c);
+	if (error)
+		return error;
+	if (s->flags & HL_SOCK_AUTO) {
+		count_autobound(s, by);
+		return 0;
+	}
+	if (s->proto != IPPROTO_UDP)
+		return 0;
+	if (c.claim == CLAIM_WILD) {
+		if (four)
+			count_wild_udp(s, s->port, 4, by > 0);
+		if (six)
+			count_wild_udp(s, s->port, 6, by > 0);
+		g = global();
+		if (g)
+			__sync_fetch_and_add(&g->wild_udp, by);
 	}
 	/* UDP packets are let through to a socket on one address by that address. */
-	if (!error && s->proto == IPPROTO_UDP && !(s->flags & HL_SOCK_AUTO)) {
-		key.family = family_of(&s->addr);
-		key.addr = s->addr;
-		error = port_change(&key, &c);
-	}
-	return error;
+	key.family = family_of(&s->addr);
+	key.addr = s->addr;
+	return port_change(&key, &c);
+}
+
+/* The same for a listener: SO_REUSEADDR does not share with one. */
+static inline void count_listener(const struct hl_sock *s, int by)
+{
+	bool wild = s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6), four = addr_is4(&s->addr);
+	struct change c = {.claim = wild ? CLAIM_WILD_LISTENER : CLAIM_LISTENER, .by = by};
+	struct hl_port_key key = port_key(s->id, s->port, IPPROTO_TCP, 4);
+
+	if (wild ? s->flags & HL_SOCK_WILD4 : four)
+		port_change(&key, &c);
+	key.family = 6;
+	if (wild ? s->flags & HL_SOCK_WILD6 : !four)
+		port_change(&key, &c);
 }
 
 /* A socket got its address and port. */
@@ -179,16 +221,8 @@ int hl_sock_release(struct bpf_sock *ctx)
 	if (!found)
 		return ALLOW;
 	s = *found;
-	if (s.flags & HL_SOCK_LISTEN) {
-		struct change c = {.claim = CLAIM_LISTENER, .by = -1};
-		struct hl_port_key key = port_key(s.id, s.port, s.proto, family_of(&s.addr));
-
-		if (s.flags & HL_SOCK_WILD4)
-			key.family = 4;
-		else if (s.flags & HL_SOCK_WILD6)
-			key.family = 6;
-		port_change(&key, &c);
-	}
+	if (s.flags & HL_SOCK_LISTEN)
+		count_listener(&s, -1);
 	if (s.flags & (HL_SOCK_BOUND | HL_SOCK_AUTO))
 		account(&s, -1);
 	return ALLOW;
@@ -213,20 +247,43 @@ static inline int register_listener(struct bpf_sock_ops *ctx, struct hl_listener
 	return 0;
 }
 
-static inline int listening(struct bpf_sock_ops *ctx, const struct hl_hostlet *h)
+/*
+ * listen() without bind: the program means the wildcard. The kernel chose the port, and put it
+ * on the host's real wildcard, or on the address that an earlier connect left behind.
+ */
+static inline struct hl_sock *listening_unbound(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
+						const struct hl_hostlet *h, const struct hl_addr *local)
+{
+	struct hl_sock *s, fresh = {.id = h->id,
+				    .flags = addr_wild(local) ? HL_SOCK_AUTO : HL_SOCK_BOUND,
+				    .port = ONCE(ctx->local_port),
+				    .proto = IPPROTO_TCP,
+				    .addr = *local};
+	struct facts f;
+
+	learn_facts(sk, &f);
+	fresh.class_ = f.class_;
+	fresh.uid = f.uid;
+	if (ONCE(ctx->family) != AF_INET6)
+		fresh.flags |= HL_SOCK_WILD4;
+	else
+		fresh.flags |= f.v6only ? HL_SOCK_WILD6 : HL_SOCK_WILD4 | HL_SOCK_WILD6;
+	s = bpf_sk_storage_get(&socks, sk, &fresh, BPF_SK_STORAGE_GET_F_CREATE);
+	if (s)
+		account(&fresh, 1);
+	return s;
+}
+
+static inline void listening(struct bpf_sock_ops *ctx, const struct hl_hostlet *h)
 {
 	struct hl_listener_key key = {.id = h->id};
 	struct bpf_sock *sk = ctx->sk;
-	struct hl_sock *s;
-	struct change c = {.claim = CLAIM_LISTENER, .by = 1};
-	struct hl_port_key pk;
 	struct hl_addr local, four;
-	__u16 flags;
+	struct hl_sock *s, now;
 	int error = 0;
 
 	if (!sk)
-		return 0;
-	s = bpf_sk_storage_get(&socks, sk, 0, 0);
+		return;
 	/* Both are read before the choice: see ONCE. */
 	four = addr4(ONCE(ctx->local_ip4));
 	local.w[0] = ONCE(ctx->local_ip6[0]);
@@ -235,33 +292,20 @@ static inline int listening(struct bpf_sock_ops *ctx, const struct hl_hostlet *h
 	local.w[3] = ONCE(ctx->local_ip6[3]);
 	if (ONCE(ctx->family) != AF_INET6)
 		local = four;
-	if (!s) {
-		/* listen() without bind: the kernel chose the port, on the host's wildcard. */
-		struct hl_sock fresh = {.id = h->id,
-					.flags = HL_SOCK_AUTO,
-					.port = ONCE(ctx->local_port),
-					.proto = IPPROTO_TCP,
-					.addr = local};
-
-		if (!addr_wild(&local))
-			return 0;
-		fresh.flags |= addr_is4(&local) ? HL_SOCK_WILD4 : HL_SOCK_WILD4 | HL_SOCK_WILD6;
-		s = bpf_sk_storage_get(&socks, sk, &fresh, BPF_SK_STORAGE_GET_F_CREATE);
-		if (!s)
-			return 0;
-		account(&fresh, 1);
-	}
-	flags = s->flags;
-	key.port = s->port;
-	if (flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)) {
-		if (flags & HL_SOCK_WILD4) {
-			key.family = 4;
+	s = bpf_sk_storage_get(&socks, sk, 0, 0);
+	if (!s)
+		s = listening_unbound(ctx, sk, h, &local);
+	if (!s)
+		return;
+	now = *s;
+	key.port = now.port;
+	if (now.flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)) {
+		key.family = 4;
+		if (now.flags & HL_SOCK_WILD4)
 			error = register_listener(ctx, &key);
-		}
-		if (!error && (flags & HL_SOCK_WILD6)) {
-			key.family = 6;
+		key.family = 6;
+		if (!error && (now.flags & HL_SOCK_WILD6))
 			error = register_listener(ctx, &key);
-		}
 	} else {
 		key.addr = local;
 		key.family = family_of(&local);
@@ -269,15 +313,10 @@ static inline int listening(struct bpf_sock_ops *ctx, const struct hl_hostlet *h
 	}
 	if (error)
 		refused(h, HL_CALL_LISTEN, HL_REASON_TABLE_FULL, ENOBUFS, IPPROTO_TCP, &local, key.port, 0);
-	if (!(flags & HL_SOCK_LISTEN)) {
-		s->flags = flags | HL_SOCK_LISTEN;
-		pk = port_key(h->id, s->port, IPPROTO_TCP,
-			      flags & HL_SOCK_WILD4   ? 4
-			      : flags & HL_SOCK_WILD6 ? 6
-						      : key.family);
-		port_change(&pk, &c);
+	if (!(now.flags & HL_SOCK_LISTEN)) {
+		s->flags = now.flags | HL_SOCK_LISTEN;
+		count_listener(&now, 1);
 	}
-	return 0;
 }
 
 SEC("sockops")

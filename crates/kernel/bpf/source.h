@@ -108,6 +108,23 @@ static inline int choose_source(struct hl_hostlet *h, struct hl_addr *dst, struc
 	return 0;
 }
 
+/* For a multicast destination the socket may name an address or an interface (IP_MULTICAST_IF). */
+static inline int multicast_source(struct bpf_sock *sk, struct hl_hostlet *h, struct hl_addr *dst,
+				   struct hl_addr *out)
+{
+	struct inet_sock *inet = (struct inet_sock *)kernel_sock(sk);
+	struct hl_addr named = addr4(BPF_CORE_READ(inet, mc_addr));
+	int ifindex = BPF_CORE_READ(inet, mc_index);
+
+	if (addr_is4(dst) && !addr_wild(&named) && owns(h, &named)) {
+		*out = named;
+		return 0;
+	}
+	if (addr_is4(dst) && ifindex && source_on(h, ifindex, dst, out))
+		return 0;
+	return choose_source(h, dst, out);
+}
+
 /* Does the hostlet itself serve this port on its loopback? Then that comes before the host's. */
 static inline bool serves(const struct hl_hostlet *h, const struct hl_addr *a, __u16 port, __u8 proto)
 {

@@ -61,6 +61,7 @@ plain!(
     hl_event,
     hl_globals,
     hl_wild_udp_key,
+    hl_kernel,
 );
 
 /// IPv4 as `::ffff:a.b.c.d`, in network order.

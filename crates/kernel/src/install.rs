@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use libbpf_rs::{MapCore, MapFlags, MapHandle, ObjectBuilder, OpenObject};
 
-use crate::abi::{HL_LAYOUT, Plain, hl_globals};
+use crate::abi::{HL_LAYOUT, Plain, hl_globals, hl_kernel};
 use crate::attach::LOOKUP;
 use crate::error::{Error, Result};
 use crate::probe;
@@ -256,9 +256,20 @@ fn open_object(limits: &Limits) -> Result<OpenObject> {
             // A bound UDP socket is entered under its address and under its port.
             Some("ports") => limits.sockets.saturating_mul(2),
             Some("listeners" | "udp_sockets") => limits.sockets,
-            Some(name) if name.ends_with(".rodata") => {
-                if let Some(value) = map.initial_value_mut().and_then(|bytes| bytes.first_mut()) {
-                    *value = u8::from(probe::packet_netns_cookie());
+            Some(name) if name.ends_with(".rodata.kernel") => {
+                if let Some(value) = map.initial_value_mut() {
+                    let facts = hl_kernel {
+                        foreign_source_error: probe::foreign_source_error(),
+                        packet_netns: u8::from(probe::packet_netns_cookie()),
+                        ..Default::default()
+                    };
+                    // More constants than these would leave it open where they stand.
+                    if value.len() != size_of::<hl_kernel>() {
+                        return Err(load_error(
+                            io::Error::other("the programs have other constants").into(),
+                        ));
+                    }
+                    value.copy_from_slice(facts.bytes());
                 }
                 continue;
             }

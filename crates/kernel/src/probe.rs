@@ -46,6 +46,78 @@ pub(crate) fn packet_netns_cookie() -> bool {
     helper(ProgramType::CgroupSkb, sys::BPF_FUNC_get_netns_cookie) == Presence::Yes
 }
 
+/// The errno that this kernel gives to a message whose source is not its own: EINVAL, or
+/// ENETUNREACH on newer ones. Members get the same.
+pub(crate) fn foreign_source_error() -> u32 {
+    // 192.0.2.0/24 is for documentation: it is nobody's. The destination is never reached.
+    let refused = || -> std::io::Result<()> {
+        let socket = std::net::UdpSocket::bind((std::net::Ipv4Addr::UNSPECIFIED, 0))?;
+        let info = libc::in_pktinfo {
+            ipi_ifindex: 0,
+            ipi_spec_dst: libc::in_addr {
+                s_addr: u32::from_ne_bytes([192, 0, 2, 77]),
+            },
+            ipi_addr: libc::in_addr { s_addr: 0 },
+        };
+        send_from(&socket, info)
+    };
+    match refused().map_err(|e| e.raw_os_error()) {
+        Err(Some(libc::ENETUNREACH)) => libc::ENETUNREACH as u32,
+        // Also for what says nothing: a machine that binds to addresses it does not have.
+        _ => libc::EINVAL as u32,
+    }
+}
+
+/// Sends a byte to the discard port of this machine with a control message that names the source.
+fn send_from(socket: &std::net::UdpSocket, info: libc::in_pktinfo) -> std::io::Result<()> {
+    let to = libc::sockaddr_in {
+        sin_family: libc::AF_INET as u16,
+        sin_port: 9u16.to_be(),
+        sin_addr: libc::in_addr {
+            s_addr: u32::from_ne_bytes([127, 0, 0, 1]),
+        },
+        sin_zero: [0; 8],
+    };
+    let mut byte = [0u8];
+    let mut part = libc::iovec {
+        iov_base: byte.as_mut_ptr().cast(),
+        iov_len: 1,
+    };
+    // Room for one control message, aligned as the kernel wants it.
+    let mut control = [0u64; 8];
+    // SAFETY: all zero is a value of this structure.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_name = std::ptr::from_ref(&to).cast_mut().cast();
+    message.msg_namelen = size_of_val(&to) as libc::socklen_t;
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.as_mut_ptr().cast();
+    // SAFETY: the space is that of one control message of this size, smaller than `control`.
+    unsafe {
+        message.msg_controllen = libc::CMSG_SPACE(size_of_val(&info) as u32) as _;
+        let header = libc::CMSG_FIRSTHDR(&raw const message);
+        (*header).cmsg_level = libc::IPPROTO_IP;
+        (*header).cmsg_type = libc::IP_PKTINFO;
+        (*header).cmsg_len = libc::CMSG_LEN(size_of_val(&info) as u32) as _;
+        libc::CMSG_DATA(header)
+            .cast::<libc::in_pktinfo>()
+            .write_unaligned(info);
+    }
+    // SAFETY: every pointer in the message is to a live variable of the stated size.
+    let sent = unsafe {
+        libc::sendmsg(
+            std::os::fd::AsRawFd::as_raw_fd(socket),
+            &raw const message,
+            0,
+        )
+    };
+    if sent < 0 {
+        Err(std::io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
 /// Everything that hostlet uses of the kernel, the required first.
 #[must_use]
 pub fn features() -> Vec<Feature> {

@@ -23,6 +23,7 @@ mod bypass;
 mod ending;
 mod loopback;
 mod multicast;
+mod neighbours;
 mod protocols;
 mod readiness;
 mod replies;

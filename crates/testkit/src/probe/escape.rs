@@ -1,7 +1,9 @@
 //! What a hostile member tries beside socket calls.
 
 use std::ffi::CString;
+use std::time::Instant;
 
+use super::address::SockAddr;
 use super::sockets::own;
 use super::{Outcome, check, usage};
 
@@ -45,6 +47,8 @@ pub(crate) fn perform(op: &str, args: &[&str]) -> Outcome {
             });
         }
         ("write", [path, text]) => std::fs::write(path, text)?,
+        // As many children as asked for; each tries to bind the address with its first calls.
+        ("storm", [count, address]) => return storm(count, address),
         // A line of /proc/self/status.
         ("status", [name]) => {
             let text = std::fs::read_to_string("/proc/self/status")?;
@@ -56,6 +60,39 @@ pub(crate) fn perform(op: &str, args: &[&str]) -> Outcome {
         _ => return usage(format!("{op}: the wrong number of words")),
     }
     Ok("ok".into())
+}
+
+fn storm(count: &str, address: &str) -> Outcome {
+    let to = SockAddr::parse(address)?;
+    let Ok(count) = count.parse::<u32>() else {
+        return usage("storm COUNT ADDRESS:PORT");
+    };
+    let (mut bound, mut refused, mut alive) = (0, 0, 0);
+    let begin = Instant::now();
+    for number in 1..=count {
+        // SAFETY: a probe has one thread; the child makes plain system calls only.
+        if check(unsafe { libc::fork() })? == 0 {
+            // SAFETY: takes no pointers.
+            let fd = unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM, 0) };
+            // SAFETY: the address is as long as its length says; _exit ends the child.
+            unsafe { libc::_exit(i32::from(libc::bind(fd, to.ptr(), to.len) != 0)) };
+        }
+        alive += 1;
+        // Many at a time, but not more than a machine takes.
+        while alive > 0 && (alive >= 64 || number == count) {
+            let mut status = 0;
+            // SAFETY: the status lives through the call.
+            check(unsafe { libc::waitpid(-1, &raw mut status, 0) })?;
+            alive -= 1;
+            if libc::WEXITSTATUS(status) == 0 {
+                bound += 1
+            } else {
+                refused += 1
+            }
+        }
+    }
+    let rate = f64::from(count) / begin.elapsed().as_secs_f64();
+    Ok(format!("{bound} bound {refused} refused {rate:.0} forks/s"))
 }
 
 /// Undoes, where the kernel lets us, what a launcher made read-only.

@@ -121,7 +121,9 @@ impl Actor {
                 ),
                 _ => usage("close SOCKET"),
             },
-            "steal" | "setns" | "unshare" | "write" | "status" => escape::perform(op, args),
+            "steal" | "setns" | "unshare" | "write" | "status" | "storm" => {
+                escape::perform(op, args)
+            }
             _ => match args.split_first() {
                 Some((name, args)) => self.on_socket(op, self.socket(name)?, args),
                 None => usage(format!("unknown op {op}")),

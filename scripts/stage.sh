@@ -5,8 +5,6 @@
 
 export HOSTLET_ROOT=${work:?}/root
 client=$work/client.net
-# Where the installation's cgroups are, once the first hostlet is there.
-cgroups=
 
 on_client() { nsenter --net="$client" "$@"; }
 
@@ -30,14 +28,8 @@ stage_set_up() {
   on_client ip address add 2001:db8::2/64 dev eth0 nodad
 }
 
-# The cgroup that holds the hostlets', as one of them tells.
-stage_find_cgroups() { # HOSTLET-COMMAND NAME
-  cgroups=$(dirname "$("$1" show "$2" --json | sed -n 's/.*"cgroup": *"\([^"]*\)".*/\1/p')")
-}
-
 # The namespaces go by themselves, with the last process in them.
 stage_tear_down() {
   umount -l "$HOSTLET_ROOT/bpf" "$client" 2>/dev/null || true
-  [ -z "$cgroups" ] || rmdir "$cgroups" 2>/dev/null || true
   rm -rf --one-file-system "$work"
 }

@@ -51,12 +51,8 @@ static inline int translate(struct bpf_sock_addr *ctx, const struct hl_hostlet *
 			learn_facts(ctx->sk, &f);
 			b->flags |= f.v6only ? HL_SOCK_WILD6 : HL_SOCK_WILD4 | HL_SOCK_WILD6;
 		}
-		/* A dual-stack socket on a plain IPv6 address would lose IPv4; on ::ffff:A it has both. */
-		if ((b->flags & HL_SOCK_WILD4) &&
-		    ((h->flags & HL_V4) || !(h->flags & HL_V6) || !(b->flags & HL_SOCK_WILD6)))
-			b->addr = h->primary4;
-		else
-			b->addr = h->primary6;
+		/* On a plain IPv6 address the kernel makes a socket V6ONLY for good; on ::ffff:A it has both. */
+		b->addr = b->flags & HL_SOCK_WILD4 ? h->primary4 : h->primary6;
 		return addr_any(&b->addr) ? EADDRNOTAVAIL : 0;
 	}
 	if (addr_localhost(&b->addr)) {

@@ -35,16 +35,19 @@ static inline int lookup_tcp(struct bpf_sk_lookup *ctx, const struct hl_owner *o
 {
 	struct hl_listener_key key = {.id = o->id, .port = ctx->local_port};
 	struct hl_port_key pk = port_key(o->id, key.port, IPPROTO_TCP, family_of(local));
+	struct hl_port *p = bpf_map_lookup_elem(&ports, &pk);
 
-	/* Nothing of the hostlet's on this port: say no without asking slot after slot. */
-	if (!bpf_map_lookup_elem(&ports, &pk))
+	/* Say no, or ask for the one kind there is, without going through slot after slot. */
+	if (!p)
 		return SK_DROP;
 	key.family = pk.family;
-	key.addr = *local;
-	if (give_to_listener(ctx, &key))
-		return SK_PASS;
-	key.addr = (struct hl_addr){};
-	if (give_to_listener(ctx, &key))
+	if (p->listeners) {
+		key.addr = *local;
+		if (give_to_listener(ctx, &key))
+			return SK_PASS;
+		key.addr = (struct hl_addr){};
+	}
+	if (p->wild_listeners && give_to_listener(ctx, &key))
 		return SK_PASS;
 	return SK_DROP;
 }

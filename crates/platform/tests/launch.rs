@@ -171,13 +171,14 @@ fn cgroups_are_read_only_and_bpf_is_invisible() {
     let secret = std::env::temp_dir().join(unique("secret"));
     fs::create_dir(&secret).unwrap();
     fs::write(secret.join("file"), "x").unwrap();
+    fs::create_dir(secret.join("trace")).unwrap();
     let bpf = std::env::temp_dir().join(unique("bpf"));
     fs::create_dir(&bpf).unwrap();
     let (secret_text, bpf_text) = (secret.to_str().unwrap(), bpf.to_str().unwrap());
     in_mountns(|| {
         // Two, upon each other.
         sh(&format!(
-            "mount -t bpf a {bpf_text}; mount -t bpf b {bpf_text}; mkdir {bpf_text}/pins"
+            "mount -t tracefs t {secret_text}/trace; mount -t bpf a {bpf_text}; mount -t bpf b {bpf_text}; mkdir {bpf_text}/pins"
         ));
         let root = find_mount().unwrap();
         let script = format!(
@@ -200,12 +201,22 @@ fn cgroups_are_read_only_and_bpf_is_invisible() {
         for line in shown.lines().filter(|l| l.contains(" - cgroup2 ")) {
             assert!(line.contains(" ro,"), "{line}");
         }
+        for line in shown.lines().filter(|l| l.contains(" - sysfs ")) {
+            assert!(line.contains(" ro,"), "{line}");
+        }
+        assert!(!shown.contains(" - tracefs "), "{shown}");
+        // Who is to administer the network needs its settings.
+        let options = ["--keep-capability", "net_admin"];
+        let shown = output(&cgroup, &options, &["cat", "/proc/self/mountinfo"]);
+        assert!(shown.contains(" - tracefs ") && !shown.contains(" /proc/sys "));
         // Nothing of it shows outside.
         sh(&format!(
             "test -d {bpf_text}/pins; test -e {secret_text}/file; test -w {}/cgroup.procs",
             root.display()
         ));
-        sh(&format!("umount {bpf_text}; umount {bpf_text}"));
+        sh(&format!(
+            "umount {bpf_text}; umount {bpf_text}; umount {secret_text}/trace"
+        ));
     });
     fs::remove_dir(bpf).unwrap();
     fs::remove_dir_all(secret).unwrap();

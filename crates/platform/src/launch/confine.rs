@@ -15,6 +15,9 @@ use crate::mounts::{self, Mount};
 
 const CGROUP2_MAGIC: u64 = 0x6367_7270;
 const BPF_MAGIC: u64 = 0xCAFE_4A11;
+const DEBUGFS_MAGIC: u64 = 0x6462_6720;
+const SYSFS_MAGIC: u64 = 0x6265_6572;
+const TRACEFS_MAGIC: u64 = 0x7472_6163;
 const READ_ONLY: u64 = 1;
 
 const MOUNT_ATTR_RDONLY: u64 = 1;
@@ -39,11 +42,12 @@ fn failed<E: Into<io::Error>>(what: impl Into<String>) -> impl FnOnce(E) -> Laun
 /// - every cgroup2 file system is read-only, so that no member moves itself elsewhere;
 /// - no BPF file system is visible, so that no member finds the maps and programs;
 /// - the given directories are empty;
-/// - `/proc/sys` is read-only if asked: its files belong to root by user id, whatever capabilities
-///   root has left, and hold the network's settings and the kernel's helper programs.
+/// - if asked, `/proc/sys` and `/sys` are read-only, and the tracing file systems are not visible. Their
+///   files obey the user id, whatever capabilities root has left, and hold the network's settings, the
+///   programs that the kernel itself starts, and probes that see everybody's packets.
 ///
 /// Mounts made outside later still appear inside.
-pub(super) fn enter_private_mounts(hide: &[PathBuf], protect_sys: bool) -> Result<(), LaunchError> {
+pub(super) fn enter_private_mounts(hide: &[PathBuf], protect: bool) -> Result<(), LaunchError> {
     // SAFETY: gives this thread a file system context of its own; no descriptor changes meaning.
     unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNS) }
         .map_err(failed("make a mount namespace"))?;
@@ -55,10 +59,13 @@ pub(super) fn enter_private_mounts(hide: &[PathBuf], protect_sys: bool) -> Resul
     let table = read_table()?;
     for found in &table {
         match found.kind.as_str() {
-            "bpf" => hide_bpf(&found.point)?,
-            "cgroup2" => protect_cgroups(&found.point)?,
-            "proc" if protect_sys && found.root == Path::new("/") => {
-                protect(&found.point.join("sys"))?;
+            "bpf" => remove(&found.point, BPF_MAGIC)?,
+            "tracefs" if protect => remove(&found.point, TRACEFS_MAGIC)?,
+            "debugfs" if protect => remove(&found.point, DEBUGFS_MAGIC)?,
+            "cgroup2" => make_read_only(&found.point, CGROUP2_MAGIC)?,
+            "sysfs" if protect => make_read_only(&found.point, SYSFS_MAGIC)?,
+            "proc" if protect && found.root == Path::new("/") => {
+                shield(&found.point.join("sys"))?;
             }
             _ => {}
         }
@@ -66,7 +73,7 @@ pub(super) fn enter_private_mounts(hide: &[PathBuf], protect_sys: bool) -> Resul
     for dir in hide {
         cover(dir)?;
     }
-    verify(&read_table()?)
+    verify(&table)
 }
 
 fn read_table() -> Result<Vec<Mount>, LaunchError> {
@@ -83,28 +90,26 @@ fn kind(found: &StatFs) -> u64 {
     u64::from(found.f_type as u32)
 }
 
-fn hide_bpf(point: &Path) -> Result<(), LaunchError> {
+fn remove(point: &Path, magic: u64) -> Result<(), LaunchError> {
     // Several may lie upon each other.
-    while at(point).is_some_and(|f| kind(&f) == BPF_MAGIC) {
-        unmount(point, UnmountFlags::DETACH).map_err(failed(format!(
-            "hide the BPF file system {}",
-            point.display()
-        )))?;
+    while at(point).is_some_and(|f| kind(&f) == magic) {
+        match unmount(point, UnmountFlags::DETACH) {
+            // A directory within such a file system, seen through a path of another mount.
+            Err(rustix::io::Errno::INVAL) => return Ok(()),
+            other => other.map_err(failed(format!("hide {}", point.display())))?,
+        }
     }
     Ok(())
 }
 
-fn protect_cgroups(point: &Path) -> Result<(), LaunchError> {
-    if at(point).is_some_and(|f| kind(&f) == CGROUP2_MAGIC) {
-        read_only(point).map_err(failed(format!(
-            "make the cgroup file system {} read-only",
-            point.display()
-        )))?;
+fn make_read_only(point: &Path, magic: u64) -> Result<(), LaunchError> {
+    if at(point).is_some_and(|f| kind(&f) == magic) {
+        read_only(point).map_err(failed(format!("make {} read-only", point.display())))?;
     }
     Ok(())
 }
 
-fn protect(dir: &Path) -> Result<(), LaunchError> {
+fn shield(dir: &Path) -> Result<(), LaunchError> {
     if !dir.is_dir() {
         return Ok(());
     }
@@ -152,7 +157,8 @@ fn read_only(point: &Path) -> io::Result<()> {
 
 /// Nothing is started unless the result is what it should be.
 fn verify(table: &[Mount]) -> Result<(), LaunchError> {
-    for found in table {
+    let critical = |m: &&Mount| matches!(m.kind.as_str(), "bpf" | "cgroup2");
+    for found in table.iter().filter(critical) {
         let Some(fs) = at(&found.point) else { continue };
         let open = match kind(&fs) {
             BPF_MAGIC => true,

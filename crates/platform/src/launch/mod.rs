@@ -2,8 +2,8 @@
 //!
 //! What protects the machine from a hostile member, in the order in which it happens:
 //! the process is *born* in the hostlet's cgroup (no socket of it can be older than that); its
-//! mount namespace shows cgroup file systems read-only and no BPF file system; inherited
-//! descriptors are closed; socket families that nothing confines are refused; the capabilities with
+//! mount namespace shows cgroup file systems read-only, no BPF file system, and no knobs of the kernel
+//! that obey the user id alone; inherited descriptors are closed; socket families that nothing confines are refused; the capabilities with
 //! which all this could be undone are gone from every set, the bounding set first, so that neither
 //! set-uid programs nor file capabilities bring them back.
 //!
@@ -16,6 +16,7 @@ mod confine;
 mod error;
 mod families;
 mod plan;
+mod privileges;
 mod signals;
 mod user;
 mod wait;

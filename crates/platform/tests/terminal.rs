@@ -245,3 +245,13 @@ fn in_a_pipeline_every_part_gets_the_key() {
     ));
     terminal.expect("141=pipe");
 }
+
+#[test]
+fn nobody_types_for_the_user() {
+    let (_sandbox, cgroup) = Sandbox::with_box("typing");
+    let mut terminal = Terminal::open();
+    let script = r#"perl -e 'my $c = "x"; print ioctl(STDIN, 0x5412, $c) ? "ty"."ped" : "refu"."sed", "\n"'"#;
+    terminal.say(&line(&cgroup, script));
+    terminal.expect("refused");
+    assert_eq!(terminal.status(), "0");
+}

@@ -1,4 +1,5 @@
-//! The seccomp filter that refuses socket families which nothing confines.
+//! The seccomp filter that refuses socket families which nothing confines, and typing into the
+//! terminal on the user's behalf (TIOCSTI): the shell outside would read it.
 //!
 //! Written by hand because it has to leave other calls, 32-bit programs and set-uid programs as they
 //! are: filter compilers kill calls of another architecture, and insist on no_new_privs, which
@@ -12,6 +13,8 @@ const OFFSET_NUMBER: u32 = 0;
 const OFFSET_ARCH: u32 = 4;
 /// The low half of the first argument: the family is an `int`.
 const OFFSET_FAMILY: u32 = 16;
+/// The low half of the second argument: the kernel looks at no more of a request.
+const OFFSET_REQUEST: u32 = 24;
 
 #[cfg(target_arch = "x86_64")]
 mod abi {
@@ -20,6 +23,7 @@ mod abi {
     pub(super) const NUMBER_MASK: u32 = !0x4000_0000;
     pub(super) const COMPAT: u32 = 0x4000_0003;
     pub(super) const COMPAT_CALLS: [u32; 2] = [359, 360];
+    pub(super) const COMPAT_IOCTL: u32 = 54;
     /// One call for all, with the arguments out of a filter's sight.
     pub(super) const COMPAT_MULTIPLEXER: Option<u32> = Some(102);
 }
@@ -30,6 +34,7 @@ mod abi {
     pub(super) const NUMBER_MASK: u32 = !0;
     pub(super) const COMPAT: u32 = 0x4000_0028;
     pub(super) const COMPAT_CALLS: [u32; 2] = [281, 288];
+    pub(super) const COMPAT_IOCTL: u32 = 54;
     pub(super) const COMPAT_MULTIPLEXER: Option<u32> = None;
 }
 
@@ -38,6 +43,8 @@ const SOCKETCALL_SOCKETPAIR: u32 = 8;
 
 const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
 const REFUSE: u32 = libc::SECCOMP_RET_ERRNO | libc::EAFNOSUPPORT as u32;
+/// What kernels answer that have TIOCSTI switched off.
+const REFUSE_TYPING: u32 = libc::SECCOMP_RET_ERRNO | libc::EIO as u32;
 
 /// A place in the program.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -45,6 +52,8 @@ enum Label {
     Native,
     Compat,
     Multiplexer,
+    Ioctl,
+    Typing,
     Family,
     Allow,
     Refuse,
@@ -101,8 +110,15 @@ impl Program {
     }
 }
 
-/// The filter that lets `socket` and `socketpair` pass for these families only. At most 200.
-pub(super) fn filter(families: &[i32]) -> Vec<sock_filter> {
+/// Whether the kernel lets programs type into their terminal.
+pub(super) fn typing_possible() -> bool {
+    // Kernels before 6.2 have no such switch, and always do.
+    std::fs::read_to_string("/proc/sys/dev/tty/legacy_tiocsti").map_or(true, |t| t.trim() != "0")
+}
+
+/// The filter that lets `socket` and `socketpair` pass for these families only (at most 200), and
+/// `ioctl` without TIOCSTI if so asked.
+pub(super) fn filter(families: &[i32], no_typing: bool) -> Vec<sock_filter> {
     let mut p = Program::default();
     p.load(OFFSET_ARCH);
     p.jump_if(abi::NATIVE, Label::Native);
@@ -114,6 +130,9 @@ pub(super) fn filter(families: &[i32]) -> Vec<sock_filter> {
     p.step(BPF_ALU | BPF_AND | BPF_K, abi::NUMBER_MASK, None);
     p.jump_if(libc::SYS_socket as u32, Label::Family);
     p.jump_if(libc::SYS_socketpair as u32, Label::Family);
+    if no_typing {
+        p.jump_if(libc::SYS_ioctl as u32, Label::Ioctl);
+    }
     p.give(ALLOW);
 
     p.place(Label::Compat);
@@ -124,7 +143,17 @@ pub(super) fn filter(families: &[i32]) -> Vec<sock_filter> {
     if let Some(number) = abi::COMPAT_MULTIPLEXER {
         p.jump_if(number, Label::Multiplexer);
     }
+    if no_typing {
+        p.jump_if(abi::COMPAT_IOCTL, Label::Ioctl);
+    }
     p.give(ALLOW);
+
+    p.place(Label::Ioctl);
+    p.load(OFFSET_REQUEST);
+    p.jump_if(libc::TIOCSTI as u32, Label::Typing);
+    p.give(ALLOW);
+    p.place(Label::Typing);
+    p.give(REFUSE_TYPING);
 
     p.place(Label::Multiplexer);
     p.load(OFFSET_FAMILY);
@@ -149,7 +178,7 @@ mod tests {
     use super::*;
 
     /// Runs a filter as the kernel would, for the few instructions used here.
-    fn run(program: &[sock_filter], arch: u32, number: u32, first: u32) -> u32 {
+    fn run(program: &[sock_filter], arch: u32, number: u32, argument: u32) -> u32 {
         let (mut at, mut value) = (0, 0);
         loop {
             let step = program[at];
@@ -159,7 +188,8 @@ mod tests {
                 value = match step.k {
                     OFFSET_ARCH => arch,
                     OFFSET_NUMBER => number,
-                    _ => first,
+                    OFFSET_FAMILY | OFFSET_REQUEST => argument,
+                    other => panic!("offset {other}"),
                 };
             } else if code == BPF_ALU | BPF_AND | BPF_K {
                 value &= step.k;
@@ -174,7 +204,7 @@ mod tests {
 
     #[test]
     fn only_named_families_pass_in_every_abi() {
-        let program = filter(&[libc::AF_UNIX, libc::AF_INET]);
+        let program = filter(&[libc::AF_UNIX, libc::AF_INET], false);
         let socket = libc::SYS_socket as u32;
         let pair = libc::SYS_socketpair as u32;
         for call in [socket, pair, socket | !abi::NUMBER_MASK] {
@@ -213,5 +243,17 @@ mod tests {
             assert_eq!(run(&program, abi::COMPAT, call, 3), ALLOW);
         }
         assert_eq!(run(&program, 7, socket, libc::AF_INET as u32), REFUSE);
+    }
+
+    #[test]
+    fn typing_is_refused_where_asked() {
+        let (ioctl, sti) = (libc::SYS_ioctl as u32, libc::TIOCSTI as u32);
+        let program = filter(&[libc::AF_UNIX], true);
+        for (arch, number) in [(abi::NATIVE, ioctl), (abi::COMPAT, abi::COMPAT_IOCTL)] {
+            assert_eq!(run(&program, arch, number, sti), REFUSE_TYPING);
+            assert_eq!(run(&program, arch, number, libc::TCGETS as u32), ALLOW);
+        }
+        let program = filter(&[libc::AF_UNIX], false);
+        assert_eq!(run(&program, abi::NATIVE, ioctl, sti), ALLOW);
     }
 }

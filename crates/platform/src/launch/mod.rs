@@ -77,7 +77,8 @@ pub struct Launch {
     pub cgroup: OwnedFd,
     /// Directories that it finds empty.
     pub hide: Vec<PathBuf>,
-    /// Refuse socket families other than [`ALLOWED_FAMILIES`] and `allow_families`.
+    /// Refuse socket families other than [`ALLOWED_FAMILIES`] and `allow_families`, and typing into the
+    /// terminal.
     pub restrict_families: bool,
     /// Further families to allow.
     pub allow_families: Vec<i32>,

@@ -129,7 +129,7 @@ impl Plan {
         let filter = if launch.restrict_families {
             let mut allowed = ALLOWED_FAMILIES.to_vec();
             allowed.extend(&launch.allow_families);
-            families::filter(&allowed)
+            families::filter(&allowed, families::typing_possible())
         } else {
             Vec::new()
         };

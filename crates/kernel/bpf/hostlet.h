@@ -40,6 +40,8 @@ enum hl_source {
 	HL_SOURCE_BY_DESTINATION = 2,
 };
 
+enum { HL_FEW4 = 4, HL_FEW6 = 3 };
+
 /* One hostlet, as its programs see it: the value of the cgroup storage. */
 struct hl_hostlet {
 	__u64 netns; /* cookie of the network namespace it belongs to */
@@ -51,6 +53,8 @@ struct hl_hostlet {
 	struct hl_addr primary6;
 	struct hl_addr loop4;
 	struct hl_addr loop6; /* all zero: no IPv6 on this host */
+	__u32 few4[HL_FEW4]; /* the next addresses of the set, to spare small sets the look-up; 0: none */
+	struct hl_addr few6[HL_FEW6];
 	__u64 dropped_at; /* written by the guard: when it last reported, ns */
 	__u64 dropped; /* written by the guard: drops since then that were not reported */
 };

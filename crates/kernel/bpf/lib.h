@@ -132,12 +132,16 @@ static inline const struct hl_owner *owner_of(const struct hl_addr *a)
 static inline bool owns(const struct hl_hostlet *h, const struct hl_addr *a)
 {
 	const struct hl_owner *o;
+	int i;
 
 	if (addr_is4(a)) {
 		if (a->w[3] == h->primary4.w[3] || a->w[3] == h->loop4.w[3])
 			return true;
 		if (!(h->flags & HL_MANY4))
 			return false;
+		for (i = 0; i < HL_FEW4; i++)
+			if (a->w[3] == h->few4[i])
+				return a->w[3] != 0;
 	} else {
 		if (addr_any(a))
 			return false;
@@ -145,6 +149,9 @@ static inline bool owns(const struct hl_hostlet *h, const struct hl_addr *a)
 			return true;
 		if (!(h->flags & HL_MANY6))
 			return false;
+		for (i = 0; i < HL_FEW6; i++)
+			if (addr_eq(a, &h->few6[i]))
+				return true;
 	}
 	o = bpf_map_lookup_elem(&owners, a);
 	if (!o && (h->flags & HL_PREFIX)) {

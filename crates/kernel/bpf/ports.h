@@ -85,18 +85,20 @@ static inline bool port_unused(const struct hl_port *p)
  * One step in the book. An entry that reaches zero is marked dead under its
  * lock and then deleted; whoever meets a dead one tries again until it is gone,
  * so that no count is lost. Returns 0, or -ENOBUFS when the table is full.
- * Not SHARED: kernel 6.1 takes no key from an argument of such a function.
  */
-static __attribute__((noinline)) int port_change(struct hl_port_key *key, struct change *c)
+SHARED int port_change(const struct hl_port_key *at, const struct change *c)
 {
+	struct hl_port_key copy,
+		*key = &copy; /* kernel 6.1 takes no key from an argument of a SHARED function */
 	struct hl_port fresh = {};
 	struct hl_port *p;
 	bool dead, unused;
 	long error;
 	int i;
 
-	if (!key || !c)
+	if (!at || !c)
 		return 0;
+	copy = *at;
 	for (i = 0; i < 16; i++) {
 		p = bpf_map_lookup_elem(&ports, key);
 		if (!p) {

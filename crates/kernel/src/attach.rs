@@ -110,36 +110,46 @@ impl Kernel {
         Ok(true)
     }
 
+    /// Takes off what an earlier kernel part of hostlet left attached to a cgroup: programs whose
+    /// pins are gone, so that nobody can reach their tables any more.
+    ///
+    /// # Errors
+    /// If the kernel does not say what is attached, or does not take it off.
+    pub fn supersede(&self, cgroup: BorrowedFd<'_>) -> Result<()> {
+        for (name, place) in CGROUP_PROGRAMS {
+            let ours = self.program(name)?;
+            let own = id_of(&ours)?;
+            for id in attached_ids(cgroup, place)? {
+                // SAFETY: a number; the answer is a new descriptor or an error.
+                let Ok(program) = owned(unsafe { sys::bpf_prog_get_fd_by_id(id) }) else {
+                    continue; // it went meanwhile
+                };
+                if id == own || !is_named(&program, name) {
+                    continue;
+                }
+                // SAFETY: two valid descriptors.
+                let rc = unsafe {
+                    sys::bpf_prog_detach2(program.as_raw_fd(), cgroup.as_raw_fd(), place)
+                };
+                if rc < 0 && rc != -libc::ENOENT {
+                    return Err(Error::Attach {
+                        program: name,
+                        target: "the cgroup (taking an older one off)".to_owned(),
+                        cause: io::Error::from_raw_os_error(-rc),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn holds(
         &self,
         cgroup: BorrowedFd<'_>,
         program: &OwnedFd,
         place: sys::bpf_attach_type,
     ) -> Result<bool> {
-        let asked = |cause| Error::Os {
-            what: "ask which programs a cgroup has",
-            cause,
-        };
-        let id = libbpf_rs::Program::id_from_fd(program.as_fd())
-            .map_err(|e| asked(io::Error::other(e.to_string())))?;
-        let mut ids = [0u32; 64];
-        let mut count = ids.len() as u32;
-        let mut flags = 0;
-        // SAFETY: the buffer holds `count` ids; the other pointers are to live variables.
-        let rc = unsafe {
-            sys::bpf_prog_query(
-                cgroup.as_raw_fd(),
-                place,
-                0,
-                &mut flags,
-                ids.as_mut_ptr(),
-                &mut count,
-            )
-        };
-        if rc < 0 {
-            return Err(asked(io::Error::from_raw_os_error(-rc)));
-        }
-        Ok(ids[..(count as usize).min(ids.len())].contains(&id))
+        Ok(attached_ids(cgroup, place)?.contains(&id_of(program)?))
     }
 
     /// Has the learner look at what arrives on an interface; again is no error.
@@ -232,6 +242,56 @@ const CLSACT: &str = "clsact";
 fn learner_of(pin: &str) -> Option<(&str, u32)> {
     let (way, ifindex) = pin.split_once('-')?;
     (way == TCX || way == CLSACT).then_some((way, ifindex.parse().ok()?))
+}
+
+fn asked(cause: io::Error) -> Error {
+    Error::Os {
+        what: "ask which programs a cgroup has",
+        cause,
+    }
+}
+
+fn id_of(program: &OwnedFd) -> Result<u32> {
+    libbpf_rs::Program::id_from_fd(program.as_fd())
+        .map_err(|e| asked(io::Error::other(e.to_string())))
+}
+
+fn attached_ids(cgroup: BorrowedFd<'_>, place: sys::bpf_attach_type) -> Result<Vec<u32>> {
+    let mut ids = [0u32; 64];
+    let mut count = ids.len() as u32;
+    let mut flags = 0;
+    // SAFETY: the buffer holds `count` ids; the other pointers are to live variables.
+    let rc = unsafe {
+        sys::bpf_prog_query(
+            cgroup.as_raw_fd(),
+            place,
+            0,
+            &mut flags,
+            ids.as_mut_ptr(),
+            &mut count,
+        )
+    };
+    if rc < 0 {
+        return Err(asked(io::Error::from_raw_os_error(-rc)));
+    }
+    Ok(ids[..(count as usize).min(ids.len())].to_vec())
+}
+
+/// Whether a program has this name, of which the kernel keeps the first 15 bytes.
+fn is_named(program: &OwnedFd, name: &str) -> bool {
+    let mut info = sys::bpf_prog_info::default();
+    let mut len = size_of::<sys::bpf_prog_info>() as u32;
+    // SAFETY: a valid descriptor, a zeroed structure of the right kind, and its size.
+    let rc =
+        unsafe { sys::bpf_prog_get_info_by_fd(program.as_raw_fd(), &raw mut info, &raw mut len) };
+    let kept = name.bytes().take(info.name.len() - 1);
+    rc == 0
+        && info
+            .name
+            .iter()
+            .map(|c| *c as u8)
+            .take_while(|c| *c != 0)
+            .eq(kept)
 }
 
 fn attach_one(

@@ -17,5 +17,5 @@ pub use error::{Error, Result};
 pub use events::{Call, Event, Reason, Watcher};
 pub use install::{Kernel, Limits, netns_cookie};
 pub use tables::{
-    BoundPort, OnLink, PortBook, Record, RecordFlags, RouteEntry, SourceList, Tables,
+    BoundPort, OnLink, PortBook, Record, RecordFlags, RouteEntry, SourceList, Tables, few,
 };

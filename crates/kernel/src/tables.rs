@@ -7,11 +7,11 @@ use hostlet_model::{IpNet, Owned, SourcePolicy};
 use libbpf_rs::{ErrorKind, MapCore, MapFlags};
 
 use crate::abi::{
-    self, HL_GONE, HL_GUARD, HL_MANY4, HL_MANY6, HL_OWNER_LOOP, HL_OWNER_MANY, HL_PREFIX, HL_RAW,
-    HL_REACH, HL_ROUTED4, HL_ROUTED6, HL_SOURCE_BY_DESTINATION, HL_SOURCE_PRIMARY,
-    HL_SOURCE_RANDOM, HL_V4, HL_V6, Plain, hl_globals, hl_hostlet, hl_onlink, hl_onlink_key,
-    hl_owner, hl_port, hl_port_key, hl_prefix_key, hl_reach_key, hl_route, hl_source_entry,
-    hl_source_key,
+    self, HL_FEW4, HL_FEW6, HL_GONE, HL_GUARD, HL_MANY4, HL_MANY6, HL_OWNER_LOOP, HL_OWNER_MANY,
+    HL_PREFIX, HL_RAW, HL_REACH, HL_ROUTED4, HL_ROUTED6, HL_SOURCE_BY_DESTINATION,
+    HL_SOURCE_PRIMARY, HL_SOURCE_RANDOM, HL_V4, HL_V6, Plain, hl_globals, hl_hostlet, hl_onlink,
+    hl_onlink_key, hl_owner, hl_port, hl_port_key, hl_prefix_key, hl_reach_key, hl_route,
+    hl_source_entry, hl_source_key,
 };
 use crate::error::{Error, Result};
 use crate::install::Kernel;
@@ -83,6 +83,33 @@ pub struct Record {
     pub loop4: Ipv4Addr,
     /// Its IPv6 loopback; none without IPv6 on the machine.
     pub loop6: Option<Ipv6Addr>,
+    /// The first single addresses beside the primary, which are known without a look-up.
+    pub few4: [Option<Ipv4Addr>; HL_FEW4 as usize],
+    /// The same of IPv6.
+    pub few6: [Option<Ipv6Addr>; HL_FEW6 as usize],
+}
+
+/// The first single addresses of a set beside its primaries, as [`Record`] holds them.
+#[must_use]
+pub fn few(
+    owned: &[Owned],
+    primaries: (Option<Ipv4Addr>, Option<Ipv6Addr>),
+) -> (
+    [Option<Ipv4Addr>; HL_FEW4 as usize],
+    [Option<Ipv6Addr>; HL_FEW6 as usize],
+) {
+    let (mut four, mut six) = (Vec::new(), Vec::new());
+    for single in owned {
+        match single {
+            Owned::Single(IpAddr::V4(a)) if Some(*a) != primaries.0 => four.push(*a),
+            Owned::Single(IpAddr::V6(a)) if Some(*a) != primaries.1 => six.push(*a),
+            _ => {}
+        }
+    }
+    (
+        std::array::from_fn(|i| four.get(i).copied()),
+        std::array::from_fn(|i| six.get(i).copied()),
+    )
 }
 
 impl Record {
@@ -101,6 +128,10 @@ impl Record {
             primary6: v6(self.primary6.or(self.loop6)),
             loop4: abi::addr(self.loop4.into()),
             loop6: v6(self.loop6),
+            few4: self
+                .few4
+                .map(|a| a.map_or(0, |a| u32::from_ne_bytes(a.octets()))),
+            few6: self.few6.map(v6),
             ..Default::default()
         }
     }
@@ -128,6 +159,10 @@ impl Record {
             primary6: v6(&h.primary6).filter(|_| flags.has(RecordFlags::V6)),
             loop4: v4(&h.loop4).unwrap_or(Ipv4Addr::LOCALHOST),
             loop6: v6(&h.loop6),
+            few4: h
+                .few4
+                .map(|a| (a != 0).then(|| Ipv4Addr::from(a.to_ne_bytes()))),
+            few6: std::array::from_fn(|i| v6(&h.few6[i])),
         })
     }
 }

@@ -12,6 +12,7 @@ use hostlet_kernel::{
 };
 use hostlet_model::{HostletId, Name, Owned};
 use hostlet_platform::netlink::{self, AddressKind};
+use hostlet_platform::sockdiag::Protocol;
 use hostlet_platform::{cgroup, proc, sockdiag};
 use hostlet_policy::{Action, Definition, KernelView, OwnFlags};
 use hostlet_store as store;
@@ -31,9 +32,13 @@ const LINGER: Duration = Duration::from_secs(2);
 
 impl Perform for Machine<'_> {
     fn perform(&mut self, action: &Action) -> Result<()> {
-        if !matches!(action, Action::DestroySockets { .. }) {
+        self.forget_rows();
+        // Neither of these makes or ends a socket.
+        if !matches!(
+            action,
+            Action::DestroySockets { .. } | Action::MarkRemoving { .. } | Action::Close { .. }
+        ) {
             self.listed = None;
-            self.forget_rows();
         }
         match action {
             Action::Remember(d) => self.remember(d),
@@ -97,8 +102,12 @@ impl Perform for Machine<'_> {
             }
             Action::RemoveCgroup { name } => self.remove_cgroup(name),
             Action::Attach { name } => {
-                let own = self.tree.open(name.as_str())?;
-                Ok(self.kernel()?.attach(own.fd())?)
+                let cgroups = self.cgroups(name)?;
+                let kernel = self.kernel()?;
+                for cgroup in &cgroups {
+                    kernel.attach(cgroup.fd())?;
+                }
+                Ok(())
             }
             Action::Own {
                 id,
@@ -233,7 +242,7 @@ impl Machine<'_> {
         let on_it: Vec<_> = self
             .listed()?
             .iter()
-            .filter(|s| owned.contains(s.local.ip().to_canonical()) && nameable(s))
+            .filter(|s| owned.contains(s.local.ip().to_canonical()))
             .cloned()
             .collect();
         if on_it.is_empty() {
@@ -266,7 +275,11 @@ impl Machine<'_> {
     /// All sockets, as of the last time when something was done to them.
     fn listed(&mut self) -> Result<&[sockdiag::Socket]> {
         if self.listed.is_none() {
-            self.listed = Some(sockdiag::sockets(&sockdiag::Filter::default())?);
+            self.listed = Some(sockdiag::sockets(&sockdiag::Filter {
+                // The kernel cannot be told to destroy any other.
+                protocols: vec![Protocol::Tcp, Protocol::Udp, Protocol::UdpLite],
+                living: false,
+            })?);
         }
         Ok(self.listed.as_deref().unwrap_or_default())
     }
@@ -312,14 +325,6 @@ impl Machine<'_> {
         }
         Ok(ids)
     }
-}
-
-/// Whether the kernel can be told which socket is meant.
-fn nameable(socket: &sockdiag::Socket) -> bool {
-    !matches!(
-        socket.protocol,
-        sockdiag::Protocol::Raw | sockdiag::Protocol::Icmp
-    )
 }
 
 /// What the kernel part knows of the place where a socket is bound.
@@ -409,7 +414,10 @@ fn record(view: &KernelView, netns: u64) -> Record {
             RecordFlags::REACH,
             !view.reachable.is_empty() || !view.broadcasts.is_empty(),
         );
+    let (few4, few6) = hostlet_kernel::few(&view.owned, (view.primary4, view.primary6));
     Record {
+        few4,
+        few6,
         id: view.id.0,
         netns,
         flags,

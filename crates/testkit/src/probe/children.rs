@@ -42,6 +42,13 @@ impl Child {
 }
 
 impl Actor {
+    /// Ends the children and waits for them, so that none is left when this ends.
+    pub(crate) fn end_children(&mut self) {
+        for (_, child) in self.children.drain() {
+            let _ = child.end(None);
+        }
+    }
+
     pub(crate) fn forward(&self, child: &str, line: &str) -> Outcome {
         self.child(child)?.ask(line, None)
     }
@@ -120,6 +127,12 @@ impl Actor {
 
 /// What a child does until its parent leaves.
 fn serve(actor: &mut Actor, line: &OwnedFd) -> i32 {
+    let status = answer(actor, line);
+    actor.end_children();
+    status
+}
+
+fn answer(actor: &mut Actor, line: &OwnedFd) -> i32 {
     loop {
         match receive(line.as_raw_fd()) {
             Ok(Some((text, socket))) => {

@@ -146,16 +146,17 @@ pub fn main() -> ExitCode {
     if !say("ready") {
         return ExitCode::FAILURE;
     }
+    let mut status = ExitCode::SUCCESS;
     for line in std::io::stdin().lock().lines() {
-        let Ok(line) = line else {
-            return ExitCode::FAILURE;
-        };
-        if line == "quit" {
-            break;
-        }
-        if !say(&actor.perform(&line)) {
-            return ExitCode::FAILURE;
+        match line {
+            Ok(line) if line == "quit" => break,
+            Ok(line) if say(&actor.perform(&line)) => {}
+            _ => {
+                status = ExitCode::FAILURE;
+                break;
+            }
         }
     }
-    ExitCode::SUCCESS
+    actor.end_children();
+    status
 }

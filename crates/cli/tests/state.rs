@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use common::{HOSTLET, Machine, WAIT, lives, waiting};
@@ -311,15 +312,51 @@ fn a_bpffs_that_cannot_be_mounted() {
 #[test]
 fn a_bpffs_that_was_unmounted() {
     let m = Machine::new("lost-bpffs");
-    m.ok(&["create", "web", "-a", "10.1.0.1"]);
+    m.ok(&["create", "web", "-a", "10.1.0.1", "-a", "10.1.0.2"]);
+    m.ok(&["create", "empty", "-a", "2001:db8:1::1"]);
+    // Binds what it is told, line by line, and says what became of it.
+    let script = "import socket,sys\nkeep=[]\nprint('ready',flush=True)\n\
+        for line in sys.stdin:\n\
+        \x20a,p=line.split()\n\
+        \x20s=socket.socket(); keep.append(s)\n\
+        \x20try: s.bind((a,int(p))); s.listen(); print(s.getsockname()[0],flush=True)\n\
+        \x20except OSError as e: print(e.errno,flush=True)";
+    let mut command = m.inside(HOSTLET);
+    let mut member = command
+        .args(["enter", "web", "--", "python3", "-c", script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(member.stdout.take().unwrap()).lines();
+    let mut input = member.stdin.take().unwrap();
+    assert_eq!(lines.next().unwrap().unwrap(), "ready");
+    let mut bind = |what: &str| {
+        writeln!(input, "{what}").unwrap();
+        lines.next().unwrap().unwrap()
+    };
+    assert_eq!(bind("0.0.0.0 80"), "0.0.0.0");
     m.sh(&format!("umount -l '{}'", m.path("bpf").display()));
-    // Entering a hostlet without rules would be the worst of answers.
-    let refused = "import socket\ntry: socket.socket().bind(('10.1.0.2', 80))\nexcept OSError as e: print(e.errno)";
+    // What lives goes on being confined, with no pin left.
+    assert_eq!(bind("10.1.0.3 81"), "99");
+    // The next command brings the kernel part back, for the living too.
+    assert_eq!(m.ok(&["enter", "empty", "--", "echo", "in"]), "in\n");
+    assert_eq!(bind("10.1.0.3 82"), "99");
+    assert_eq!(bind("0.0.0.0 83"), "0.0.0.0");
+    for address in ["10.1.0.1", "10.1.0.2"] {
+        m.sh(&format!(
+            "python3 -c \"import socket; socket.create_connection(('{address}', 83), 5)\""
+        ));
+    }
     assert_eq!(
-        m.ok(&["enter", "web", "--", "python3", "-c", refused]),
-        "99\n"
+        m.ok(&["events", "web"]).matches("foreign-address").count(),
+        1,
+        "each refusal is told once"
     );
+    drop(input);
+    member.wait().unwrap();
     m.ok(&["remove", "web"]);
+    m.ok(&["remove", "empty"]);
 }
 
 #[test]

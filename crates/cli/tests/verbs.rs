@@ -3,8 +3,9 @@
 mod common;
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use common::{HOSTLET, Machine, WAIT, waiting};
 use serde_json::Value;
@@ -361,5 +362,99 @@ fn a_run_with_children_left_behind_is_kept_by_them() {
     let mut guest = waiting(command.args([&["enter", "web", "--"][..], &WAIT].concat()));
     m.ok(&["remove", "web", "--kill"]);
     guest.wait().unwrap();
+    assert!(m.names().is_empty());
+}
+
+#[test]
+fn entering_is_allowed_by_list() {
+    let m = Machine::new("may-enter");
+    fs::write(
+        m.path("hostlet.toml"),
+        "[hostlet.web]\naddresses = [\"10.1.0.1\"]\nmay-enter = [\"group:65534\"]\n",
+    )
+    .unwrap();
+    m.ok(&["apply"]);
+    let enter = |uid: &str| {
+        let mut command = m.inside(HOSTLET);
+        command
+            .args(["enter", "web", "--", "id", "-un"])
+            .env("SUDO_UID", uid)
+            .output()
+            .unwrap()
+    };
+    // Root is root; who is listed enters as himself; who is not, not.
+    assert_eq!(m.ok(&["enter", "web", "--", "id", "-un"]), "root\n");
+    assert_eq!(enter("65534").stdout, b"nobody\n");
+    let refused = enter("1");
+    assert_eq!(refused.status.code(), Some(125));
+    assert!(
+        String::from_utf8_lossy(&refused.stderr).contains("may-enter"),
+        "{refused:?}"
+    );
+    m.ok(&["remove", "web"]);
+}
+
+#[test]
+fn a_running_hostlet_follows_the_routes() {
+    let m = Machine::new("routes");
+    m.sh(
+        "ip link add e0 type veth peer name e1 && ip link set e1 up && ip link set e0 up &&
+         ip addr add 10.2.0.1/24 dev e0 && ip route add 10.7.0.0/16 via 10.1.0.254",
+    );
+    let script = "import socket,sys\nprint('ready',flush=True)\n\
+        for line in sys.stdin:\n\
+        \x20s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); s.connect((line.strip(),9)); print(s.getsockname()[0],flush=True)";
+    let mut command = m.inside(HOSTLET);
+    let mut run = command
+        .args([
+            "run", "-a", "10.1.0.1", "-a", "10.2.0.1", "--", "python3", "-c", script,
+        ])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(run.stdout.take().unwrap()).lines();
+    let mut input = run.stdin.take().unwrap();
+    assert_eq!(lines.next().unwrap().unwrap(), "ready");
+    let mut source = |to: &str| {
+        writeln!(input, "{to}").unwrap();
+        lines.next().unwrap().unwrap()
+    };
+    assert_eq!(source("10.2.0.9"), "10.2.0.1");
+    assert_eq!(source("10.7.0.9"), "10.1.0.1");
+    m.sh("ip route replace 10.7.0.0/16 via 10.2.0.254");
+    // The loader hears of it; nothing else tells when it has.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while source("10.7.0.9") != "10.2.0.1" {
+        assert!(Instant::now() < deadline, "the mirror does not follow");
+    }
+    drop(input);
+    assert!(run.wait().unwrap().success());
+    assert!(m.names().is_empty());
+}
+
+#[test]
+fn what_was_sent_at_the_end_arrives() {
+    let m = Machine::new("linger");
+    // The reader of the connection starts reading when the hostlet is about to go.
+    let script = "import socket,subprocess,sys,time\n\
+        l=socket.socket(); l.setsockopt(socket.SOL_SOCKET,socket.SO_RCVBUF,4096); l.bind(('10.1.0.2',7000)); l.listen()\n\
+        p=subprocess.Popen([sys.argv[1],'run','-a','10.1.0.1','--','python3','-c',\"import socket; s=socket.create_connection(('10.1.0.2',7000)); s.sendall(b'x'*300000)\"])\n\
+        c,_=l.accept(); n=0\n\
+        while True:\n\
+        \x20d=c.recv(65536)\n\
+        \x20if not d: break\n\
+        \x20n+=len(d)\n\
+        print(n,p.wait())";
+    let output = m
+        .inside("python3")
+        .args(["-c", script, HOSTLET])
+        .output()
+        .unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "300000 0\n",
+        "{output:?}"
+    );
     assert!(m.names().is_empty());
 }

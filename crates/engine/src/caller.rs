@@ -14,6 +14,14 @@ pub fn caller() -> Caller {
     } else {
         real
     };
+    if uid == 0 {
+        // Who may everything is in no list; the user database would cost every command a millisecond.
+        return Caller {
+            uid,
+            user: "root".to_owned(),
+            groups: Vec::new(),
+        };
+    }
     let account = account(uid);
     Caller {
         uid,

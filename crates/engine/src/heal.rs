@@ -15,9 +15,13 @@ use crate::{attached, namespace};
 
 /// Puts right what is not as the store says.
 pub(crate) fn heal(machine: &mut Machine<'_>) -> Result<()> {
-    let lost = lost_namespace(machine)?;
+    let lost = Lost {
+        namespace: lost_namespace(machine)?,
+        // Asked once: the first that is brought back brings the kernel part back for all.
+        kernel: machine.kernel.is_none(),
+    };
     for row in machine.rows()?.iter() {
-        heal_one(machine, row.clone(), lost)?;
+        heal_one(machine, row.clone(), &lost)?;
     }
     remove_orphans(machine)?;
     match &machine.kernel {
@@ -25,6 +29,14 @@ pub(crate) fn heal(machine: &mut Machine<'_>) -> Result<()> {
         Some(kernel) if !machine.rows()?.is_empty() => Ok(kernel.wake()?),
         _ => Ok(()),
     }
+}
+
+/// What went since the last command.
+struct Lost {
+    /// The network namespace, with all addresses.
+    namespace: bool,
+    /// The pins of the kernel part.
+    kernel: bool,
 }
 
 /// Whether the network namespace of this installation is gone, and with it all
@@ -43,8 +55,8 @@ fn lost_namespace(machine: &mut Machine<'_>) -> Result<bool> {
     Ok(true)
 }
 
-fn heal_one(machine: &mut Machine<'_>, row: Definition, lost: bool) -> Result<()> {
-    let state = if lost {
+fn heal_one(machine: &mut Machine<'_>, row: Definition, lost: &Lost) -> Result<()> {
+    let state = if lost.namespace {
         "stale"
     } else {
         state_of(&row, &machine.boot_id)
@@ -56,7 +68,7 @@ fn heal_one(machine: &mut Machine<'_>, row: Definition, lost: bool) -> Result<()
         }
         "stale" => forget(machine, row),
         "live" if abandoned(machine, &row)? => remove(machine, row, false),
-        "live" if machine.kernel.is_none() || !machine.tree.path_of(name.as_str()).exists() => {
+        "live" if lost.kernel || !machine.tree.path_of(name.as_str()).exists() => {
             restore(machine, row)
         }
         "live" => Ok(()),
@@ -112,6 +124,11 @@ fn restore(machine: &mut Machine<'_>, row: Definition) -> Result<()> {
         plan.retain(|a| !matches!(a, Action::MakeCgroup { .. }));
     }
     forward(machine, &plan)?;
+    // Members that outlived the kernel part kept its programs; now they have the new ones.
+    let cgroups = machine.cgroups(&name)?;
+    for cgroup in cgroups {
+        machine.kernel()?.supersede(cgroup.fd())?;
+    }
     machine.store.set_boot(&name, &machine.boot_id)?;
     machine.forget_rows();
     Ok(())

@@ -70,7 +70,9 @@ pub(super) fn enter_private_mounts(hide: &[PathBuf], protect: bool) -> Result<()
             _ => {}
         }
     }
-    for dir in hide {
+    // A BPF file system itself is gone already.
+    let gone = |dir: &Path| table.iter().any(|m| m.kind == "bpf" && m.point == dir);
+    for dir in hide.iter().filter(|dir| !gone(dir)) {
         cover(dir)?;
     }
     verify(&table)
@@ -94,8 +96,8 @@ fn remove(point: &Path, magic: u64) -> Result<(), LaunchError> {
     // Several may lie upon each other.
     while at(point).is_some_and(|f| kind(&f) == magic) {
         match unmount(point, UnmountFlags::DETACH) {
-            // A directory within such a file system, seen through a path of another mount.
-            Err(rustix::io::Errno::INVAL) => return Ok(()),
+            // A directory within such a file system, seen through a path of another mount; or it went meanwhile.
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOENT) => return Ok(()),
             other => other.map_err(failed(format!("hide {}", point.display())))?,
         }
     }
@@ -125,8 +127,11 @@ fn cover(dir: &Path) -> Result<(), LaunchError> {
         return Ok(());
     }
     let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    mount("hostlet", dir, "tmpfs", flags, c"size=4k,mode=0555")
-        .map_err(failed(format!("hide {}", dir.display())))
+    match mount("hostlet", dir, "tmpfs", flags, c"size=4k,mode=0555") {
+        // It went meanwhile, and nothing is left to hide.
+        Err(rustix::io::Errno::NOENT) => Ok(()),
+        other => other.map_err(failed(format!("hide {}", dir.display()))),
+    }
 }
 
 /// Sets one attribute and leaves the others (noexec and the like) as they are.

@@ -22,11 +22,18 @@ pub fn perform(cli: Cli) -> Result<End> {
             Ok(End::Done)
         }
         Verb::Man(a) => {
+            if set_uid() {
+                bail!("writing files is refused to users of a set-uid hostlet");
+            }
             docs::man(&a.dir)?;
             Ok(End::Done)
         }
         verb => with_engine(&Engine::new(paths(cli.root.as_deref())?, warn), verb, out),
     }
+}
+
+fn set_uid() -> bool {
+    rustix::process::getuid() != rustix::process::geteuid()
 }
 
 fn warn(text: &str) {
@@ -39,7 +46,7 @@ fn paths(root: Option<&Path>) -> Result<Paths> {
     let Some(root) = root else {
         return Ok(Paths::system());
     };
-    if rustix::process::getuid() != rustix::process::geteuid() {
+    if set_uid() {
         bail!("--root and HOSTLET_ROOT are refused to users of a set-uid hostlet; call it without");
     }
     Ok(Paths::under(root))

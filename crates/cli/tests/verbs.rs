@@ -10,9 +10,33 @@ use std::time::{Duration, Instant};
 use common::{HOSTLET, Machine, WAIT, waiting};
 use serde_json::Value;
 
+/// What a verb prints as JSON; all of its fields are in the verb's help.
 fn json(m: &Machine, args: &[&str]) -> Value {
     let args = [args, &["--json"]].concat();
-    serde_json::from_str(&m.ok(&args)).unwrap()
+    let value = serde_json::from_str(&m.ok(&args)).unwrap();
+    // A list is of what `show` prints, and says so.
+    let verb = if args[0] == "list" { "show" } else { args[0] };
+    let help = m.ok(&["help", verb]);
+    fields(&value, &mut |field| {
+        assert!(
+            help.contains(&format!("\"{field}\"")),
+            "{verb}: {field} is not in its help"
+        );
+    });
+    value
+}
+
+fn fields(value: &Value, see: &mut dyn FnMut(&str)) {
+    match value {
+        Value::Array(all) => all.iter().for_each(|v| fields(v, see)),
+        Value::Object(all) => {
+            for (field, v) in all {
+                see(field);
+                fields(v, see);
+            }
+        }
+        _ => {}
+    }
 }
 
 #[test]

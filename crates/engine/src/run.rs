@@ -257,7 +257,12 @@ impl Engine {
             _ => return Ok(()),
         };
         machine.let_finish(&row)?;
-        self.remove_quietly(machine, row)
+        self.remove_quietly(machine, row)?;
+        if machine.tree.list()?.is_empty() {
+            // The kernel part stays for the next run; an empty directory helps nobody.
+            machine.tree.remove_parent()?;
+        }
+        Ok(())
     }
 }
 

@@ -26,7 +26,8 @@ pub struct List {
 JSON (--json): {\"name\", \"id\", \"state\": \"live\"|\"pending\"|\"removing\"|\"stale\", \"lifetime\":
 \"run\"|\"kept\"|\"declared\", \"addresses\": [{\"address\", \"interface\", \"onlink\", \"assigned\"}],
 \"loopback\": [address…], \"source\", \"host_loopback\": [ADDR:PORT…], \"guard\", \"raw\", \"created\" (RFC 3339),
-\"uid\", \"program\": [word…], \"cgroup\", \"cgroup_id\", \"members\": count, \"owned\": addresses the kernel has}
+\"uid\", \"user\", \"program\": [word…], \"cgroup\", \"cgroup_id\" (null: not there), \"attached_cgroups\": [DIR…],
+\"members\": count}
 
 Example:
   hostlet show web")]
@@ -43,7 +44,7 @@ pub struct Show {
 #[command(after_long_help = "\
 Read from the kernel's cgroups, so that nobody is missing and nobody stale.
 
-JSON (--json): [{\"hostlet\", \"pid\", \"uid\", \"comm\", \"command\", \"cgroup\"}]
+JSON (--json): [{\"hostlet\", \"pid\", \"uid\", \"comm\", \"command\": [word…]}]
 
 Example:
   hostlet members web")]
@@ -62,7 +63,7 @@ Local and peer are given as the program sees them: a wildcard socket shows as 0.
 hostlet's loopback as 127.0.0.1 or [::1]. The kernel's own view is in the JSON and in --kernel.
 
 JSON (--json): [{\"hostlet\", \"protocol\", \"state\", \"local\", \"remote\", \"kernel_local\", \"kernel_remote\",
-\"wildcard\", \"uid\", \"inode\", \"cookie\", \"processes\": [{\"pid\", \"comm\", \"fd\"}]}]
+\"wildcard\", \"uid\", \"inode\", \"cookie\", \"processes\": [{\"pid\", \"comm\"}]}]
 
 Example:
   hostlet sockets web")]
@@ -87,7 +88,7 @@ raw or packet sockets.
 Exit status: 0 all is well, 3 something was found, 1 the check could not be made.
 
 JSON (--json): [{\"hostlet\", \"reason\": \"foreign-address\"|\"foreign-cgroup\"|\"raw\"|\"packet\", \"text\",
-\"protocol\", \"state\", \"local\", \"remote\", \"inode\", \"processes\": [{\"pid\", \"comm\", \"fd\"}]}]
+\"protocol\", \"state\", \"local\", \"remote\", \"inode\", \"processes\": [{\"pid\", \"comm\"}]}]
 
 Example:
   hostlet check || echo 'somebody is outside'")]
@@ -240,7 +241,7 @@ pub struct History {
 Exit status: 0 if everything needed is there, 1 if not.
 
 JSON (--json): {\"usable\": bool, \"features\": [{\"name\", \"present\": true|false|null, \"needed\", \"costs\"}],
-\"limits\": {\"hostlets\", \"sockets\", \"memory_bytes\", \"bytes_a_hostlet\"}, \"installed\": bool}
+\"limits\": {\"hostlets\", \"hostlets_used\", \"sockets\", \"memory_bytes\" (null: unknown)}, \"installed\": bool}
 
 Example:
   hostlet doctor")]

@@ -16,9 +16,12 @@
 #ifndef HOSTLET_GUARD_H
 #define HOSTLET_GUARD_H
 
+/* From the guard to ping.h: an echo request that needs a source of this hostlet. */
+#define PING_MARK    0x4e000000
 #define LOOP_MARK(h) (0x4c000000 | (h)->id)
 
 enum { REPORT_EVERY_NS = 100000000 };
+enum { ICMP_ECHOREPLY = 0, ICMP_ECHO = 8 };
 
 struct packet {
 	struct hl_addr from;
@@ -117,6 +120,40 @@ static inline bool foreign_loop(const struct hl_addr *a)
 	return addr_loopback(a) || dedicated_loop(a);
 }
 
+static inline bool is_echo(struct __sk_buff *skb, const struct packet *p, bool request)
+{
+	__u8 type, wanted;
+
+	if (p->proto == IPPROTO_ICMP)
+		wanted = request ? ICMP_ECHO : ICMP_ECHOREPLY;
+	else if (p->proto == IPPROTO_ICMPV6)
+		wanted = request ? ICMPV6_ECHO_REQUEST : ICMPV6_ECHO_REPLY;
+	else
+		return false;
+	return !bpf_skb_load_bytes(skb, p->header, &type, sizeof(type)) && type == wanted;
+}
+
+/* 127.0.0.1 or ::1 asked by echo: the kernel answers on every machine, and says nothing by it. */
+static inline bool echo_at_home(struct __sk_buff *skb, const struct packet *p, bool out)
+{
+	return addr_localhost(&p->from) && addr_localhost(&p->to) && is_echo(skb, p, out);
+}
+
+/*
+ * An echo socket that was neither bound nor connected: no hook saw it, and the route gave it a
+ * source. Where ping.h stands at the exit it gets one of the hostlet's there.
+ */
+static inline bool echo_to_mend(struct __sk_buff *skb, const struct hl_hostlet *h, const struct packet *p)
+{
+	__u32 ifindex = skb->ifindex;
+
+	if (!(h->flags & (addr_is4(&p->to) ? HL_V4 : HL_V6)) || foreign_loop(&p->to) ||
+	    !is_echo(skb, p, true) || !bpf_map_lookup_elem(&watched, &ifindex))
+		return false;
+	skb->mark = PING_MARK | h->id;
+	return true;
+}
+
 static inline bool opened_port(struct __sk_buff *skb, const struct hl_hostlet *h, const struct packet *p,
 			       bool out)
 {
@@ -143,7 +180,7 @@ int hl_egress(struct __sk_buff *skb)
 		if (!foreign_loop(&p.to) || opened_port(skb, h, &p, true))
 			return ALLOW;
 	}
-	if (elsewhere(skb, h))
+	if (elsewhere(skb, h) || echo_at_home(skb, &p, true) || echo_to_mend(skb, h, &p))
 		return ALLOW;
 	dropped(skb, h, &p, HL_CALL_TRANSMIT);
 	return REFUSE;
@@ -165,7 +202,7 @@ int hl_ingress(struct __sk_buff *skb)
 		   reachable(h, &p.to, 0)) {
 		return ALLOW;
 	}
-	if (elsewhere(skb, h))
+	if (elsewhere(skb, h) || echo_at_home(skb, &p, false))
 		return ALLOW;
 	dropped(skb, h, &p, HL_CALL_RECEIVE);
 	return REFUSE;

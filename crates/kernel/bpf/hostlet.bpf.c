@@ -4,7 +4,8 @@
  * together, because they share the tables and are loaded as one.
  *
  * Attached to each hostlet's cgroup: bind, connect, message, name, socket,
- * guard. Once for the network namespace: lookup. Once an interface: learn.
+ * guard. Once for the network namespace: lookup. Once an interface: learn,
+ * ping.
  * Processes outside all hostlets run none of the programs of a cgroup.
  */
 #include <linux/bpf.h>
@@ -12,6 +13,7 @@
 #include <stdbool.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <linux/icmpv6.h>
 #include <linux/in.h>
 #include <linux/in6.h>
 #include <linux/ip.h>
@@ -36,5 +38,6 @@
 #include "lookup.h"
 #include "guard.h"
 #include "learn.h"
+#include "ping.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

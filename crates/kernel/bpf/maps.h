@@ -30,6 +30,9 @@ TABLE(onlink, LPM_TRIE, struct hl_onlink_key, struct hl_onlink, 1048576, BPF_F_N
 TABLE(sources, HASH, struct hl_source_key, struct hl_source_entry, 65536, BPF_F_NO_PREALLOC);
 TABLE(reach, HASH, struct hl_reach_key, __u32, 65536, BPF_F_NO_PREALLOC); /* set at load */
 
+/* Written by user space: interfaces where the programs of learn.h and ping.h are attached. */
+TABLE(watched, HASH, __u32, __u32, 65536, BPF_F_NO_PREALLOC);
+
 /* Written by post_bind, LISTEN_CB and the first sendmsg; goes with its socket. */
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);

@@ -1,19 +1,15 @@
 //! Attaching: the programs of a cgroup, and the learner of an interface.
 
-use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
 
 use libbpf_sys as sys;
 
 use crate::error::{Error, Result};
-use crate::install::{Kernel, detach_link, owned, pin, pin_error};
+use crate::install::{Kernel, owned};
 
 /// The program of the network namespace.
 pub(crate) const LOOKUP: &str = "hl_lookup";
-/// The program of an interface.
-pub(crate) const LEARN: &str = "hl_learn";
 
 /// The programs of a cgroup, each with its place. The guard comes first, so that a
 /// cgroup is never half open: what cannot pass a packet needs no other rule yet.
@@ -151,97 +147,6 @@ impl Kernel {
     ) -> Result<bool> {
         Ok(attached_ids(cgroup, place)?.contains(&id_of(program)?))
     }
-
-    /// Has the learner look at what arrives on an interface; again is no error.
-    ///
-    /// # Errors
-    /// If it cannot be attached there: `tcx` is tried, and `clsact` on kernels before 6.6.
-    pub fn watch(&self, ifindex: u32) -> Result<()> {
-        let (path, classic) = (
-            self.learner_pin(TCX, ifindex),
-            self.learner_pin(CLSACT, ifindex),
-        );
-        if path.exists() || classic.exists() {
-            return Ok(());
-        }
-        let program = self.program(LEARN)?;
-        // SAFETY: a valid descriptor, an interface number, and no options.
-        let link = unsafe {
-            sys::bpf_link_create(
-                program.as_raw_fd(),
-                ifindex as i32,
-                sys::BPF_TCX_INGRESS,
-                std::ptr::null(),
-            )
-        };
-        match owned(link) {
-            Ok(link) => pin(link.as_fd(), &path),
-            Err(cause) if cause.raw_os_error() == Some(libc::ENODEV) => Ok(()), // it went meanwhile
-            Err(cause) if matches!(cause.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP)) => {
-                Clsact::on(ifindex).attach(program.as_fd())?;
-                // The program itself marks the place, since there is no link to pin.
-                pin(program.as_fd(), &classic)
-            }
-            Err(cause) => Err(Error::Attach {
-                program: LEARN,
-                target: format!("interface {ifindex}"),
-                cause,
-            }),
-        }
-    }
-
-    /// The interfaces that are watched, by number.
-    ///
-    /// # Errors
-    /// If the pins cannot be listed.
-    pub fn watched(&self) -> Result<Vec<u32>> {
-        let dir = self.pins.join("links");
-        let entries = fs::read_dir(&dir).map_err(|cause| pin_error("list", &dir, cause))?;
-        Ok(entries
-            .flatten()
-            .filter_map(|e| Some(learner_of(e.file_name().to_str()?)?.1))
-            .collect())
-    }
-
-    /// Takes the learner off every interface.
-    ///
-    /// # Errors
-    /// If a pin cannot be removed.
-    pub fn unwatch_all(&self) -> Result<()> {
-        let dir = self.pins.join("links");
-        for entry in fs::read_dir(&dir)
-            .map_err(|cause| pin_error("list", &dir, cause))?
-            .flatten()
-        {
-            let name = entry.file_name();
-            let Some((way, ifindex)) = name.to_str().and_then(learner_of) else {
-                continue;
-            };
-            if way == CLSACT {
-                Clsact::on(ifindex).detach();
-            }
-            let path = entry.path();
-            if way == TCX {
-                detach_link(&path);
-            }
-            fs::remove_file(&path).map_err(|cause| pin_error("remove the pin", &path, cause))?;
-        }
-        Ok(())
-    }
-
-    fn learner_pin(&self, way: &str, ifindex: u32) -> PathBuf {
-        self.pins.join("links").join(format!("{way}-{ifindex}"))
-    }
-}
-
-/// How the learner is attached; the pin is named after it.
-const TCX: &str = "tcx";
-const CLSACT: &str = "clsact";
-
-/// The way and the interface that a pin stands for.
-fn learner_of(pin: &str) -> Option<(&str, u32)> {
-    let (way, ifindex) = pin.split_once('-')?;
-    (way == TCX || way == CLSACT).then_some((way, ifindex.parse().ok()?))
 }
 
 fn asked(cause: io::Error) -> Error {
@@ -312,62 +217,5 @@ fn attach_one(
         Err(io::Error::from_raw_os_error(-rc))
     } else {
         Ok(())
-    }
-}
-
-/// The classic way to tc ingress, for kernels without tcx.
-struct Clsact {
-    hook: sys::bpf_tc_hook,
-}
-
-/// Where our filter sits, so that it can be found again and others are left alone.
-const FILTER: (u32, u32) = (0x686c, 1); // handle, priority
-
-impl Clsact {
-    fn on(ifindex: u32) -> Self {
-        let hook = sys::bpf_tc_hook {
-            sz: size_of::<sys::bpf_tc_hook>() as _,
-            ifindex: ifindex as i32,
-            attach_point: sys::BPF_TC_INGRESS,
-            ..Default::default()
-        };
-        Self { hook }
-    }
-
-    fn attach(mut self, program: BorrowedFd<'_>) -> Result<()> {
-        let target = format!("interface {} through clsact", self.hook.ifindex);
-        let failed = |rc: i32| Error::Attach {
-            program: LEARN,
-            target: target.clone(),
-            cause: io::Error::from_raw_os_error(-rc),
-        };
-        // SAFETY: a hook of the right size; one that exists already is no failure.
-        let rc = unsafe { sys::bpf_tc_hook_create(&mut self.hook) };
-        if rc < 0 && rc != -libc::EEXIST {
-            return Err(failed(rc));
-        }
-        let mut opts = sys::bpf_tc_opts {
-            sz: size_of::<sys::bpf_tc_opts>() as _,
-            prog_fd: program.as_raw_fd(),
-            flags: sys::BPF_TC_F_REPLACE,
-            handle: FILTER.0,
-            priority: FILTER.1,
-            ..Default::default()
-        };
-        // SAFETY: both structures are live and of the right size.
-        let rc = unsafe { sys::bpf_tc_attach(&self.hook, &mut opts) };
-        if rc < 0 { Err(failed(rc)) } else { Ok(()) }
-    }
-
-    /// Removes our filter; the qdisc stays, since others may use it. Nothing there is no failure.
-    fn detach(self) {
-        let opts = sys::bpf_tc_opts {
-            sz: size_of::<sys::bpf_tc_opts>() as _,
-            handle: FILTER.0,
-            priority: FILTER.1,
-            ..Default::default()
-        };
-        // SAFETY: both structures are live and of the right size.
-        let _ = unsafe { sys::bpf_tc_detach(&self.hook, &opts) };
     }
 }

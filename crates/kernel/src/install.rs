@@ -19,7 +19,7 @@ use crate::probe;
 const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/hostlet.bpf.o"));
 
 /// The tables that this program reads or writes; all are pinned, for tools such as bpftool.
-pub(crate) const TABLES: [&str; 17] = [
+pub(crate) const TABLES: [&str; 18] = [
     "hostlets",
     "owners",
     "prefixes",
@@ -37,6 +37,7 @@ pub(crate) const TABLES: [&str; 17] = [
     "events",
     "globals",
     "wake",
+    "watched",
 ];
 
 /// How large the tables may grow; they take memory only as they fill, but for the

@@ -12,6 +12,7 @@ mod install;
 mod memory;
 pub mod probe;
 mod tables;
+mod watch;
 
 pub use error::{Error, Result};
 pub use events::{Call, Event, Reason, Watcher};

@@ -486,7 +486,7 @@ impl Kernel {
         Ok(())
     }
 
-    fn put(&self, table: &'static str, key: &[u8], value: &[u8]) -> Result<()> {
+    pub(crate) fn put(&self, table: &'static str, key: &[u8], value: &[u8]) -> Result<()> {
         let map = self.map(table)?;
         map.update(key, value, MapFlags::ANY)
             .map_err(|cause| Error::Table {
@@ -506,7 +506,7 @@ impl Kernel {
             })
     }
 
-    fn take(&self, table: &'static str, key: &[u8]) -> Result<()> {
+    pub(crate) fn take(&self, table: &'static str, key: &[u8]) -> Result<()> {
         match self.map(table)?.delete(key) {
             Err(cause) if cause.kind() != ErrorKind::NotFound => Err(Error::Table {
                 what: "write",

@@ -7,8 +7,10 @@ cases! {
         in name a => 0.0.0.0:5300
         peer c = socket udplite4
         peer bind c 10.0.0.100:5301
-        peer sendto c 10.0.0.6:5300 hello
+        peer sendto c 10.0.0.5:5300 hello
         in recvfrom a => hello from 10.0.0.100:5301
+        peer sendto c 10.0.0.6:5300 second
+        in recvfrom a => second from 10.0.0.100:5301 / EAGAIN      # the kernel asks nobody for UDP-Lite
         in b = socket udplite4
         in bind b 10.0.0.1:5301 => EADDRNOTAVAIL
         in sendto b 10.0.0.100:5301 back

@@ -156,16 +156,16 @@ cases! {
         peer bind a 0.0.0.0:8080
         peer listen a
         in connect c 10.1.0.100:8080
-        in name c => 10.1.0.5:8080
-        peer b = accept a => from 10.1.0.5:8080
+        in name c => 10.1.0.5:8080 / 10.0.0.5:8080      # stays on the primary, as if bound to it
+        peer b = accept a => from 10.1.0.5:8080 / from 10.0.0.5:8080
         in d = socket udp4
         in bind d 0.0.0.0:5300
         in connect d 10.1.0.100:5300
-        in name d => 10.1.0.5:5300
+        in name d => 10.1.0.5:5300 / 10.0.0.5:5300
         in e = socket udp4
         in bind e 0.0.0.0:5301
         in connect e 127.0.0.1:5300
-        in name e => 127.0.0.1:5301
+        in name e => 127.0.0.1:5301 / 10.0.0.5:5301
     ";
     bound_to_the_second: "A7", r"
         peer a = socket tcp4

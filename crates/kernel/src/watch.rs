@@ -1,0 +1,227 @@
+//! The programs of an interface: the learner where packets come in, the mender of echo
+//! sources where they go out. Links (tcx) where the kernel has them, else tc filters.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::path::PathBuf;
+
+use libbpf_sys as sys;
+
+use crate::error::{Error, Result};
+use crate::install::{Kernel, detach_link, owned, pin, pin_error};
+
+/// A direction of an interface and what stands there.
+struct Side {
+    /// Its part of a pin's name.
+    name: &'static str,
+    program: &'static str,
+    tcx: sys::bpf_attach_type,
+    classic: sys::bpf_tc_attach_point,
+}
+
+const SIDES: [Side; 2] = [
+    Side {
+        name: "in",
+        program: "hl_learn",
+        tcx: sys::BPF_TCX_INGRESS,
+        classic: sys::BPF_TC_INGRESS,
+    },
+    Side {
+        name: "out",
+        program: "hl_ping",
+        tcx: sys::BPF_TCX_EGRESS,
+        classic: sys::BPF_TC_EGRESS,
+    },
+];
+
+/// How a program is attached; its pin is named after that, its side and the interface.
+const TCX: &str = "tcx";
+const CLSACT: &str = "clsact";
+
+/// Way, side and interface that a pin stands for.
+fn place_of(pin: &str) -> Option<(&str, &'static Side, u32)> {
+    let mut parts = pin.split('-');
+    let (way, side, ifindex) = (parts.next()?, parts.next()?, parts.next()?);
+    let side = SIDES.iter().find(|s| s.name == side)?;
+    (way == TCX || way == CLSACT).then_some((way, side, ifindex.parse().ok()?))
+}
+
+impl Kernel {
+    /// Puts the programs of an interface there; again is no error.
+    ///
+    /// # Errors
+    /// If one cannot be attached: `tcx` is tried, and `clsact` on kernels before 6.6.
+    pub fn watch(&self, ifindex: u32) -> Result<()> {
+        let mut all = true;
+        for side in &SIDES {
+            all &= self.watch_side(ifindex, side)?;
+        }
+        // The guard leaves echo sources to be mended only where both are.
+        if all {
+            self.put("watched", &ifindex.to_ne_bytes(), &1u32.to_ne_bytes())
+        } else {
+            Ok(())
+        }
+    }
+
+    /// False if the interface is gone.
+    fn watch_side(&self, ifindex: u32, side: &'static Side) -> Result<bool> {
+        let (path, classic) = (
+            self.side_pin(TCX, side, ifindex),
+            self.side_pin(CLSACT, side, ifindex),
+        );
+        if path.exists() || classic.exists() {
+            return Ok(true);
+        }
+        let program = self.program(side.program)?;
+        // SAFETY: a valid descriptor, an interface number, and no options.
+        let link = unsafe {
+            sys::bpf_link_create(
+                program.as_raw_fd(),
+                ifindex as i32,
+                side.tcx,
+                std::ptr::null(),
+            )
+        };
+        match owned(link) {
+            Ok(link) => pin(link.as_fd(), &path)?,
+            Err(cause) if cause.raw_os_error() == Some(libc::ENODEV) => return Ok(false),
+            Err(cause) if matches!(cause.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP)) => {
+                Clsact::on(ifindex, side).attach(program.as_fd())?;
+                // The program itself marks the place, since there is no link to pin.
+                pin(program.as_fd(), &classic)?;
+            }
+            Err(cause) => {
+                return Err(Error::Attach {
+                    program: side.program,
+                    target: format!("interface {ifindex}"),
+                    cause,
+                });
+            }
+        }
+        Ok(true)
+    }
+
+    /// The interfaces that are watched, by number.
+    ///
+    /// # Errors
+    /// If the pins cannot be listed.
+    pub fn watched(&self) -> Result<Vec<u32>> {
+        let dir = self.pins.join("links");
+        let entries = fs::read_dir(&dir).map_err(|cause| pin_error("list", &dir, cause))?;
+        let of_pin = |e: fs::DirEntry| Some(place_of(e.file_name().to_str()?)?.2);
+        let mut all: Vec<u32> = entries.flatten().filter_map(of_pin).collect();
+        all.sort_unstable();
+        all.dedup();
+        Ok(all)
+    }
+
+    /// Takes the programs off every interface.
+    ///
+    /// # Errors
+    /// If a pin cannot be removed.
+    pub fn unwatch_all(&self) -> Result<()> {
+        for ifindex in self.watched()? {
+            self.take("watched", &ifindex.to_ne_bytes())?;
+        }
+        let dir = self.pins.join("links");
+        for entry in fs::read_dir(&dir)
+            .map_err(|cause| pin_error("list", &dir, cause))?
+            .flatten()
+        {
+            let name = entry.file_name();
+            let Some((way, side, ifindex)) = name.to_str().and_then(place_of) else {
+                continue;
+            };
+            let path = entry.path();
+            if way == TCX {
+                detach_link(&path);
+            } else {
+                Clsact::on(ifindex, side).detach();
+            }
+            fs::remove_file(&path).map_err(|cause| pin_error("remove the pin", &path, cause))?;
+        }
+        Ok(())
+    }
+
+    fn side_pin(&self, way: &str, side: &Side, ifindex: u32) -> PathBuf {
+        self.pins
+            .join("links")
+            .join(format!("{way}-{}-{ifindex}", side.name))
+    }
+}
+
+/// The classic way to a side of an interface, for kernels without tcx.
+struct Clsact {
+    hook: sys::bpf_tc_hook,
+    program: &'static str,
+}
+
+/// Where our filter sits, so that it can be found again and others are left alone.
+const FILTER: (u32, u32) = (0x686c, 1); // handle, priority
+
+impl Clsact {
+    fn on(ifindex: u32, side: &'static Side) -> Self {
+        let hook = sys::bpf_tc_hook {
+            sz: size_of::<sys::bpf_tc_hook>() as _,
+            ifindex: ifindex as i32,
+            attach_point: side.classic,
+            ..Default::default()
+        };
+        Self {
+            hook,
+            program: side.program,
+        }
+    }
+
+    fn attach(mut self, program: BorrowedFd<'_>) -> Result<()> {
+        let target = format!("interface {} through clsact", self.hook.ifindex);
+        let failed = |rc: i32| Error::Attach {
+            program: self.program,
+            target: target.clone(),
+            cause: io::Error::from_raw_os_error(-rc),
+        };
+        // SAFETY: a hook of the right size; one that exists already is no failure.
+        let rc = unsafe { sys::bpf_tc_hook_create(&raw mut self.hook) };
+        if rc < 0 && rc != -libc::EEXIST {
+            return Err(failed(rc));
+        }
+        let mut opts = sys::bpf_tc_opts {
+            sz: size_of::<sys::bpf_tc_opts>() as _,
+            prog_fd: program.as_raw_fd(),
+            flags: sys::BPF_TC_F_REPLACE,
+            handle: FILTER.0,
+            priority: FILTER.1,
+            ..Default::default()
+        };
+        // SAFETY: both structures are live and of the right size.
+        let rc = unsafe { sys::bpf_tc_attach(&raw const self.hook, &raw mut opts) };
+        if rc < 0 { Err(failed(rc)) } else { Ok(()) }
+    }
+
+    /// Removes our filter; the qdisc stays, since others may use it. Nothing there is no failure.
+    fn detach(self) {
+        let opts = sys::bpf_tc_opts {
+            sz: size_of::<sys::bpf_tc_opts>() as _,
+            handle: FILTER.0,
+            priority: FILTER.1,
+            ..Default::default()
+        };
+        // SAFETY: both structures are live and of the right size.
+        let _ = unsafe { sys::bpf_tc_detach(&raw const self.hook, &raw const opts) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pins_name_their_place() {
+        let (way, side, ifindex) = place_of("tcx-out-12").unwrap();
+        assert_eq!((way, side.program, ifindex), (TCX, "hl_ping", 12));
+        assert!(place_of("lookup").is_none());
+        assert!(place_of("tcx-up-1").is_none());
+    }
+}

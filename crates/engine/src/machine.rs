@@ -1,10 +1,11 @@
 //! Everything that a command works on, opened once.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::rc::Rc;
 
-use hostlet_kernel::{Kernel, Limits};
+use hostlet_kernel::{Kernel, Limits, Tables};
 use hostlet_model::config::Config;
 use hostlet_model::{Lifetime, Name};
 use hostlet_platform::cgroup::{Cgroup, CgroupError, Tree};
@@ -43,6 +44,8 @@ pub(crate) struct Machine<'p> {
     pub warnings: Vec<String>,
     /// The rows of the store, until something changes there.
     rows: RefCell<Option<Rc<Vec<Definition>>>>,
+    /// What this command itself wrote into the kernel's tables, by id.
+    pub(crate) published: BTreeMap<u32, Tables>,
     /// A listing of sockets, until something else is done.
     pub(crate) listed: Option<Vec<Socket>>,
     lock: Option<Lock>,
@@ -75,6 +78,7 @@ impl<'p> Machine<'p> {
             stamp,
             warnings: Vec::new(),
             rows: RefCell::default(),
+            published: BTreeMap::new(),
             listed: None,
             lock: Some(lock),
         };
@@ -95,6 +99,7 @@ impl<'p> Machine<'p> {
             stamp: Stamp::default(),
             warnings: Vec::new(),
             rows: RefCell::default(),
+            published: BTreeMap::new(),
             listed: None,
             lock: None,
         })

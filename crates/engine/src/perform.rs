@@ -125,10 +125,7 @@ impl Perform for Machine<'_> {
                 previous,
             } => self.publish(name, view, previous.as_deref()),
             Action::Close { name, .. } => self.close(name),
-            Action::Forget { id } => match &self.kernel {
-                Some(kernel) => Ok(kernel.forget(id.0)?),
-                None => Ok(()),
-            },
+            Action::Forget { id } => self.forget(*id),
             Action::DestroySockets { id, owned } => self.destroy_sockets(*id, owned),
             Action::KillMembers { name } => self.kill_members(name),
         }
@@ -172,13 +169,26 @@ impl Machine<'_> {
     ) -> Result<()> {
         let cgroups = self.cgroups(name)?;
         let kernel = self.kernel()?;
-        let old = previous.map(tables).unwrap_or_default();
-        kernel.set_tables(view.id.0, &old, &tables(view))?;
+        let (old, new) = (previous.map(tables).unwrap_or_default(), tables(view));
+        kernel.set_tables(view.id.0, &old, &new)?;
         let record = record(view, kernel.netns_cookie());
         for cgroup in cgroups {
             kernel.publish(cgroup.id(), &record)?;
         }
+        self.published.insert(view.id.0, new);
         Ok(())
+    }
+
+    /// What this command wrote itself it takes out by name; for anything else whole tables are
+    /// gone through.
+    fn forget(&mut self, id: HostletId) -> Result<()> {
+        let Some(kernel) = &self.kernel else {
+            return Ok(());
+        };
+        match self.published.remove(&id.0) {
+            Some(known) => Ok(kernel.set_tables(id.0, &known, &Tables::default())?),
+            None => Ok(kernel.forget(id.0)?),
+        }
     }
 
     /// Whatever is new is refused from now on; what is open goes on until it is destroyed.

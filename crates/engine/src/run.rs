@@ -68,14 +68,13 @@ impl Engine {
         let pid = std::process::id();
         let start_ticks = proc::start_ticks(pid).unwrap_or_default();
         self.create_in(&mut machine, spec, &Lifetime::Run { pid, start_ticks })?;
-        let launched = machine
-            .definition(&spec.name)
-            .and_then(|row| self.launch(&machine, &row, program, &Standing::Root, None, keep_fds));
+        let made = machine.definition(&spec.name)?;
+        let launched = self.launch(&machine, &made, program, &Standing::Root, None, keep_fds);
         let ended = launched.and_then(|launch| {
             machine.unlock();
             self.wait(launch, &hold)
         });
-        if let Err(error) = self.end_of_run(&mut machine, &spec.name) {
+        if let Err(error) = self.end_of_run(&mut machine, &made) {
             self.warn(&format!(
                 "hostlet '{}' could not be removed: {error}",
                 spec.name
@@ -250,12 +249,16 @@ impl Engine {
 
     /// Removes the hostlet of a run; what the program left running keeps it, until the
     /// command after its end.
-    fn end_of_run(&self, machine: &mut Machine<'_>, name: &Name) -> Result<()> {
+    fn end_of_run(&self, machine: &mut Machine<'_>, made: &Definition) -> Result<()> {
         machine.relock()?;
-        let row = match machine.store.get(name)? {
-            Some(row) if machine.members(name)?.is_empty() => row,
+        let row = match machine.store.get(&made.name)? {
+            Some(row) if row.id == made.id && machine.members(&row.name)?.is_empty() => row,
             _ => return Ok(()),
         };
+        if (&row.spec, &row.entries) != (&made.spec, &made.entries) {
+            // Others changed it meanwhile, and its tables.
+            machine.published.clear();
+        }
         machine.let_finish(&row)?;
         self.remove_quietly(machine, row)?;
         if machine.tree.list()?.is_empty() {

@@ -1,6 +1,7 @@
 //! Processes as `/proc` shows them.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
 use hostlet_platform::proc::{self, Process};
@@ -11,17 +12,21 @@ fn a_process_is_described() {
     let dir = std::env::temp_dir().join(format!("hlt-proc-{}", std::process::id()));
     fs::create_dir(&dir).unwrap();
     let program = dir.join("odd) S 1 (x");
-    fs::copy(fs::canonicalize("/bin/sleep").unwrap(), &program).unwrap();
+    fs::copy(fs::canonicalize("/bin/cat").unwrap(), &program).unwrap();
     let mut child = Command::new(&program)
-        .args(["1000", "0"])
-        .stdin(Stdio::null())
+        .args(["-u", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
         .spawn()
         .unwrap();
+    // Once it answers, it is all there.
+    child.stdin.as_mut().unwrap().write_all(b"x").unwrap();
+    child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
     let found = Process::read(child.id()).unwrap();
     assert_eq!((found.pid, found.parent), (child.id(), std::process::id()));
     assert_eq!(found.comm, "odd) S 1 (x");
     assert_eq!(found.exe, Some(program));
-    assert_eq!(found.cmdline[1..], ["1000", "0"]);
+    assert_eq!(found.cmdline[1..], ["-u", "-"]);
     assert_eq!(found.start_ticks, proc::start_ticks(child.id()).unwrap());
     assert!(
         proc::children(std::process::id())

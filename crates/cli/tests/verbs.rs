@@ -3,11 +3,10 @@
 mod common;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
 
-use common::{HOSTLET, Machine, WAIT, waiting};
+use common::{HOSTLET, Machine, waiting};
 use serde_json::Value;
 
 /// What a verb prints as JSON; all of its fields are in the verb's help.
@@ -177,54 +176,6 @@ fn socket_activation_is_refused_unless_kept_by_name() {
 }
 
 #[test]
-fn attach_takes_the_family_and_warns_of_what_stays_outside() {
-    let m = Machine::new("family");
-    m.ok(&["create", "web", "-a", "10.1.0.1"]);
-    let mut command = m.inside("python3");
-    let script = "import socket,subprocess,sys\ns=socket.socket(); s.bind(('10.1.0.2',8080)); s.listen()\n\
-                  c=subprocess.Popen(['cat'],stdin=subprocess.PIPE)\nprint('ready',flush=True); sys.stdin.read()";
-    let mut parent = waiting(command.args(["-c", script]));
-    let pid = parent.id().to_string();
-    let output = m.hostlet(&["attach", "web", "--pid", &pid, "--json"]);
-    assert!(output.status.success(), "{output:?}");
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(report["attached"].as_array().unwrap().len(), 2, "{report}");
-    assert_eq!(report["outside"][0]["local"], "10.1.0.2:8080", "{report}");
-    let warning = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(
-        warning.contains("10.1.0.2:8080") && warning.contains("stay outside"),
-        "{warning}"
-    );
-    // And check finds it from now on.
-    assert!(
-        String::from_utf8_lossy(&m.hostlet(&["check", "web"]).stdout).contains("10.1.0.2:8080")
-    );
-    assert_eq!(m.hostlet(&["check"]).status.code(), Some(3));
-    m.ok(&["remove", "web", "--kill"]);
-    parent.wait().unwrap();
-}
-
-#[test]
-fn attach_puts_the_rules_on_a_cgroup_of_others() {
-    let m = Machine::new("cgroup");
-    m.ok(&["create", "web", "-a", "10.1.0.1"]);
-    let mount = m.sh("awk '$9 == \"cgroup2\" || $10 == \"cgroup2\" || $8 == \"cgroup2\" {print $5; exit}' /proc/self/mountinfo");
-    let dir = format!("{}/hostlet-test-{}", mount.trim(), std::process::id());
-    fs::create_dir(&dir).unwrap();
-    m.ok(&["attach", "web", "--cgroup", &dir]);
-    let bind = format!(
-        "echo $$ > '{dir}/cgroup.procs'; exec python3 -c \"import socket\ntry: socket.socket().bind(('10.1.0.2', 80))\nexcept OSError as e: print(e.errno)\nelse: print('bound')\""
-    );
-    assert_eq!(m.sh(&bind), "99\n");
-    assert!(m.ok(&["show", "web"]).contains(&dir));
-    let again = m.fails(1, &["attach", "web", "--cgroup", &dir]);
-    assert!(again.contains("'web'"), "{again}");
-    m.ok(&["remove", "web"]);
-    assert_eq!(m.sh(&bind), "bound\n");
-    fs::remove_dir(&dir).unwrap();
-}
-
-#[test]
 fn a_revoked_address_takes_its_sockets_along_and_no_others() {
     let m = Machine::new("revoke");
     m.ok(&["create", "web", "-a", "10.1.0.1", "-a", "10.1.0.2"]);
@@ -366,30 +317,6 @@ fn events_are_followed() {
 }
 
 #[test]
-fn a_run_with_children_left_behind_is_kept_by_them() {
-    let m = Machine::new("daemon");
-    // A daemon that leaves its parent.
-    m.ok(&[
-        "run",
-        "--name",
-        "web",
-        "-a",
-        "10.1.0.1",
-        "--",
-        "sh",
-        "-c",
-        "setsid sleep 1000 >/dev/null 2>&1 </dev/null &",
-    ]);
-    assert_eq!(m.names(), ["web"]);
-    assert_eq!(json(&m, &["members", "web"]).as_array().unwrap().len(), 1);
-    let mut command = m.inside(HOSTLET);
-    let mut guest = waiting(command.args([&["enter", "web", "--"][..], &WAIT].concat()));
-    m.ok(&["remove", "web", "--kill"]);
-    guest.wait().unwrap();
-    assert!(m.names().is_empty());
-}
-
-#[test]
 fn entering_is_allowed_by_list() {
     let m = Machine::new("may-enter");
     fs::write(
@@ -416,69 +343,4 @@ fn entering_is_allowed_by_list() {
         "{refused:?}"
     );
     m.ok(&["remove", "web"]);
-}
-
-#[test]
-fn a_running_hostlet_follows_the_routes() {
-    let m = Machine::new("routes");
-    m.sh(
-        "ip link add e0 type veth peer name e1 && ip link set e1 up && ip link set e0 up &&
-         ip addr add 10.2.0.1/24 dev e0 && ip route add 10.7.0.0/16 via 10.1.0.254",
-    );
-    let script = "import socket,sys\nprint('ready',flush=True)\n\
-        for line in sys.stdin:\n\
-        \x20s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); s.connect((line.strip(),9)); print(s.getsockname()[0],flush=True)";
-    let mut command = m.inside(HOSTLET);
-    let mut run = command
-        .args([
-            "run", "-a", "10.1.0.1", "-a", "10.2.0.1", "--", "python3", "-c", script,
-        ])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(run.stdout.take().unwrap()).lines();
-    let mut input = run.stdin.take().unwrap();
-    assert_eq!(lines.next().unwrap().unwrap(), "ready");
-    let mut source = |to: &str| {
-        writeln!(input, "{to}").unwrap();
-        lines.next().unwrap().unwrap()
-    };
-    assert_eq!(source("10.2.0.9"), "10.2.0.1");
-    assert_eq!(source("10.7.0.9"), "10.1.0.1");
-    m.sh("ip route replace 10.7.0.0/16 via 10.2.0.254");
-    // The loader hears of it; nothing else tells when it has.
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while source("10.7.0.9") != "10.2.0.1" {
-        assert!(Instant::now() < deadline, "the mirror does not follow");
-    }
-    drop(input);
-    assert!(run.wait().unwrap().success());
-    assert!(m.names().is_empty());
-}
-
-#[test]
-fn what_was_sent_at_the_end_arrives() {
-    let m = Machine::new("linger");
-    // The reader of the connection starts reading when the hostlet is about to go.
-    let script = "import socket,subprocess,sys,time\n\
-        l=socket.socket(); l.setsockopt(socket.SOL_SOCKET,socket.SO_RCVBUF,4096); l.bind(('10.1.0.2',7000)); l.listen()\n\
-        p=subprocess.Popen([sys.argv[1],'run','-a','10.1.0.1','--','python3','-c',\"import socket; s=socket.create_connection(('10.1.0.2',7000)); s.sendall(b'x'*300000)\"])\n\
-        c,_=l.accept(); n=0\n\
-        while True:\n\
-        \x20d=c.recv(65536)\n\
-        \x20if not d: break\n\
-        \x20n+=len(d)\n\
-        print(n,p.wait())";
-    let output = m
-        .inside("python3")
-        .args(["-c", script, HOSTLET])
-        .output()
-        .unwrap();
-    assert_eq!(
-        String::from_utf8_lossy(&output.stdout),
-        "300000 0\n",
-        "{output:?}"
-    );
-    assert!(m.names().is_empty());
 }

@@ -1,19 +1,13 @@
 //! Each step of a plan, performed on the machine.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use hostlet_kernel::{
-    BoundPort, Kernel, OnLink, PortBook, Record, RecordFlags, SourceList, Tables,
-};
+use hostlet_kernel::{RecordFlags, Tables};
 use hostlet_model::{HostletId, Name, Owned};
+use hostlet_platform::cgroup;
 use hostlet_platform::netlink::{self, AddressKind};
-use hostlet_platform::sockdiag::Protocol;
-use hostlet_platform::{cgroup, proc, sockdiag};
 use hostlet_policy::{Action, Definition, KernelView, OwnFlags};
 use hostlet_store as store;
 use jiff::Timestamp;
@@ -22,13 +16,12 @@ use crate::attached;
 use crate::error::{Error, Result};
 use crate::execute::Perform;
 use crate::machine::Machine;
+use crate::published::{record, tables};
 
 /// The number of `lo`, the same in every network namespace.
 const LOOPBACK: u32 = 1;
 /// How long killed members may take to end.
 const KILL_SECONDS: u64 = 10;
-/// How long the end of a run waits for what was sent to be acknowledged.
-const LINGER: Duration = Duration::from_secs(2);
 
 impl Perform for Machine<'_> {
     fn perform(&mut self, action: &Action) -> Result<()> {
@@ -242,125 +235,6 @@ impl Machine<'_> {
         }
         Ok(())
     }
-
-    /// The sockets of a hostlet on one address. A wildcard socket stands on an address
-    /// without being bound to it: it lives on unless the whole hostlet goes.
-    fn destroy_sockets(&mut self, id: HostletId, owned: &Owned) -> Result<()> {
-        let Some(row) = self.store.get_by_id(id)? else {
-            return Ok(());
-        };
-        let on_it: Vec<_> = self
-            .listed()?
-            .iter()
-            .filter(|s| owned.contains(s.local.ip().to_canonical()))
-            .cloned()
-            .collect();
-        if on_it.is_empty() {
-            return Ok(());
-        }
-        let all = row.state == store::State::Removing;
-        let loopback = [IpAddr::V4(id.loopback4()), IpAddr::V6(id.loopback6())];
-        let mine = self.cgroup_ids(&row.name)?;
-        let held = self.held_inodes(&row.name)?;
-        let book = self.kernel.as_ref().map(Kernel::port_book).transpose()?;
-        let mut errors = Vec::new();
-        for socket in on_it {
-            // On its own loopback there is nobody else's. On another address may be one of the
-            // host, made before; a member may hold one that was made outside.
-            let ours = loopback.contains(&socket.local.ip().to_canonical())
-                || socket.cgroup_id.is_none_or(|cgroup| mine.contains(&cgroup))
-                || (socket.inode != 0 && held.contains(&socket.inode));
-            let idle = matches!(
-                socket.state,
-                sockdiag::State::Listen | sockdiag::State::Close
-            );
-            let wild = idle && bound(book.as_ref(), id, &socket).is_some_and(|port| port.wildcard);
-            if ours && (all || !wild) {
-                errors.extend(sockdiag::destroy(&socket).err().map(Error::from));
-            }
-        }
-        Error::several(errors)
-    }
-
-    /// All sockets, as of the last time when something was done to them.
-    fn listed(&mut self) -> Result<&[sockdiag::Socket]> {
-        if self.listed.is_none() {
-            self.listed = Some(sockdiag::sockets(&sockdiag::Filter {
-                // The kernel cannot be told to destroy any other.
-                protocols: vec![Protocol::Tcp, Protocol::Udp, Protocol::UdpLite],
-                living: false,
-            })?);
-        }
-        Ok(self.listed.as_deref().unwrap_or_default())
-    }
-
-    /// Gives TCP a moment to deliver what the program has sent before it ended, as a machine
-    /// that stays would.
-    pub fn let_finish(&mut self, row: &store::Definition) -> Result<()> {
-        let mine = self.cgroup_ids(&row.name)?;
-        let deadline = Instant::now() + LINGER;
-        loop {
-            self.listed = None;
-            let unsent = |s: &&sockdiag::Socket| {
-                use sockdiag::State::{Closing, FinWait1, LastAck};
-                matches!(s.state, FinWait1 | Closing | LastAck)
-                    && s.cgroup_id.is_some_and(|id| mine.contains(&id))
-            };
-            if self.listed()?.iter().find(unsent).is_none() || Instant::now() > deadline {
-                return Ok(());
-            }
-            // No event tells of an acknowledgement: look again soon.
-            let soon = rustix::event::Timespec {
-                tv_sec: 0,
-                tv_nsec: 5_000_000,
-            };
-            let _ = rustix::event::poll(&mut [], Some(&soon));
-        }
-    }
-
-    fn held_inodes(&self, name: &Name) -> Result<BTreeSet<u64>> {
-        let mut inodes = BTreeSet::new();
-        for pid in self.members(name)? {
-            // One that ended meanwhile holds nothing.
-            inodes.extend(proc::socket_inodes(pid).unwrap_or_default());
-        }
-        Ok(inodes)
-    }
-
-    /// The ids of all cgroups of a hostlet, those that its members made below included.
-    pub fn cgroup_ids(&self, name: &Name) -> Result<BTreeSet<u64>> {
-        let mut ids = BTreeSet::new();
-        for cgroup in self.cgroups(name)? {
-            collect_ids(cgroup.path(), &mut ids);
-        }
-        Ok(ids)
-    }
-}
-
-/// What the kernel part knows of the place where a socket is bound.
-pub(crate) fn bound(
-    book: Option<&PortBook>,
-    id: HostletId,
-    socket: &sockdiag::Socket,
-) -> Option<BoundPort> {
-    let protocol = match socket.protocol {
-        sockdiag::Protocol::Tcp => libc::IPPROTO_TCP,
-        sockdiag::Protocol::Udp => libc::IPPROTO_UDP,
-        sockdiag::Protocol::UdpLite => libc::IPPROTO_UDPLITE,
-        sockdiag::Protocol::Icmp | sockdiag::Protocol::Raw => return None,
-    };
-    book?.find(id.0, u8::try_from(protocol).unwrap_or(0), socket.local)
-}
-
-fn collect_ids(dir: &Path, ids: &mut BTreeSet<u64>) {
-    // One that went meanwhile is not there.
-    let Ok(meta) = fs::metadata(dir) else { return };
-    ids.insert(meta.ino());
-    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            collect_ids(&entry.path(), ids);
-        }
-    }
 }
 
 fn add_address(ifindex: u32, interface: &str, addr: IpAddr, prefix_len: u8) -> Result<()> {
@@ -377,64 +251,4 @@ fn add_address(ifindex: u32, interface: &str, addr: IpAddr, prefix_len: u8) -> R
         address: addr.to_string(),
         interface: interface.to_owned(),
     })
-}
-
-fn tables(view: &KernelView) -> Tables {
-    Tables {
-        sources: view
-            .sources
-            .iter()
-            .map(|s| SourceList {
-                ipv6: s.ipv6,
-                ifindex: s.ifindex,
-                addrs: s.addrs.clone(),
-            })
-            .collect(),
-        onlink: view
-            .onlink
-            .iter()
-            .map(|o| OnLink {
-                net: o.net,
-                addr: o.addr,
-                ifindex: o.ifindex,
-            })
-            .collect(),
-        reach: view
-            .reachable
-            .iter()
-            .map(|r| (r.addr, r.port))
-            // Port 0 stands for a broadcast address that may be bound.
-            .chain(view.broadcasts.iter().map(|b| (IpAddr::V4(*b), 0)))
-            .collect(),
-    }
-}
-
-fn record(view: &KernelView, netns: u64) -> Record {
-    let flags = RecordFlags::default()
-        .with(RecordFlags::V4, view.has_v4)
-        .with(RecordFlags::V6, view.has_v6)
-        .with(RecordFlags::MANY4, view.many4)
-        .with(RecordFlags::MANY6, view.many6)
-        .with(RecordFlags::PREFIX, view.prefix4 || view.prefix6)
-        .with(RecordFlags::ROUTED4, view.routed4)
-        .with(RecordFlags::ROUTED6, view.routed6)
-        .with(RecordFlags::GUARD, view.guard)
-        .with(RecordFlags::RAW, view.raw)
-        .with(
-            RecordFlags::REACH,
-            !view.reachable.is_empty() || !view.broadcasts.is_empty(),
-        );
-    let (few4, few6) = hostlet_kernel::few(&view.owned, (view.primary4, view.primary6));
-    Record {
-        few4,
-        few6,
-        id: view.id.0,
-        netns,
-        flags,
-        source: view.source,
-        primary4: view.primary4,
-        primary6: view.primary6,
-        loop4: view.loop4,
-        loop6: view.loop6,
-    }
 }

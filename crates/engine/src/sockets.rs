@@ -10,9 +10,9 @@ use hostlet_platform::sockdiag::{self, Filter, Protocol, Socket, State};
 use hostlet_store::Definition;
 
 use crate::Engine;
+use crate::destroy::bound;
 use crate::error::Result;
 use crate::machine::Machine;
-use crate::perform::bound;
 use crate::read::chosen;
 use crate::report::{Finding, HolderReport, Reason, SocketReport};
 

@@ -1,0 +1,190 @@
+//! What hostlet stands on goes away or is not there: disk, run directory, bpffs, boot, namespace.
+
+mod common;
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+
+use common::{HOSTLET, Machine};
+
+fn addresses(m: &Machine) -> String {
+    m.sh("ip -o addr show dev d0; ip -o addr show dev lo; ip route show table local type local proto 104")
+}
+
+#[test]
+fn a_full_disk() {
+    let m = Machine::new("full");
+    m.ok(&["create", "stays", "-a", "10.1.0.2"]);
+    let before = addresses(&m);
+    // A root of its own on a file system that fills up.
+    let full = m.path("full");
+    fs::create_dir(&full).unwrap();
+    let script = format!(
+        "mount -t tmpfs -o size=256k none '{0}' && mkdir '{0}/run' && head -c 10M /dev/zero > '{0}/fill' 2>/dev/null; \
+         HOSTLET_ROOT='{0}' '{HOSTLET}' create web -a 10.1.0.7/24 --assign d0; echo $?; \
+         rm '{0}/fill'; HOSTLET_ROOT='{0}' '{HOSTLET}' list",
+        full.display()
+    );
+    let output = m
+        .inside("unshare")
+        .args(["--mount", "sh", "-c", &script])
+        .output()
+        .unwrap();
+    let (said, out) = (
+        String::from_utf8_lossy(&output.stderr),
+        String::from_utf8_lossy(&output.stdout),
+    );
+    assert!(out.starts_with("1\n"), "{out} {said}");
+    assert!(said.contains("space"), "{said}");
+    assert!(out.contains("There is no hostlet"), "{out}");
+    assert_eq!(addresses(&m), before);
+    m.ok(&["remove", "stays"]);
+}
+
+#[test]
+fn a_read_only_run_directory() {
+    let m = Machine::new("read-only");
+    let root = m.root.0.display().to_string();
+    let script = format!(
+        "mkdir -p '{root}/run' && mount -t tmpfs -o ro none '{root}/run' && '{HOSTLET}' create web -a 10.1.0.1; echo $?; '{HOSTLET}' list"
+    );
+    let output = m
+        .inside("unshare")
+        .args(["--mount", "sh", "-c", &script])
+        .output()
+        .unwrap();
+    let (said, out) = (
+        String::from_utf8_lossy(&output.stderr),
+        String::from_utf8_lossy(&output.stdout),
+    );
+    assert!(
+        said.contains("run/lock") && said.contains("remount it read-write"),
+        "{said}"
+    );
+    assert!(
+        out.starts_with("1\n") && out.contains("There is no hostlet"),
+        "{out}"
+    );
+}
+
+#[test]
+fn a_bpffs_that_cannot_be_mounted() {
+    let m = Machine::new("no-bpffs");
+    let root = m.root.0.display().to_string();
+    // A file stands where the mount point should be made.
+    fs::write(m.path("bpf"), "").unwrap();
+    let said = m.fails(1, &["create", "web", "-a", "10.1.0.7/24", "--assign", "d0"]);
+    assert!(said.contains(&format!("{root}/bpf")), "{said}");
+    assert!(m.names().is_empty());
+    assert!(!addresses(&m).contains("10.1.0.7"));
+    fs::remove_file(m.path("bpf")).unwrap();
+    m.ok(&["run", "-a", "10.1.0.1", "--", "true"]);
+}
+
+#[test]
+fn a_bpffs_that_was_unmounted() {
+    let m = Machine::new("lost-bpffs");
+    m.ok(&["create", "web", "-a", "10.1.0.1", "-a", "10.1.0.2"]);
+    m.ok(&["create", "empty", "-a", "2001:db8:1::1"]);
+    // Binds what it is told, line by line, and says what became of it.
+    let script = "import socket,sys\nkeep=[]\nprint('ready',flush=True)\n\
+        for line in sys.stdin:\n\
+        \x20a,p=line.split()\n\
+        \x20s=socket.socket(); keep.append(s)\n\
+        \x20try: s.bind((a,int(p))); s.listen(); print(s.getsockname()[0],flush=True)\n\
+        \x20except OSError as e: print(e.errno,flush=True)";
+    let mut command = m.inside(HOSTLET);
+    let mut member = command
+        .args(["enter", "web", "--", "python3", "-c", script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(member.stdout.take().unwrap()).lines();
+    let mut input = member.stdin.take().unwrap();
+    assert_eq!(lines.next().unwrap().unwrap(), "ready");
+    let mut bind = |what: &str| {
+        writeln!(input, "{what}").unwrap();
+        lines.next().unwrap().unwrap()
+    };
+    assert_eq!(bind("0.0.0.0 80"), "0.0.0.0");
+    m.sh(&format!("umount -l '{}'", m.path("bpf").display()));
+    // What lives goes on being confined, with no pin left.
+    assert_eq!(bind("10.1.0.3 81"), "99");
+    // The next command brings the kernel part back, for the living too.
+    assert_eq!(m.ok(&["enter", "empty", "--", "echo", "in"]), "in\n");
+    assert_eq!(bind("10.1.0.3 82"), "99");
+    assert_eq!(bind("0.0.0.0 83"), "0.0.0.0");
+    for address in ["10.1.0.1", "10.1.0.2"] {
+        m.sh(&format!(
+            "python3 -c \"import socket; socket.create_connection(('{address}', 83), 5)\""
+        ));
+    }
+    assert_eq!(
+        m.ok(&["events", "web"]).matches("foreign-address").count(),
+        1,
+        "each refusal is told once"
+    );
+    drop(input);
+    member.wait().unwrap();
+    m.ok(&["remove", "web"]);
+    m.ok(&["remove", "empty"]);
+}
+
+#[test]
+fn a_restart_of_the_machine() {
+    let m = Machine::new("restart");
+    m.ok(&["create", "kept", "-a", "10.1.0.7/24", "--assign", "d0"]);
+    m.ok(&["create", "gone", "-a", "10.1.0.1"]);
+    // What a restart leaves: the file, with another boot in it. No cgroup, no pin, no address.
+    let saved = m.path("saved.db");
+    m.sh(&format!(
+        "cp '{0}/hostlet.db' '{1}' && cp '{0}/hostlet.db-wal' '{1}-wal'",
+        m.root.0.display(),
+        saved.display()
+    ));
+    m.ok(&["remove", "kept"]);
+    m.ok(&["remove", "gone"]);
+    m.sh("ip addr del 10.1.0.1/24 dev d0");
+    m.sh(&format!(
+        "rm -f '{0}'/hostlet.db*; mv '{1}' '{0}/hostlet.db'; mv '{1}-wal' '{0}/hostlet.db-wal'; \
+         python3 -c \"import sqlite3; c = sqlite3.connect('{0}/hostlet.db'); c.execute('update hostlet set boot_id=\\\"another\\\"'); c.commit()\"",
+        m.root.0.display(), saved.display()
+    ));
+    assert!(m.ok(&["list"]).contains("stale"));
+    let output = m.hostlet(&["remove", "nobody"]);
+    // One comes back; the other cannot, is not forgotten, and says why.
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        said.contains("'gone'") && said.contains("10.1.0.1"),
+        "{said}"
+    );
+    assert!(addresses(&m).contains("10.1.0.7/24"));
+    assert_eq!(m.ok(&["enter", "kept", "--", "echo", "in"]), "in\n");
+    assert!(
+        m.fails(125, &["enter", "gone", "--", "true"])
+            .contains("stale")
+    );
+    m.ok(&["remove", "gone"]);
+    m.ok(&["remove", "kept"]);
+    assert!(!addresses(&m).contains("10.1.0.7/24"));
+}
+
+#[test]
+fn one_installation_one_namespace() {
+    let m = Machine::new("namespace");
+    m.ok(&["create", "web", "-a", "10.1.0.1"]);
+    let elsewhere = Command::new(HOSTLET)
+        .args(["create", "other", "-a", "10.1.0.2"])
+        .env("HOSTLET_ROOT", &m.root.0)
+        .output()
+        .unwrap();
+    assert_eq!(elsewhere.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&elsewhere.stderr);
+    assert!(
+        said.contains("another network namespace") && said.contains("--root"),
+        "{said}"
+    );
+    m.ok(&["remove", "web"]);
+}

@@ -1,0 +1,141 @@
+//! Ending sockets: those of an address that leaves, and all that a hostlet leaves behind.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use hostlet_kernel::{BoundPort, Kernel, PortBook};
+use hostlet_model::{HostletId, Name, Owned};
+use hostlet_platform::sockdiag::Protocol;
+use hostlet_platform::{proc, sockdiag};
+use hostlet_store as store;
+
+use crate::error::{Error, Result};
+use crate::machine::Machine;
+
+/// How long the end of a run waits for what was sent to be acknowledged.
+const LINGER: Duration = Duration::from_secs(2);
+
+impl Machine<'_> {
+    /// The sockets of a hostlet on one address. A wildcard socket stands on an address
+    /// without being bound to it: it lives on unless the whole hostlet goes.
+    pub fn destroy_sockets(&mut self, id: HostletId, owned: &Owned) -> Result<()> {
+        let Some(row) = self.store.get_by_id(id)? else {
+            return Ok(());
+        };
+        let on_it: Vec<_> = self
+            .listed()?
+            .iter()
+            .filter(|s| owned.contains(s.local.ip().to_canonical()))
+            .cloned()
+            .collect();
+        if on_it.is_empty() {
+            return Ok(());
+        }
+        let all = row.state == store::State::Removing;
+        let loopback = [IpAddr::V4(id.loopback4()), IpAddr::V6(id.loopback6())];
+        let mine = self.cgroup_ids(&row.name)?;
+        let held = self.held_inodes(&row.name)?;
+        let book = self.kernel.as_ref().map(Kernel::port_book).transpose()?;
+        let mut errors = Vec::new();
+        for socket in on_it {
+            // On its own loopback there is nobody else's. On another address may be one of the
+            // host, made before; a member may hold one that was made outside.
+            let ours = loopback.contains(&socket.local.ip().to_canonical())
+                || socket.cgroup_id.is_none_or(|cgroup| mine.contains(&cgroup))
+                || (socket.inode != 0 && held.contains(&socket.inode));
+            let idle = matches!(
+                socket.state,
+                sockdiag::State::Listen | sockdiag::State::Close
+            );
+            let wild = idle && bound(book.as_ref(), id, &socket).is_some_and(|port| port.wildcard);
+            if ours && (all || !wild) {
+                errors.extend(sockdiag::destroy(&socket).err().map(Error::from));
+            }
+        }
+        Error::several(errors)
+    }
+
+    /// All sockets, as of the last time when something was done to them.
+    fn listed(&mut self) -> Result<&[sockdiag::Socket]> {
+        if self.listed.is_none() {
+            self.listed = Some(sockdiag::sockets(&sockdiag::Filter {
+                // The kernel cannot be told to destroy any other.
+                protocols: vec![Protocol::Tcp, Protocol::Udp, Protocol::UdpLite],
+                living: false,
+            })?);
+        }
+        Ok(self.listed.as_deref().unwrap_or_default())
+    }
+
+    /// Gives TCP a moment to deliver what the program has sent before it ended, as a machine
+    /// that stays would.
+    pub fn let_finish(&mut self, row: &store::Definition) -> Result<()> {
+        let mine = self.cgroup_ids(&row.name)?;
+        let deadline = Instant::now() + LINGER;
+        loop {
+            self.listed = None;
+            let unsent = |s: &&sockdiag::Socket| {
+                use sockdiag::State::{Closing, FinWait1, LastAck};
+                matches!(s.state, FinWait1 | Closing | LastAck)
+                    && s.cgroup_id.is_some_and(|id| mine.contains(&id))
+            };
+            if self.listed()?.iter().find(unsent).is_none() || Instant::now() > deadline {
+                return Ok(());
+            }
+            // No event tells of an acknowledgement: look again soon.
+            let soon = rustix::event::Timespec {
+                tv_sec: 0,
+                tv_nsec: 5_000_000,
+            };
+            let _ = rustix::event::poll(&mut [], Some(&soon));
+        }
+    }
+
+    fn held_inodes(&self, name: &Name) -> Result<BTreeSet<u64>> {
+        let mut inodes = BTreeSet::new();
+        for pid in self.members(name)? {
+            // One that ended meanwhile holds nothing.
+            inodes.extend(proc::socket_inodes(pid).unwrap_or_default());
+        }
+        Ok(inodes)
+    }
+
+    /// The ids of all cgroups of a hostlet, those that its members made below included.
+    pub fn cgroup_ids(&self, name: &Name) -> Result<BTreeSet<u64>> {
+        let mut ids = BTreeSet::new();
+        for cgroup in self.cgroups(name)? {
+            collect_ids(cgroup.path(), &mut ids);
+        }
+        Ok(ids)
+    }
+}
+
+/// What the kernel part knows of the place where a socket is bound.
+pub(crate) fn bound(
+    book: Option<&PortBook>,
+    id: HostletId,
+    socket: &sockdiag::Socket,
+) -> Option<BoundPort> {
+    let protocol = match socket.protocol {
+        sockdiag::Protocol::Tcp => libc::IPPROTO_TCP,
+        sockdiag::Protocol::Udp => libc::IPPROTO_UDP,
+        sockdiag::Protocol::UdpLite => libc::IPPROTO_UDPLITE,
+        sockdiag::Protocol::Icmp | sockdiag::Protocol::Raw => return None,
+    };
+    book?.find(id.0, u8::try_from(protocol).unwrap_or(0), socket.local)
+}
+
+fn collect_ids(dir: &Path, ids: &mut BTreeSet<u64>) {
+    // One that went meanwhile is not there.
+    let Ok(meta) = fs::metadata(dir) else { return };
+    ids.insert(meta.ino());
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            collect_ids(&entry.path(), ids);
+        }
+    }
+}

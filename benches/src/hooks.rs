@@ -14,7 +14,7 @@ use crate::table::{Figure, Promise, median};
 use crate::{CLIENT4, CLIENT6, MANY, ONE, ROUNDS};
 
 /// These run for packets; every other program of ours is a call hook.
-const PACKET_HOOKS: &[&str] = &["hl_egress", "hl_ingress", "hl_learn"];
+const PACKET_HOOKS: &[&str] = &["hl_egress", "hl_ingress", "hl_learn", "hl_ping"];
 
 const CALLS: &str = "20000";
 const CONNECTIONS: &str = "4000";

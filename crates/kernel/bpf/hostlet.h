@@ -40,7 +40,7 @@ enum hl_source {
 	HL_SOURCE_BY_DESTINATION = 2,
 };
 
-enum { HL_FEW4 = 4, HL_FEW6 = 3 };
+enum { HL_FEW4 = 7, HL_FEW6 = 7 };
 
 /* One hostlet, as its programs see it: the value of the cgroup storage. */
 struct hl_hostlet {

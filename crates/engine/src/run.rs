@@ -60,11 +60,12 @@ impl Engine {
     /// # Errors
     /// The hostlet could not be made, or the program not be started; then nothing is left.
     pub fn run(&self, spec: &HostletSpec, program: &Program) -> Result<Ending> {
-        // From here on no signal ends this process before it has cleaned up.
-        let hold = SignalHold::new()?;
         let what = "run a program in a hostlet";
         let mut machine = self.machine(what, stamp(&program.words()))?;
         let keep_fds = keep_fds(&program.options.keep_fds)?;
+        // From here on, and not while waiting for the lock, no signal ends this process before it
+        // has cleaned up.
+        let hold = SignalHold::new()?;
         let pid = std::process::id();
         let start_ticks = proc::start_ticks(pid).unwrap_or_default();
         self.create_in(&mut machine, spec, &Lifetime::Run { pid, start_ticks })?;
@@ -88,7 +89,6 @@ impl Engine {
     /// # Errors
     /// There is no such hostlet, the caller may not, or the program cannot be started.
     pub fn enter(&self, name: &Name, program: &Program) -> Result<Ending> {
-        let hold = SignalHold::new()?;
         let launch = {
             let mut machine = self.machine("enter a hostlet", stamp(&[]))?;
             let standing = Access::of_caller(&self.paths, &machine.config).enter(name)?;
@@ -107,6 +107,7 @@ impl Engine {
                 keep_fds,
             )?
         };
+        let hold = SignalHold::new()?;
         self.wait(launch, &hold)
     }
 
@@ -115,7 +116,6 @@ impl Engine {
     /// # Errors
     /// It is not declared, the caller may not, or the program cannot be started.
     pub fn start(&self, name: &Name, program: &Program) -> Result<Ending> {
-        let hold = SignalHold::new()?;
         let launch = {
             let mut machine = self.machine("start a declared hostlet", stamp(&[]))?;
             let Some(declared) = machine.config.hostlets.get(name).cloned() else {
@@ -141,6 +141,7 @@ impl Engine {
                 keep_fds,
             )?
         };
+        let hold = SignalHold::new()?;
         self.wait(launch, &hold)
     }
 

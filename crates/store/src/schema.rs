@@ -61,8 +61,13 @@ pub(crate) fn read_marks(conn: &Connection) -> rusqlite::Result<(i64, i32)> {
 /// Refuses what is not ours or is newer than we are. True: nothing to migrate.
 pub(crate) fn check(conn: &Connection, path: &Path) -> Result<bool> {
     let fail = |e| explain(path, "read the schema version", e);
-    let (version, application) = read_marks(conn).map_err(fail)?;
-    let fresh = version == 0 && application == 0 && is_empty(conn).map_err(fail)?;
+    let (mut version, mut application) = read_marks(conn).map_err(fail)?;
+    let unmarked = version == 0 && application == 0;
+    let fresh = unmarked && is_empty(conn).map_err(fail)?;
+    if unmarked && !fresh {
+        // Another command may have made the file between the two looks: it commits marks and tables at once.
+        (version, application) = read_marks(conn).map_err(fail)?;
+    }
     if application != APPLICATION_ID && !fresh {
         return Err(StoreError::Foreign {
             path: path.into(),

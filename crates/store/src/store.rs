@@ -1,10 +1,10 @@
 //! The file: opening it, and one way through which every reading and every change goes.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::error::{BUSY_SECONDS, Result, StoreError, explain};
 use crate::schema;
@@ -14,6 +14,22 @@ use crate::schema;
 pub struct Store {
     conn: Connection,
     pub(crate) path: PathBuf,
+}
+
+/// Has SQLite keep a write-ahead log. Where several commands make the file at once, the switch needs
+/// it alone for a moment, and SQLite gives up on that at once instead of waiting as it does elsewhere.
+fn keep_log(conn: &Connection) -> rusqlite::Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(BUSY_SECONDS);
+    loop {
+        match conn.pragma_update(None, "journal_mode", "wal") {
+            Err(rusqlite::Error::SqliteFailure(e, _))
+                if e.code == ErrorCode::DatabaseBusy && Instant::now() < deadline =>
+            {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            done => return done,
+        }
+    }
 }
 
 impl Store {
@@ -47,8 +63,7 @@ impl Store {
             .map_err(fail)?;
         // A foreign or newer file is refused before anything in it is changed.
         let current = schema::check(&conn, path)?;
-        conn.pragma_update(None, "journal_mode", "wal")
-            .map_err(fail)?;
+        keep_log(&conn).map_err(fail)?;
         conn.pragma_update(None, "synchronous", "normal")
             .map_err(fail)?;
         // The first to open the file reads the whole log: a short one keeps every command quick.

@@ -92,7 +92,9 @@ static inline int send_to(struct bpf_sock *sk, struct hl_hostlet *h, struct send
 				m->from = *loop_like(h, &m->to);
 				return ALLOW;
 			}
-			if (s && !(s->flags & HL_SOCK_AUTO) && answer_from(h, m, &chosen)) {
+			/* With one address there is nothing to remember. */
+			if (s && (h->flags & (four ? HL_MANY4 : HL_MANY6)) && !(s->flags & HL_SOCK_AUTO) &&
+			    answer_from(h, m, &chosen)) {
 				m->from = chosen;
 				return ALLOW;
 			}

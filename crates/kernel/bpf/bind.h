@@ -90,7 +90,8 @@ static inline int check_siblings(struct bpf_sock_addr *ctx, const struct hl_host
  * instead, and LISTEN_CB registers the socket under the port that was asked
  * for (C4). For UDP there is no such way; the event says who holds it.
  */
-static inline void check_host(struct bpf_sock_addr *ctx, const struct hl_hostlet *h, struct binding *b)
+static inline void check_host(struct bpf_sock_addr *ctx, const struct hl_hostlet *h, struct binding *b,
+			      const struct hl_addr *asked)
 {
 	struct bpf_sock *sk = host_socket(ctx, b);
 	struct facts ours, theirs;
@@ -115,7 +116,7 @@ static inline void check_host(struct bpf_sock_addr *ctx, const struct hl_hostlet
 		b->port = 0;
 	} else if (!(ours.class_ & theirs.class_ & 1) &&
 		   !((ours.class_ & theirs.class_ & 2) && ours.uid == theirs.uid)) {
-		refused(h, HL_CALL_BIND, HL_REASON_PORT_HELD, EADDRINUSE, b->proto, &b->addr, b->port, 0);
+		refused(h, HL_CALL_BIND, HL_REASON_PORT_HELD, EADDRINUSE, b->proto, asked, b->port, 0);
 	}
 }
 
@@ -167,7 +168,7 @@ static inline int bind(struct bpf_sock_addr *ctx, const struct hl_hostlet *h, st
 		if (error)
 			goto refuse; /* an ordinary error of the program's own making: no event */
 		if (!(b->flags & HL_SOCK_HIDDEN) && b->proto != IPPROTO_UDPLITE)
-			check_host(ctx, h, b);
+			check_host(ctx, h, b, &asked);
 	}
 	if (has_ports(b->proto) && !remember(ctx->sk, h, b, port)) {
 		refused(h, HL_CALL_BIND, HL_REASON_TABLE_FULL, ENOBUFS, b->proto, &asked, port, 0);

@@ -47,6 +47,13 @@ static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 
 	if (!sk)
 		return ALLOW;
+	if (c->socket6 && addr_is4(&c->to)) {
+		struct facts f;
+
+		learn_facts(sk, &f);
+		if (f.v6only)
+			return ALLOW; /* the kernel refuses it, with its own error */
+	}
 	if (h->flags & HL_GONE) {
 		reason = HL_REASON_REMOVED;
 		error = ENETUNREACH;

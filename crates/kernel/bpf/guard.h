@@ -170,8 +170,10 @@ int hl_egress(struct __sk_buff *skb)
 	struct hl_hostlet *h = hostlet_here();
 	struct packet p;
 
-	if (!h || !(h->flags & HL_GUARD) || !parse(skb, &p))
+	if (!h || !(h->flags & HL_GUARD))
 		return ALLOW;
+	if (!parse(skb, &p))
+		return REFUSE; /* not IP: nothing that a member should have */
 	if (owns(h, &p.from)) {
 		if (is_loop(h, &p.to)) {
 			skb->mark = LOOP_MARK(h);
@@ -192,11 +194,13 @@ int hl_ingress(struct __sk_buff *skb)
 	struct hl_hostlet *h = hostlet_here();
 	struct packet p;
 
-	if (!h || !(h->flags & HL_GUARD) || !parse(skb, &p))
+	if (!h || !(h->flags & HL_GUARD))
 		return ALLOW;
+	if (!parse(skb, &p))
+		return REFUSE; /* not IP: nothing that a member should have */
 	if (is_loop(h, &p.to)) {
 		if (skb->mark == LOOP_MARK(h) || (p.proto == IPPROTO_TCP && !opens(skb, &p)) ||
-		    opened_port(skb, h, &p, false))
+		    (p.proto != IPPROTO_TCP && opened_port(skb, h, &p, false)))
 			return ALLOW;
 	} else if (owns(h, &p.to) || addr_multicast(&p.to) || addr_broadcast(&p.to) ||
 		   reachable(h, &p.to, 0)) {

@@ -263,7 +263,6 @@ struct hl_kernel {
 struct hl_globals {
 	__u64 netns; /* the installation's network namespace */
 	__u64 events; /* how many events were written */
-	__u32 prefixes; /* the trie has entries */
 	__u32 wild_udp; /* how many wildcard UDP sockets there are */
 	__u32 autobound; /* how many sockets of members stand on the host's real wildcard */
 	__u32 layout; /* HL_LAYOUT of whoever made the tables */

@@ -118,12 +118,12 @@ static inline const struct hl_owner *owner_of(const struct hl_addr *a)
 {
 	const struct hl_owner *o = bpf_map_lookup_elem(&owners, a);
 	struct hl_prefix_key key = {128, *a};
-	struct hl_globals *g;
+	__u32 zero = 0, *some;
 
 	if (o)
 		return o;
-	g = global();
-	if (!g || !g->prefixes)
+	some = bpf_map_lookup_elem(&prefixed, &zero);
+	if (!some || !*some)
 		return 0;
 	return bpf_map_lookup_elem(&prefixes, &key);
 }
@@ -279,7 +279,6 @@ static inline void write_user_ip6(struct bpf_sock_addr *ctx, const struct hl_add
 struct facts {
 	__u8 class_; /* see HL_CLASSES */
 	bool v6only;
-	bool no_port; /* IP_BIND_ADDRESS_NO_PORT */
 	__u32 uid;
 };
 
@@ -300,7 +299,6 @@ static inline void learn_facts(struct bpf_sock *sk, struct facts *f)
 		    (BPF_CORE_READ_BITFIELD_PROBED(raw, __sk_common.skc_reuseport) ? 2 : 0);
 	f->v6only = BPF_CORE_READ_BITFIELD_PROBED(raw, __sk_common.skc_ipv6only);
 	f->uid = BPF_CORE_READ(raw, sk_uid.val);
-	f->no_port = false;
 }
 
 static inline bool keeps_port_open(struct bpf_sock *sk)

@@ -137,7 +137,7 @@ int hl_lookup(struct bpf_sk_lookup *ctx)
 		peer = peer4;
 	}
 	/* The look-up that bind does for sockets of the host. */
-	if (local.w[3] == ANCHOR4 && addr_is4(&local))
+	if (addr_is4(&local) ? local.w[3] == ANCHOR4 : dedicated_loop(&local) && local.w[3] == 0xffffffff)
 		return SK_PASS;
 	o = owner_of(&local);
 	if (!o)

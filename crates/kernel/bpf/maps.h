@@ -30,6 +30,9 @@ TABLE(onlink, LPM_TRIE, struct hl_onlink_key, struct hl_onlink, 1048576, BPF_F_N
 TABLE(sources, HASH, struct hl_source_key, struct hl_source_entry, 65536, BPF_F_NO_PREALLOC);
 TABLE(reach, HASH, struct hl_reach_key, __u32, 65536, BPF_F_NO_PREALLOC); /* set at load */
 
+/* Written by user space: whether the trie of prefixes has entries. */
+TABLE(prefixed, ARRAY, __u32, __u32, 1, 0);
+
 /* Written by user space: interfaces where the programs of learn.h and ping.h are attached. */
 TABLE(watched, HASH, __u32, __u32, 65536, BPF_F_NO_PREALLOC);
 
@@ -60,7 +63,7 @@ TABLE(asked, LRU_HASH, struct hl_asked_key, struct hl_addr, 65536, 0);
 /* Written by every refusal. */
 TABLE(events, ARRAY, __u32, struct hl_event, HL_EVENTS, 0);
 
-/* netns by user space; the counters by the programs. */
+/* Written by user space when the tables are made; from then on the programs count in it. */
 TABLE(globals, ARRAY, __u32, struct hl_globals, 1, 0);
 
 /* Wakes those who wait for events; what it holds does not matter. */

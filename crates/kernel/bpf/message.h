@@ -23,6 +23,7 @@ static inline void enter_autobound(struct bpf_sock *sk, const struct hl_hostlet 
 			    .port = m->from_port,
 			    .proto = m->proto,
 			    .addr = m->from};
+	struct hl_sock *kept;
 	struct facts f;
 
 	if (!m->from_port)
@@ -31,8 +32,9 @@ static inline void enter_autobound(struct bpf_sock *sk, const struct hl_hostlet 
 		s.flags |= HL_SOCK_WILD6;
 	learn_facts(sk, &f);
 	s.class_ = f.class_;
-	if (bpf_sk_storage_get(&socks, sk, &s, BPF_SK_STORAGE_GET_F_CREATE))
-		account(&s, 1);
+	kept = bpf_sk_storage_get(&socks, sk, &s, BPF_SK_STORAGE_GET_F_CREATE);
+	if (kept && account(&s, 1))
+		kept->flags = 0; /* not in the book: nothing to take out later */
 }
 
 /* The address this client spoke to, for a socket that stands for the wildcard (C3). */
@@ -78,16 +80,21 @@ static inline int send_to(struct bpf_sock *sk, struct hl_hostlet *h, struct send
 			m->to = *loop;
 		}
 	}
+	/* The only address and the only source: nothing to choose. */
+	if (!own_loop && !(h->flags & (four ? HL_MANY4 : HL_MANY6)) &&
+	    addr_eq(&m->from, four ? &h->primary4 : &h->primary6))
+		return ALLOW;
+	/*
+	 * A socket that stands for the wildcard: on the primary as a rule, on the other family's, or on what
+	 * was the primary when it was bound.
+	 */
 	if (addr_wild(&m->from) || addr_eq(&m->from, four ? &h->primary4 : &h->primary6) ||
-	    (!four && addr_is4(&m->from))) {
-		/* The only address and the only source: nothing to choose. */
-		if (!own_loop && !addr_wild(&m->from) && addr_is4(&m->from) == four &&
-		    !(h->flags & (four ? HL_MANY4 : HL_MANY6)))
-			return ALLOW;
+	    addr_is4(&m->from) != four || is_loop(h, &m->from) || !owns(h, &m->from)) {
 		s = bpf_sk_storage_get(&socks, sk, 0, 0);
 		if (!s && addr_wild(&m->from))
 			enter_autobound(sk, h, m);
-		if (addr_wild(&m->from) || (s && (s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)))) {
+		if (addr_wild(&m->from) ||
+		    (s && (s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)) && addr_eq(&m->from, &s->addr))) {
 			if (own_loop) {
 				m->from = *loop_like(h, &m->to);
 				return ALLOW;
@@ -107,8 +114,6 @@ static inline int send_to(struct bpf_sock *sk, struct hl_hostlet *h, struct send
 			m->from = chosen;
 			return ALLOW;
 		}
-		if (addr_is4(&m->from) == four)
-			return ALLOW;
 	}
 	if (addr_localhost(&m->from)) {
 		m->from = *loop_like(h, &m->from);

@@ -113,18 +113,25 @@ SHARED int account(struct hl_sock *s, int by)
 	key = port_key(s->id, s->port, s->proto, 4);
 	if (four)
 		error = port_change(&key, &c);
-	key.family = 6;
-	if (!error && six)
-		error = port_change(&key, &c);
 	if (error)
 		return error;
+	key.family = 6;
+	if (six)
+		error = port_change(&key, &c);
+	if (error)
+		goto undo_four;
+	/* UDP packets are let through to a socket on one address by that address. */
+	if (s->proto == IPPROTO_UDP && !(s->flags & HL_SOCK_AUTO)) {
+		key.family = family_of(&s->addr);
+		key.addr = s->addr;
+		error = port_change(&key, &c);
+		key.addr = (struct hl_addr){};
+		if (error)
+			goto undo_six;
+	}
 	if (s->flags & HL_SOCK_AUTO) {
 		count_autobound(s, by);
-		return 0;
-	}
-	if (s->proto != IPPROTO_UDP)
-		return 0;
-	if (c.claim == CLAIM_WILD) {
+	} else if (s->proto == IPPROTO_UDP && c.claim == CLAIM_WILD) {
 		if (four)
 			count_wild_udp(s, s->port, 4, by > 0);
 		if (six)
@@ -133,10 +140,19 @@ SHARED int account(struct hl_sock *s, int by)
 		if (g)
 			__sync_fetch_and_add(&g->wild_udp, by);
 	}
-	/* UDP packets are let through to a socket on one address by that address. */
-	key.family = family_of(&s->addr);
-	key.addr = s->addr;
-	return port_change(&key, &c);
+	return 0;
+	/* Only what is added can fail. */
+undo_six:
+	c.by = -1;
+	key.family = 6;
+	if (six)
+		port_change(&key, &c);
+undo_four:
+	c.by = -1;
+	key.family = 4;
+	if (four)
+		port_change(&key, &c);
+	return error;
 }
 
 /* The same for a listener: SO_REUSEADDR does not share with one. */
@@ -229,8 +245,8 @@ int hl_sock_release(struct bpf_sock *ctx)
 }
 
 /*
- * Puts a listener into the first free slot. When all are taken, the SO_REUSEPORT
- * group is reached all the same: the kernel spreads over it from any one socket.
+ * Puts a listener into the first free slot. When all are taken, any one gives way: the kernel spreads
+ * over a SO_REUSEPORT group from any of its sockets, and the newest live longest.
  */
 static inline int register_listener(struct bpf_sock_ops *ctx, struct hl_listener_key *key)
 {
@@ -244,7 +260,8 @@ static inline int register_listener(struct bpf_sock_ops *ctx, struct hl_listener
 		if (error != -EEXIST)
 			return error;
 	}
-	return 0;
+	key->slot = bpf_get_prandom_u32() % HL_SLOTS;
+	return bpf_sock_hash_update(ctx, &listeners, key, BPF_ANY);
 }
 
 /*
@@ -269,9 +286,11 @@ static inline struct hl_sock *listening_unbound(struct bpf_sock_ops *ctx, struct
 	else
 		fresh.flags |= f.v6only ? HL_SOCK_WILD6 : HL_SOCK_WILD4 | HL_SOCK_WILD6;
 	s = bpf_sk_storage_get(&socks, sk, &fresh, BPF_SK_STORAGE_GET_F_CREATE);
-	if (s)
-		account(&fresh, 1);
-	return s;
+	if (!s || !account(&fresh, 1))
+		return s;
+	s->flags = 0; /* not in the book: nothing to take out later */
+	refused(h, HL_CALL_LISTEN, HL_REASON_TABLE_FULL, ENOBUFS, IPPROTO_TCP, local, fresh.port, 0);
+	return 0;
 }
 
 static inline void listening(struct bpf_sock_ops *ctx, const struct hl_hostlet *h)

@@ -19,7 +19,7 @@ use crate::probe;
 const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/hostlet.bpf.o"));
 
 /// The tables that this program reads or writes; all are pinned, for tools such as bpftool.
-pub(crate) const TABLES: [&str; 18] = [
+pub(crate) const TABLES: [&str; 19] = [
     "hostlets",
     "owners",
     "prefixes",
@@ -38,6 +38,7 @@ pub(crate) const TABLES: [&str; 18] = [
     "globals",
     "wake",
     "watched",
+    "prefixed",
 ];
 
 /// How large the tables may grow; they take memory only as they fill, but for the
@@ -136,7 +137,7 @@ impl Kernel {
                 .map_err(|cause| pin_error("make the directory", &path, cause))?;
         }
         let mut object = open_object(limits)?.load().map_err(load_error)?;
-        for mut map in object.maps_mut() {
+        for map in object.maps_mut() {
             let name = map.name().to_owned();
             if TABLES.iter().any(|t| name == *t) {
                 pin(map.as_fd(), &dir.join("maps").join(&name))?;
@@ -157,7 +158,6 @@ impl Kernel {
                         cause,
                     })?;
             }
-            let _ = &mut map;
         }
         for program in object.progs() {
             pin(program.as_fd(), &dir.join("programs").join(program.name()))?;

@@ -9,9 +9,9 @@ use libbpf_rs::{ErrorKind, MapCore, MapFlags};
 use crate::abi::{
     self, HL_FEW4, HL_FEW6, HL_GONE, HL_GUARD, HL_MANY4, HL_MANY6, HL_OWNER_LOOP, HL_OWNER_MANY,
     HL_PREFIX, HL_RAW, HL_REACH, HL_ROUTED4, HL_ROUTED6, HL_SOURCE_BY_DESTINATION,
-    HL_SOURCE_PRIMARY, HL_SOURCE_RANDOM, HL_V4, HL_V6, Plain, hl_globals, hl_hostlet, hl_onlink,
-    hl_onlink_key, hl_owner, hl_port, hl_port_key, hl_prefix_key, hl_reach_key, hl_route,
-    hl_source_entry, hl_source_key,
+    HL_SOURCE_PRIMARY, HL_SOURCE_RANDOM, HL_V4, HL_V6, Plain, hl_hostlet, hl_onlink, hl_onlink_key,
+    hl_owner, hl_port, hl_port_key, hl_prefix_key, hl_reach_key, hl_route, hl_source_entry,
+    hl_source_key,
 };
 use crate::error::{Error, Result};
 use crate::install::Kernel;
@@ -464,11 +464,8 @@ impl Kernel {
     }
 
     fn count_prefixes(&self) -> Result<()> {
-        let mut globals: hl_globals = self.read_globals()?;
-        globals.prefixes = u32::from(self.map("prefixes")?.keys().next().is_some());
-        // The programs only read this field and count the others by themselves, so a lost count is possible
-        // here: `wild_udp` is only ever compared with zero, and an event less in the count is overwritten later.
-        self.put("globals", &0u32.to_ne_bytes(), globals.bytes())
+        let some = u32::from(self.map("prefixes")?.keys().next().is_some());
+        self.put("prefixed", &0u32.to_ne_bytes(), &some.to_ne_bytes())
     }
 
     fn replace(&self, table: &'static str, old: Vec<Pair>, new: Vec<Pair>) -> Result<()> {

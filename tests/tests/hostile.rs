@@ -5,6 +5,7 @@ use std::os::fd::AsRawFd;
 
 use anyhow::{Context, Result, ensure};
 use hostlet_testkit::agent::Agent;
+use hostlet_testkit::dir::TestDir;
 use hostlet_testkit::lan::Lan;
 
 /// A hostlet with a probe in it.
@@ -217,7 +218,9 @@ fn a_socket_passed_in_from_outside_is_found() -> Result<()> {
             .success(),
         "found before"
     );
-    let place = install.root().join("handover");
+    // The installation's own directory is read-only inside.
+    let dir = TestDir::new("handover")?;
+    let place = dir.path().join("handover");
     let place = place.to_str().context("a path in UTF-8")?.to_owned();
     let mut host = f.lan.start("host")?;
     host.ask("a = socket tcp4")?;

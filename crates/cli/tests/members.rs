@@ -146,3 +146,93 @@ fn what_was_sent_at_the_end_arrives() {
     );
     assert!(m.names().is_empty());
 }
+
+/// Whoever writes there grants himself addresses; root inside is the same user as root outside.
+#[test]
+fn root_inside_cannot_change_the_installation() {
+    let m = Machine::new("installation");
+    let root = m.root.0.display().to_string();
+    let declared = "[hostlet.web]\naddresses = [\"10.1.0.1\"]\n";
+    fs::write(m.path("hostlet.toml"), declared).unwrap();
+    for dir in ["run", "work", "work/deep"] {
+        fs::create_dir_all(m.path(dir)).unwrap();
+    }
+    m.ok(&["create", "web", "-a", "10.1.0.1"]);
+    let tries = "
+        try() { if (eval \"$1\") 2>/dev/null; then echo \"went: $1\"; fi; }
+        try 'echo x >> hostlet.toml'
+        try 'echo x >> hostlet.db'
+        try 'echo x > hostlet.db-wal'
+        try 'echo x > hostlet.db-journal'
+        try 'echo x > new'
+        try 'mv hostlet.toml old'
+        try 'rm hostlet.db'
+        try 'mv ../$(basename $PWD) ../elsewhere'
+        try 'echo x > run/new'
+        try ': < run/lock'
+        try 'mkdir bpf/new'
+        echo done";
+    let db = fs::read(m.path("hostlet.db")).unwrap();
+    // By the path, and from a directory that was there before the program was.
+    for from in ["/", &root, &format!("{root}/run"), &format!("{root}/work")] {
+        for verb in [
+            &["run", "-a", "10.1.0.2", "--"][..],
+            &["enter", "web", "--"],
+            &["start", "web", "--"],
+        ] {
+            let there = match from.strip_prefix(&root) {
+                Some("") => String::new(),
+                Some(_) => "cd ..;".to_owned(),
+                None => format!("cd '{root}';"),
+            };
+            let output = m
+                .inside(HOSTLET)
+                .current_dir(from)
+                .args(verb)
+                .args(["sh", "-c", &format!("{there} {tries}")])
+                .output()
+                .unwrap();
+            let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert_eq!(shown, "done\n", "{verb:?} from {from}: {output:?}");
+        }
+    }
+    assert_eq!(
+        fs::read_to_string(m.path("hostlet.toml")).unwrap(),
+        declared
+    );
+    assert!(fs::read(m.path("hostlet.db")).unwrap().len() >= db.len());
+    // What it starts in, it may write.
+    let work = m.path("work/deep").display().to_string();
+    m.ok(&[
+        "run",
+        "-a",
+        "10.1.0.2",
+        "--workdir",
+        &work,
+        "--",
+        "sh",
+        "-c",
+        "echo x > ../here",
+    ]);
+    assert_eq!(fs::read_to_string(m.path("work/here")).unwrap(), "x\n");
+    let output = m
+        .inside(HOSTLET)
+        .current_dir(&work)
+        .args([
+            "run",
+            "-a",
+            "10.1.0.2",
+            "--",
+            "sh",
+            "-c",
+            "echo x > here && pwd",
+        ])
+        .output()
+        .unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        format!("{work}\n"),
+        "{output:?}"
+    );
+    m.ok(&["remove", "web"]);
+}

@@ -196,6 +196,7 @@ impl Engine {
             keep_capabilities: options.keep_capabilities,
             keep_fds,
             hide: self.hidden(),
+            read_only: self.frozen(),
             ..Launch::new(&program.file, cgroup)
         })
     }
@@ -217,14 +218,31 @@ impl Engine {
         }
     }
 
-    /// Every bpffs, this installation's first: whoever can open a pin could change its table.
+    /// Every bpffs: whoever can open a pin could change its table. And the run directory: whoever
+    /// can open the lock could hold it.
     fn hidden(&self) -> Vec<PathBuf> {
         let mounted = mounts::mounts().unwrap_or_default();
         mounted
             .into_iter()
             .filter(|m| m.kind == "bpf")
             .map(|m| m.point)
+            .chain([self.paths.run.clone()])
             .collect()
+    }
+
+    /// The directories of the configuration and of the database: whoever can write there grants
+    /// himself addresses. A directory, not its files: files are replaced, and come into being.
+    fn frozen(&self) -> Vec<PathBuf> {
+        if let Some(root) = &self.paths.root {
+            return vec![root.clone()];
+        }
+        let parents = [&self.paths.config, &self.paths.db].map(|file| file.parent());
+        let dirs: Vec<PathBuf> = parents.into_iter().flatten().map(Into::into).collect();
+        for dir in &dirs {
+            // What is not there, a member could make. Where this fails, so it does for a member.
+            let _ = std::fs::create_dir_all(dir);
+        }
+        dirs
     }
 
     /// Waits for the end; meanwhile the kernel's picture of the network stays true.

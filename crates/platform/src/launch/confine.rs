@@ -1,4 +1,4 @@
-//! The mount namespace of a member: cgroups cannot be changed, BPF objects not be found.
+//! The mount namespace of a member: cgroups and the installation cannot be changed, BPF objects not be found.
 
 use std::ffi::CString;
 use std::io;
@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{StatFs, statfs};
 use rustix::mount::{
-    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_change, unmount,
+    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive,
+    mount_change, unmount,
 };
 
-use super::LaunchError;
+use super::{Launch, LaunchError};
 use crate::mounts::{self, Mount};
 
 const CGROUP2_MAGIC: u64 = 0x6367_7270;
@@ -22,8 +23,10 @@ const READ_ONLY: u64 = 1;
 
 const MOUNT_ATTR_RDONLY: u64 = 1;
 
+/// The kernel's `struct mount_attr`.
 #[repr(C)]
-struct MountAttr {
+#[derive(Default)]
+struct Attributes {
     set: u64,
     clear: u64,
     propagation: u64,
@@ -41,13 +44,15 @@ fn failed<E: Into<io::Error>>(what: impl Into<String>) -> impl FnOnce(E) -> Laun
 /// Gives the calling thread a mount namespace of its own, in which
 /// - every cgroup2 file system is read-only, so that no member moves itself elsewhere;
 /// - no BPF file system is visible, so that no member finds the maps and programs;
-/// - the given directories are empty;
+/// - the given directories are empty, others read-only, but for the part of those in which the program starts;
 /// - if asked, `/proc/sys` and `/sys` are read-only, and the tracing file systems are not visible. Their
 ///   files obey the user id, whatever capabilities root has left, and hold the network's settings, the
 ///   programs that the kernel itself starts, and probes that see everybody's packets.
 ///
-/// Mounts made outside later still appear inside.
-pub(super) fn enter_private_mounts(hide: &[PathBuf], protect: bool) -> Result<(), LaunchError> {
+/// Mounts made outside later still appear inside, but not in the read-only directories.
+pub(super) fn enter_private_mounts(launch: &Launch, protect: bool) -> Result<(), LaunchError> {
+    // Without one, there is nothing to come back to.
+    let here = std::env::current_dir().ok();
     // SAFETY: gives this thread a file system context of its own; no descriptor changes meaning.
     unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNS) }
         .map_err(failed("make a mount namespace"))?;
@@ -70,12 +75,74 @@ pub(super) fn enter_private_mounts(hide: &[PathBuf], protect: bool) -> Result<()
             _ => {}
         }
     }
+    for dir in &launch.read_only {
+        freeze(dir, launch.workdir.as_deref(), here.as_deref())?;
+    }
     // A BPF file system itself is gone already.
     let gone = |dir: &Path| table.iter().any(|m| m.kind == "bpf" && m.point == dir);
-    for dir in hide.iter().filter(|dir| !gone(dir)) {
+    for dir in launch.hide.iter().filter(|dir| !gone(dir)) {
         cover(dir)?;
     }
+    let covered = [&launch.read_only[..], &launch.hide[..]].concat();
+    come_back(here.as_deref(), &covered)?;
     verify(&table)
+}
+
+/// Makes a directory read-only, except the one right below it in which the program starts.
+fn freeze(dir: &Path, workdir: Option<&Path>, here: Option<&Path>) -> Result<(), LaunchError> {
+    // All that programs use lies below `/`: that would not be the directory of an installation alone.
+    if dir == Path::new("/") || !dir.is_dir() {
+        return Ok(());
+    }
+    // What is mounted there later would cover the directory again.
+    let set = Attributes {
+        set: MOUNT_ATTR_RDONLY,
+        propagation: libc::MS_PRIVATE,
+        ..Attributes::default()
+    };
+    mount_bind_recursive(dir, dir)
+        .map_err(io::Error::from)
+        .and_then(|()| set_attributes(dir, &set))
+        .map_err(failed(format!("make {} read-only", dir.display())))?;
+    let start = match (workdir, here) {
+        (Some(workdir), Some(here)) => here.join(workdir),
+        (Some(path), None) | (None, Some(path)) => path.to_path_buf(),
+        (None, None) => return Ok(()),
+    };
+    let start = start.canonicalize().unwrap_or(start);
+    let below = start.strip_prefix(dir).ok().and_then(|p| p.iter().next());
+    let Some(open) = below.map(|name| dir.join(name)).filter(|d| d.is_dir()) else {
+        return Ok(());
+    };
+    let clear = Attributes {
+        clear: MOUNT_ATTR_RDONLY,
+        ..Attributes::default()
+    };
+    mount_bind_recursive(&open, &open)
+        .map_err(io::Error::from)
+        .and_then(|()| set_attributes(&open, &clear))
+        .map_err(failed(format!("leave {} writable", open.display())))
+}
+
+/// The thread's own directory still lies below what has been mounted upon it.
+fn come_back(here: Option<&Path>, covered: &[PathBuf]) -> Result<(), LaunchError> {
+    let Some(here) = here else {
+        // It was removed, and nothing can be made there, but its parent may be one of those.
+        return match covered {
+            [] => Ok(()),
+            _ => rustix::process::chdir("/").map_err(failed("leave a removed directory")),
+        };
+    };
+    let inside = |dir: &PathBuf| dir.canonicalize().is_ok_and(|dir| here.starts_with(dir));
+    if !covered.iter().any(inside) {
+        return Ok(());
+    }
+    match rustix::process::chdir(here) {
+        // It lies in a hidden directory as well.
+        Err(rustix::io::Errno::NOENT) => rustix::process::chdir("/"),
+        other => other,
+    }
+    .map_err(failed(format!("enter {}", here.display())))
 }
 
 fn read_table() -> Result<Vec<Mount>, LaunchError> {
@@ -136,13 +203,15 @@ fn cover(dir: &Path) -> Result<(), LaunchError> {
 
 /// Sets one attribute and leaves the others (noexec and the like) as they are.
 fn read_only(point: &Path) -> io::Result<()> {
-    let path = CString::new(point.as_os_str().as_bytes())?;
-    let attr = MountAttr {
+    let set = Attributes {
         set: MOUNT_ATTR_RDONLY,
-        clear: 0,
-        propagation: 0,
-        user_namespace: 0,
+        ..Attributes::default()
     };
+    set_attributes(point, &set)
+}
+
+fn set_attributes(point: &Path, attributes: &Attributes) -> io::Result<()> {
+    let path = CString::new(point.as_os_str().as_bytes())?;
     // SAFETY: the path is zero-terminated, the structure has the kernel's layout and its size is given.
     let code = unsafe {
         libc::syscall(
@@ -150,8 +219,8 @@ fn read_only(point: &Path) -> io::Result<()> {
             libc::AT_FDCWD,
             path.as_ptr(),
             0,
-            &attr,
-            size_of::<MountAttr>(),
+            attributes,
+            size_of::<Attributes>(),
         )
     };
     match code {

@@ -2,8 +2,8 @@
 //!
 //! What protects the machine from a hostile member, in the order in which it happens:
 //! the process is *born* in the hostlet's cgroup (no socket of it can be older than that); its
-//! mount namespace shows cgroup file systems read-only, no BPF file system, and no knobs of the kernel
-//! that obey the user id alone; inherited descriptors are closed; socket families that nothing confines are refused; the capabilities with
+//! mount namespace shows cgroup file systems and the installation's files read-only, no BPF file system,
+//! and no knobs of the kernel that obey the user id alone; inherited descriptors are closed; socket families that nothing confines are refused; the capabilities with
 //! which all this could be undone are gone from every set, the bounding set first, so that neither
 //! set-uid programs nor file capabilities bring them back.
 //!
@@ -77,6 +77,9 @@ pub struct Launch {
     pub cgroup: OwnedFd,
     /// Directories that it finds empty.
     pub hide: Vec<PathBuf>,
+    /// Directories that it finds read-only; if it starts below one of them, in `DIR/sub/…`, then without
+    /// `DIR/sub`.
+    pub read_only: Vec<PathBuf>,
     /// Refuse socket families other than [`ALLOWED_FAMILIES`] and `allow_families`, and typing into the
     /// terminal.
     pub restrict_families: bool,
@@ -101,6 +104,7 @@ impl Launch {
             keep_fds: Vec::new(),
             cgroup,
             hide: Vec::new(),
+            read_only: Vec::new(),
             restrict_families: true,
             allow_families: Vec::new(),
             confine: true,
@@ -149,7 +153,7 @@ pub fn start(launch: Launch, hold: &SignalHold) -> Result<Child, LaunchError> {
         std::thread::Builder::new()
             .name("launch".into())
             .spawn_scoped(scope, || {
-                confine::enter_private_mounts(&launch.hide, !plan.administers)?;
+                confine::enter_private_mounts(&launch, !plan.administers)?;
                 child::spawn(&plan, cgroup)
             })
             .map_err(|source| LaunchError::Confine {

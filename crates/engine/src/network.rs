@@ -20,9 +20,8 @@ pub(crate) fn refresh(machine: &Machine<'_>) -> Result<()> {
         return Ok(());
     }
     kernel.wake()?;
-    for interface in netlink::interfaces()? {
-        kernel.watch(interface.index)?;
-    }
+    let interfaces: Vec<u32> = netlink::interfaces()?.iter().map(|i| i.index).collect();
+    kernel.watch(&interfaces)?;
     let routed = rows.iter().any(|d| {
         let view = kernel_view(d.id, &d.spec, &d.entries, &[], true);
         view.routed4 || view.routed6

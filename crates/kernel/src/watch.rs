@@ -4,8 +4,9 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use libbpf_rs::query::LinkTypeInfo;
 use libbpf_sys as sys;
 
 use crate::error::{Error, Result};
@@ -47,22 +48,37 @@ fn place_of(pin: &str) -> Option<(&str, &'static Side, u32)> {
     (way == TCX || way == CLSACT).then_some((way, side, ifindex.parse().ok()?))
 }
 
+/// A pin, and what it stands for.
+struct LearnerPin {
+    path: PathBuf,
+    tcx: bool,
+    side: &'static Side,
+    ifindex: u32,
+}
+
 impl Kernel {
-    /// Puts the programs of an interface there; again is no error.
+    /// Puts the programs of these interfaces there, and forgets the ones of interfaces that went; again is no
+    /// error.
     ///
     /// # Errors
     /// If one cannot be attached: `tcx` is tried, and `clsact` on kernels before 6.6.
-    pub fn watch(&self, ifindex: u32) -> Result<()> {
-        let mut all = true;
-        for side in &SIDES {
-            all &= self.watch_side(ifindex, side)?;
+    pub fn watch(&self, interfaces: &[u32]) -> Result<()> {
+        for pin in self.learner_pins()? {
+            if !interfaces.contains(&pin.ifindex) {
+                self.unwatch(&pin)?;
+            }
         }
-        // The guard leaves echo sources to be mended only where both are.
-        if all {
-            self.put("watched", &ifindex.to_ne_bytes(), &1u32.to_ne_bytes())
-        } else {
-            Ok(())
+        for ifindex in interfaces {
+            let mut all = true;
+            for side in &SIDES {
+                all &= self.watch_side(*ifindex, side)?;
+            }
+            // The guard leaves echo sources to be mended only where both are.
+            if all {
+                self.put("watched", &ifindex.to_ne_bytes(), &1u32.to_ne_bytes())?;
+            }
         }
+        Ok(())
     }
 
     /// False if the interface is gone.
@@ -71,9 +87,11 @@ impl Kernel {
             self.side_pin(TCX, side, ifindex),
             self.side_pin(CLSACT, side, ifindex),
         );
-        if path.exists() || classic.exists() {
+        if classic.exists() || is_on(&path, ifindex) {
             return Ok(true);
         }
+        // A link that outlived its interface, whose number another has now.
+        let _ = fs::remove_file(&path);
         let program = self.program(side.program)?;
         // SAFETY: a valid descriptor, an interface number, and no options.
         let link = unsafe {
@@ -108,13 +126,36 @@ impl Kernel {
     /// # Errors
     /// If the pins cannot be listed.
     pub fn watched(&self) -> Result<Vec<u32>> {
-        let dir = self.pins.join("links");
-        let entries = fs::read_dir(&dir).map_err(|cause| pin_error("list", &dir, cause))?;
-        let of_pin = |e: fs::DirEntry| Some(place_of(e.file_name().to_str()?)?.2);
-        let mut all: Vec<u32> = entries.flatten().filter_map(of_pin).collect();
+        let mut all: Vec<u32> = self.learner_pins()?.iter().map(|p| p.ifindex).collect();
         all.sort_unstable();
         all.dedup();
         Ok(all)
+    }
+
+    fn learner_pins(&self) -> Result<Vec<LearnerPin>> {
+        let dir = self.pins.join("links");
+        let entries = fs::read_dir(&dir).map_err(|cause| pin_error("list", &dir, cause))?;
+        let of_pin = |e: fs::DirEntry| {
+            let name = e.file_name();
+            let (way, side, ifindex) = place_of(name.to_str()?)?;
+            Some(LearnerPin {
+                path: e.path(),
+                tcx: way == TCX,
+                side,
+                ifindex,
+            })
+        };
+        Ok(entries.flatten().filter_map(of_pin).collect())
+    }
+
+    fn unwatch(&self, pin: &LearnerPin) -> Result<()> {
+        self.take("watched", &pin.ifindex.to_ne_bytes())?;
+        if pin.tcx {
+            detach_link(&pin.path);
+        } else {
+            Clsact::on(pin.ifindex, pin.side).detach();
+        }
+        fs::remove_file(&pin.path).map_err(|cause| pin_error("remove the pin", &pin.path, cause))
     }
 
     /// Takes the programs off every interface.
@@ -122,25 +163,8 @@ impl Kernel {
     /// # Errors
     /// If a pin cannot be removed.
     pub fn unwatch_all(&self) -> Result<()> {
-        for ifindex in self.watched()? {
-            self.take("watched", &ifindex.to_ne_bytes())?;
-        }
-        let dir = self.pins.join("links");
-        for entry in fs::read_dir(&dir)
-            .map_err(|cause| pin_error("list", &dir, cause))?
-            .flatten()
-        {
-            let name = entry.file_name();
-            let Some((way, side, ifindex)) = name.to_str().and_then(place_of) else {
-                continue;
-            };
-            let path = entry.path();
-            if way == TCX {
-                detach_link(&path);
-            } else {
-                Clsact::on(ifindex, side).detach();
-            }
-            fs::remove_file(&path).map_err(|cause| pin_error("remove the pin", &path, cause))?;
+        for pin in self.learner_pins()? {
+            self.unwatch(&pin)?;
         }
         Ok(())
     }
@@ -150,6 +174,14 @@ impl Kernel {
             .join("links")
             .join(format!("{way}-{}-{ifindex}", side.name))
     }
+}
+
+/// Is there a link at this pin that is attached to this interface?
+fn is_on(path: &Path, ifindex: u32) -> bool {
+    let Ok(info) = libbpf_rs::Link::open(path).and_then(|link| link.info()) else {
+        return false;
+    };
+    matches!(info.info, LinkTypeInfo::Tcx(tcx) if tcx.ifindex == ifindex)
 }
 
 /// The classic way to a side of an interface, for kernels without tcx.

@@ -224,15 +224,19 @@ fn nothing_is_half_made() {
         let kernel = Kernel::install(pins, &small()).unwrap();
         kernel.wake().unwrap();
         kernel.wake().unwrap();
-        kernel.watch(1).unwrap();
-        kernel.watch(1).unwrap();
+        kernel.watch(&[1]).unwrap();
+        kernel.watch(&[1]).unwrap();
         assert_eq!(kernel.watched().unwrap(), [1]);
+        // Interfaces that went are forgotten.
+        kernel.watch(&[]).unwrap();
+        assert!(kernel.watched().unwrap().is_empty());
+        kernel.watch(&[1]).unwrap();
         kernel.uninstall().unwrap();
         assert!(!pins.exists());
         // The places are free at once.
         let again = Kernel::install(pins, &small()).unwrap();
         again.wake().unwrap();
-        again.watch(1).unwrap();
+        again.watch(&[1]).unwrap();
         again.uninstall().unwrap();
     });
 }

@@ -1,10 +1,12 @@
 //! The verbs that change hostlets: observe, decide, act.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use hostlet_model::{AddressSpec, HostletSpec, Lifetime, Name, Owned};
 use hostlet_policy::{
     Action, Change, What, plan_apply, plan_create, plan_grant, plan_remove, plan_revoke,
 };
-use hostlet_store::Definition;
+use hostlet_store::{Definition, Version};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::access::Access;
@@ -96,7 +98,13 @@ impl Engine {
         let assign = assign.or(existing.spec.assign.as_deref());
         let plan = plan_grant(existing, wish, assign, &seen)?;
         machine.warnings.extend(plan.warnings);
-        self.all_or_nothing(&mut machine, &plan.actions)
+        let mut changing = Changing::begin(&machine, [&plan.actions[..]])?;
+        let done = forward(&mut machine, &plan.actions);
+        changing.done(name, &done);
+        let after = self.after(&mut machine);
+        changing.end(&machine)?;
+        // The first error is the one to tell.
+        done.and(after)
     }
 
     /// Takes an address from a hostlet, and ends what is open on it.
@@ -109,8 +117,11 @@ impl Engine {
         machine.live(name)?;
         let seen = machine.observe()?;
         let plan = plan_revoke(seen.hostlet(name)?, owned, &seen)?;
+        let mut changing = Changing::begin(&machine, [&plan.actions[..]])?;
         let done = onward(&mut machine, &plan.actions);
+        changing.done(name, &done);
         self.after(&mut machine)?;
+        changing.end(&machine)?;
         done
     }
 
@@ -152,14 +163,17 @@ impl Engine {
             return Ok(());
         }
         let mut errors = Vec::new();
+        let mut changing = Changing::begin(&machine, changes.iter().map(|c| &c.actions[..]))?;
         for change in &changes {
             let done = match change.what {
                 What::Remove | What::Revoke => onward(&mut machine, &change.actions),
                 What::Create | What::Grant | What::Update => forward(&mut machine, &change.actions),
             };
+            changing.done(&change.name, &done);
             errors.extend(done.err());
         }
         self.after(&mut machine)?;
+        changing.end(&machine)?;
         machine.tidy()?;
         Error::several(errors)
     }
@@ -191,6 +205,52 @@ impl Engine {
         for warning in machine.warnings.drain(..) {
             self.warn(&warning);
         }
+    }
+}
+
+/// What is written down before living hostlets are changed, so that the next command
+/// puts them right if this one does not come to its end.
+struct Changing(BTreeSet<Name>);
+
+impl Changing {
+    fn begin<'a>(
+        machine: &Machine<'_>,
+        plans: impl IntoIterator<Item = &'a [Action]>,
+    ) -> Result<Self> {
+        let mut between: BTreeMap<Name, Vec<Version>> = BTreeMap::new();
+        for action in plans.into_iter().flatten() {
+            let Action::Redefine { new, old } = action else {
+                continue;
+            };
+            let versions = between.entry(new.spec.name.clone()).or_default();
+            for d in [old, new] {
+                let version = Version {
+                    spec: d.spec.clone(),
+                    entries: d.entries.clone(),
+                };
+                if !versions.contains(&version) {
+                    versions.push(version);
+                }
+            }
+        }
+        for (name, versions) in &between {
+            machine.store.begin_change(name, versions)?;
+        }
+        Ok(Self(between.into_keys().collect()))
+    }
+
+    /// What failed is looked at once more by the next command.
+    fn done(&mut self, name: &Name, done: &Result<()>) {
+        if done.is_err() {
+            self.0.remove(name);
+        }
+    }
+
+    fn end(self, machine: &Machine<'_>) -> Result<()> {
+        for name in &self.0 {
+            machine.store.end_change(name)?;
+        }
+        Ok(())
     }
 }
 

@@ -1,17 +1,17 @@
 //! What a crash, a restart or somebody's hand left behind is put right at the
 //! start of every changing command, under the lock.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use hostlet_model::Lifetime;
-use hostlet_policy::{Action, plan_remove, plan_restore};
-use hostlet_store::{Definition, State};
+use hostlet_model::{HostletId, Lifetime};
+use hostlet_policy::{Action, plan_remove, plan_restore, plan_settle};
+use hostlet_store::{Definition, State, Version};
 use jiff::Timestamp;
 
 use crate::error::Result;
 use crate::execute::{Perform, forward, onward};
 use crate::machine::{Machine, abandoned, state_of, with_members};
-use crate::{attached, namespace};
+use crate::{attached, namespace, network};
 
 /// Puts right what is not as the store says.
 pub(crate) fn heal(machine: &mut Machine<'_>) -> Result<()> {
@@ -19,6 +19,7 @@ pub(crate) fn heal(machine: &mut Machine<'_>) -> Result<()> {
         namespace: lost_namespace(machine)?,
         // Asked once: the first that is brought back brings the kernel part back for all.
         kernel: machine.kernel.is_none(),
+        changing: machine.store.changing()?.into_iter().collect(),
     };
     for row in machine.rows()?.iter() {
         heal_one(machine, row.clone(), &lost)?;
@@ -37,6 +38,8 @@ struct Lost {
     namespace: bool,
     /// The pins of the kernel part.
     kernel: bool,
+    /// Commands that were changing a hostlet, by its id, and between what.
+    changing: BTreeMap<HostletId, Vec<Version>>,
 }
 
 /// Whether the network namespace of this installation is gone, and with it all
@@ -71,7 +74,10 @@ fn heal_one(machine: &mut Machine<'_>, row: Definition, lost: &Lost) -> Result<(
         "live" if lost.kernel || !machine.tree.path_of(name.as_str()).exists() => {
             restore(machine, row)
         }
-        "live" => Ok(()),
+        "live" => match lost.changing.get(&row.id) {
+            Some(between) => settle(machine, row, between),
+            None => Ok(()),
+        },
         // Nobody entered what never became live.
         "pending" => remove(machine, row, true),
         _ if machine.members(&name)?.is_empty() => remove(machine, row, false),
@@ -130,8 +136,23 @@ fn restore(machine: &mut Machine<'_>, row: Definition) -> Result<()> {
         machine.kernel()?.supersede(cgroup.fd())?;
     }
     machine.store.set_boot(&name, &machine.boot_id)?;
+    machine.store.end_change(&name)?;
     machine.forget_rows();
     Ok(())
+}
+
+/// A command was interrupted, or failed, in changing it: it becomes what its row says.
+fn settle(machine: &mut Machine<'_>, row: Definition, between: &[Version]) -> Result<()> {
+    let name = row.name.clone();
+    let between: Vec<_> = between
+        .iter()
+        .map(|version| (version.spec.clone(), version.entries.clone()))
+        .collect();
+    let seen = machine.observe()?;
+    let existing = crate::observe::existing(row);
+    onward(machine, &plan_settle(&existing, &between, &seen)?)?;
+    network::refresh(machine)?;
+    Ok(machine.store.end_change(&name)?)
 }
 
 /// Writes what the kernel is to know of a hostlet once more: somebody took it away.
@@ -176,7 +197,7 @@ fn disown_strangers(machine: &mut Machine<'_>) -> Result<()> {
         .filter(|(_, id, _)| !known.contains(id))
         .collect();
     for (owned, id, _) in strangers {
-        let id = hostlet_model::HostletId(id);
+        let id = HostletId(id);
         machine.perform(&Action::Disown {
             id,
             owned,

@@ -22,8 +22,8 @@ pub use apply::{Change, What, plan_apply};
 pub use explain::{Call, Explanation, Proto, Verdict, explain};
 pub use observed::{Existing, HostAddress, IdRange, Interface, Observed};
 pub use plan::{
-    Plan, Renewal, plan_create, plan_grant, plan_remove, plan_restore, plan_revoke, plan_update,
-    reachable_services,
+    Plan, Renewal, plan_create, plan_grant, plan_remove, plan_restore, plan_revoke, plan_settle,
+    plan_update, reachable_services,
 };
 pub use refusal::Refusal;
 pub use source::{Route, Source, SourceRule, choose_source};

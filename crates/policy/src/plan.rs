@@ -1,8 +1,8 @@
 //! From what is wanted and what is there to the steps.
 //!
 //! The order of the steps is the safety of the whole: the store knows of a thing before it exists, a socket can be bound only after
-//! everything that confines it is in place, and an address leaves the kernel's tables before its sockets are destroyed, so that none
-//! is bound in between.
+//! everything that confines it is in place, and an address leaves the kernel's tables before its last sockets are destroyed, so that
+//! none is bound in between.
 
 use std::net::IpAddr;
 
@@ -11,7 +11,7 @@ use hostlet_model::{
     check_set,
 };
 
-use crate::action::Definition;
+use crate::action::{Definition, OwnFlags};
 use crate::place::{place, put_back, take_away};
 use crate::step::{flags, ownership, redefine, reown, republish, view};
 use crate::{Action, Existing, Observed, Refusal};
@@ -156,6 +156,60 @@ pub fn plan_restore(h: &Existing, seen: &Observed) -> Result<Plan, Refusal> {
     })
 }
 
+/// Brings a living hostlet to what the store says, whatever an interrupted change left between the versions that it was to have.
+///
+/// # Errors
+/// The first thing in the way.
+pub fn plan_settle(
+    h: &Existing,
+    between: &[(HostletSpec, Vec<SetEntry>)],
+    seen: &Observed,
+) -> Result<Vec<Action>, Refusal> {
+    let restored = plan_restore(h, seen)?;
+    let mut actions: Vec<Action> = restored
+        .actions
+        .into_iter()
+        .filter(|a| {
+            matches!(
+                a,
+                Action::Redefine { .. }
+                    | Action::AddAddress { .. }
+                    | Action::AddLocalPrefix { .. }
+                    | Action::Own { .. }
+            )
+        })
+        .collect();
+    let now = view(h.id, &h.spec, &restored.entries, seen);
+    // What either version had in the tables goes, then all of this one is written.
+    let before = between
+        .iter()
+        .map(|(spec, entries)| Some(view(h.id, spec, entries, seen)));
+    actions.extend(before.chain([None]).map(|previous| Action::Publish {
+        name: h.name().clone(),
+        view: now.clone(),
+        previous,
+    }));
+    let others = || seen.hostlets.iter().filter(|o| o.id != h.id);
+    let mut gone: Vec<Owned> = Vec::new();
+    for e in between.iter().flat_map(|(_, entries)| entries) {
+        let kept = restored.entries.iter().any(|k| k.owned == e.owned);
+        let taken = others().any(|o| o.entries.iter().any(|k| k.owned.overlaps(&e.owned)));
+        if !kept && !taken && !gone.contains(&e.owned) {
+            gone.push(e.owned);
+        }
+    }
+    for owned in gone {
+        let flags = OwnFlags::default();
+        actions.push(Action::Disown {
+            id: h.id,
+            owned,
+            flags,
+        });
+        actions.push(Action::DestroySockets { id: h.id, owned });
+    }
+    Ok(actions)
+}
+
 fn is_there(e: &SetEntry, seen: &Observed) -> bool {
     let net = e.owned.net();
     seen.local_prefixes.iter().any(|p| p.contains(&net))
@@ -274,7 +328,13 @@ pub(crate) fn revoke(h: &Existing, owned: &Owned, seen: &Observed) -> Result<Ren
     let mut spec = h.spec.clone();
     spec.addresses.retain(|a| a.owned != *owned);
 
+    let destroy = || Action::DestroySockets {
+        id: h.id,
+        owned: *owned,
+    };
     let mut actions = vec![
+        // While the guard still lets out what tells the peers of it.
+        destroy(),
         republish(h, &spec, &entries, seen),
         Action::Disown {
             id: h.id,
@@ -283,10 +343,8 @@ pub(crate) fn revoke(h: &Existing, owned: &Owned, seen: &Observed) -> Result<Ren
         },
     ];
     actions.extend(reown(h, &entries));
-    actions.push(Action::DestroySockets {
-        id: h.id,
-        owned: *owned,
-    });
+    // What was made meanwhile.
+    actions.push(destroy());
     actions.extend(take_away(&gone));
     // Last, so that an address that hostlet put there is not forgotten before it is away.
     actions.push(redefine(h, &spec, &entries));

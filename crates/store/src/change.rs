@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, named_params};
 use serde::Serialize;
 
-use crate::definition::{Definition, State};
+use crate::definition::{Definition, State, Version};
 use crate::error::{Result, StoreError};
 use crate::history::{self, Holder};
 use crate::store::{Failure, Store};
@@ -87,6 +87,26 @@ impl Store {
                 .execute((id, json(spec)?))?;
             write_entries(tx, id, entries)?;
             follow(tx, name.as_str(), now)
+        })
+    }
+
+    /// Writes down between what a hostlet is being changed, before the first step.
+    /// It stays until [`Store::end_change`]: what is found by a later command was interrupted.
+    pub fn begin_change(&self, name: &Name, between: &[Version]) -> Result<()> {
+        self.change("remember a change of a hostlet", |tx| {
+            let changed = tx
+                .prepare_cached("UPDATE hostlet SET changing = ?2 WHERE name = ?1")?
+                .execute((name.as_str(), json(&between)?))?;
+            self.known(name, changed)
+        })
+    }
+
+    /// Says that a hostlet is whole again; one that is gone is no error.
+    pub fn end_change(&self, name: &Name) -> Result<()> {
+        self.change("remember the end of a change", |tx| {
+            tx.prepare_cached("UPDATE hostlet SET changing = NULL WHERE name = ?1")?
+                .execute([name.as_str()])?;
+            Ok(())
         })
     }
 

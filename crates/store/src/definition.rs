@@ -60,6 +60,15 @@ pub struct Definition {
     pub user: String,
 }
 
+/// What a hostlet is before or after a change.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Version {
+    /// What was asked for.
+    pub spec: HostletSpec,
+    /// What was placed.
+    pub entries: Vec<SetEntry>,
+}
+
 /// An address that hostlet itself put on an interface, and so must take away.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Assigned {

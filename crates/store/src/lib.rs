@@ -20,7 +20,7 @@ mod read;
 mod schema;
 mod store;
 
-pub use definition::{Assigned, Definition, State};
+pub use definition::{Assigned, Definition, State, Version};
 pub use error::{Result, StoreError};
 pub use history::{HistoryQuery, HistoryRow};
 pub use store::Store;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row};
 use serde::de::DeserializeOwned;
 
-use crate::definition::{Assigned, Definition, State};
+use crate::definition::{Assigned, Definition, State, Version};
 use crate::error::{Result, StoreError};
 use crate::history::{self, HistoryQuery, HistoryRow};
 use crate::store::{Failure, Store};
@@ -26,6 +26,22 @@ impl Store {
     /// All hostlets, by name.
     pub fn all(&self) -> Result<Vec<Definition>> {
         self.definitions("ORDER BY name", [])
+    }
+
+    /// The hostlets that a command was changing and did not finish with, and between what.
+    pub fn changing(&self) -> Result<Vec<(HostletId, Vec<Version>)>> {
+        let rows: Vec<(u32, String, String)> =
+            self.read("read the unfinished changes", |conn| {
+                conn.prepare_cached(
+                    "SELECT id, name, changing FROM hostlet WHERE changing IS NOT NULL",
+                )?
+                .query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
+                .collect::<rusqlite::Result<_>>()
+                .map_err(Failure::Sql)
+            })?;
+        rows.into_iter()
+            .map(|(id, name, between)| Ok((HostletId(id), self.json(&name, "changing", &between)?)))
+            .collect()
     }
 
     /// A free id of the range: the one after the last that was given out, so that

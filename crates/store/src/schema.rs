@@ -11,7 +11,8 @@ pub(crate) const APPLICATION_ID: i32 = 0x6873_746c;
 
 /// `MIGRATIONS[n]` leads from version n to n + 1. Never change one that was
 /// released: add another.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE hostlet (
         id        INTEGER PRIMARY KEY CHECK (id > 0),
         name      TEXT NOT NULL UNIQUE,
@@ -45,7 +46,12 @@ const MIGRATIONS: &[&str] = &["
     CREATE INDEX history_open ON history (hostlet, address) WHERE lost IS NULL;
     CREATE INDEX history_gained ON history (gained);
     CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-"];
+",
+    // What a hostlet was and was to be, while a command changes it.
+    "
+    ALTER TABLE hostlet ADD COLUMN changing TEXT;
+",
+];
 
 /// The version that this program writes.
 pub(crate) const CURRENT: i64 = MIGRATIONS.len() as i64;

@@ -4,7 +4,7 @@ use std::fs;
 
 use hostlet_kernel::Kernel;
 use hostlet_kernel::probe::{self, Presence};
-use hostlet_platform::cgroup;
+use hostlet_platform::{cgroup, sockdiag};
 use hostlet_store::Store;
 
 use crate::Engine;
@@ -87,6 +87,14 @@ impl Engine {
                 Some(bpffs::is_bpffs(bpffs)),
                 false,
                 format!("the first hostlet mounts it at {}", bpffs.display()),
+            ),
+            feature(
+                "destroying sockets",
+                sockdiag::can_destroy(),
+                false,
+                "a socket outlives its address until it closes (revoke, remove): the kernel lacks \
+                 CONFIG_INET_DIAG_DESTROY"
+                    .to_owned(),
             ),
             feature(
                 "IPv6",

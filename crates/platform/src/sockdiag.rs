@@ -290,6 +290,47 @@ pub fn destroy(socket: &Socket) -> Result<bool, SockDiagError> {
     let Some(protocol) = socket.protocol.number() else {
         return Err(failed(io::Error::from_raw_os_error(libc::EOPNOTSUPP)));
     };
+    match order(socket, protocol) {
+        Ok(()) => Ok(true),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESTALE)) => {
+            Ok(false)
+        }
+        Err(source) => Err(failed(source)),
+    }
+}
+
+/// Whether this kernel destroys sockets at all; none if it did not say.
+pub fn can_destroy() -> Option<bool> {
+    let number = Protocol::Tcp.number()?;
+    if list(Protocol::Tcp, number, false, &mut Vec::new()).is_err() {
+        // What cannot list them does not say that it cannot destroy them, but that there is none.
+        return Some(false);
+    }
+    // No socket has these ends: nobody connects from port 0.
+    let nobody = SocketAddr::from(([127, 0, 0, 1], 0));
+    let socket = Socket {
+        protocol: Protocol::Tcp,
+        ipv6: false,
+        local: nobody,
+        remote: nobody,
+        ifindex: 0,
+        uid: 0,
+        inode: 0,
+        cookie: 1,
+        state: State::Close,
+        cgroup_id: None,
+    };
+    match order(&socket, number) {
+        Ok(()) => Some(true),
+        Err(error) => match error.raw_os_error() {
+            Some(libc::ENOENT | libc::ESTALE) => Some(true),
+            Some(libc::EOPNOTSUPP) => Some(false),
+            _ => None,
+        },
+    }
+}
+
+fn order(socket: &Socket, protocol: u8) -> io::Result<()> {
     let request = InetRequest {
         family: family(socket.ipv6),
         protocol,
@@ -304,15 +345,7 @@ pub fn destroy(socket: &Socket) -> Result<bool, SockDiagError> {
             cookie: cookie_bytes(socket.cookie),
         },
     };
-    let outcome = Connection::open(NETLINK_SOCK_DIAG)
-        .and_then(|mut c| c.change(message(SOCK_DESTROY, &request), 0));
-    match outcome {
-        Ok(()) => Ok(true),
-        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESTALE)) => {
-            Ok(false)
-        }
-        Err(source) => Err(failed(source)),
-    }
+    Connection::open(NETLINK_SOCK_DIAG)?.change(message(SOCK_DESTROY, &request), 0)
 }
 
 fn read_table(path: &'static str) -> Result<String, SockDiagError> {

@@ -215,3 +215,15 @@ fn a_bound_tcp_socket_that_does_not_listen_is_listed() {
         assert_eq!(found.is_some(), version >= (6, 8));
     });
 }
+
+#[test]
+fn whether_sockets_can_be_destroyed_is_what_destroying_one_says() {
+    in_netns(|| {
+        let socket = open(libc::AF_INET, libc::SOCK_STREAM, 0);
+        let any = std::net::SocketAddrV4::new([127, 0, 0, 1].into(), 7778);
+        rustix::net::bind(&socket, &any).unwrap();
+        rustix::net::listen(&socket, 1).unwrap();
+        let destroyed = sockdiag::destroy(&find(&socket)).is_ok();
+        assert_eq!(sockdiag::can_destroy(), Some(destroyed));
+    });
+}

@@ -105,6 +105,16 @@ impl<'p> Machine<'p> {
         })
     }
 
+    /// Fails where the sockets of this installation's network namespace cannot be seen.
+    pub fn must_be_here(&self) -> Result<()> {
+        match &self.kernel {
+            Some(kernel) if crate::namespace::differs(kernel.netns_cookie())? => {
+                Err(Error::OtherNamespace)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Lets other commands work while this one waits.
     pub fn unlock(&mut self) {
         self.lock = None;

@@ -23,6 +23,7 @@ impl Engine {
     /// There is no hostlet of that name, or sockets cannot be listed.
     pub fn sockets(&self, name: Option<&Name>) -> Result<Vec<SocketReport>> {
         let machine = Machine::to_read(&self.paths, "list sockets")?;
+        machine.must_be_here()?;
         let listed = sockdiag::sockets(&Filter {
             living: true,
             ..Filter::default()
@@ -43,6 +44,7 @@ impl Engine {
     /// There is no hostlet of that name, or sockets cannot be listed.
     pub fn check(&self, name: Option<&Name>) -> Result<Vec<Finding>> {
         let machine = Machine::to_read(&self.paths, "check hostlets")?;
+        machine.must_be_here()?;
         let mut found = Vec::new();
         for row in chosen(&machine, name)? {
             found.extend(outside(&machine, row, None)?);
@@ -62,13 +64,14 @@ pub(crate) fn outside(
         inside.holders = holders(pids);
         inside.cgroups_count = false;
     }
+    let book = machine.kernel.as_ref().map(Kernel::port_book).transpose()?;
     let mut found = Vec::new();
     for socket in sockdiag::sockets(&Filter {
         living: true,
         ..Filter::default()
     })? {
         if inside.has(&socket) {
-            found.extend(inside.judge(&socket));
+            found.extend(inside.judge(book.as_ref(), &socket));
         }
     }
     for socket in sockdiag::packet_sockets()? {
@@ -189,7 +192,9 @@ impl Inside {
     }
 
     /// What is wrong with a socket; the first rule that it breaks.
-    fn judge(&self, socket: &Socket) -> Option<Finding> {
+    fn judge(&self, book: Option<&PortBook>, socket: &Socket) -> Option<Finding> {
+        // On an address that was revoked a socket for the wildcard serves what is left of the set.
+        let wildcard = || bound(book, self.row.id, socket).is_some_and(|k| k.wildcard);
         let (reason, text) = if socket.protocol == Protocol::Raw && !self.row.spec.raw {
             (Reason::Raw, "a raw socket, which was not granted: it can send what it likes inside the guard's limits; end the program".to_owned())
         } else if socket
@@ -197,7 +202,7 @@ impl Inside {
             .is_some_and(|id| !self.cgroups.contains(&id))
         {
             (Reason::ForeignCgroup, "made outside the hostlet (inherited, passed in, or open before the process was attached), so its calls are not checked; restart the program inside".to_owned())
-        } else if !self.may_have(socket.local.ip().to_canonical()) {
+        } else if !self.may_have(socket.local.ip().to_canonical()) && !wildcard() {
             (
                 Reason::ForeignAddress,
                 format!(

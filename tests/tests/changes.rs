@@ -1,0 +1,211 @@
+//! A17: addresses join and leave a running hostlet; C6: every refusal is told. They need root.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, ensure};
+use hostlet_testkit::agent::Agent;
+use hostlet_testkit::lan::Lan;
+
+/// One hostlet with a probe in it, programs on the host and the peer, and a script for them.
+struct Stage {
+    lan: Lan,
+    agents: BTreeMap<String, Agent>,
+}
+
+impl Stage {
+    fn new(set: &str) -> Result<Stage> {
+        let lan = Lan::hostlets(set, &[])?;
+        let mut agents = BTreeMap::new();
+        for actor in ["in", "host", "peer"] {
+            agents.insert(actor.to_owned(), lan.start(actor)?);
+        }
+        Ok(Stage { lan, agents })
+    }
+
+    fn ask(&mut self, actor: &str, line: &str) -> Result<String> {
+        self.agents
+            .get_mut(actor)
+            .with_context(|| format!("nobody is called {actor}"))?
+            .ask(line)
+    }
+
+    /// Lines of `ACTOR OP… => ANSWER`, as the oracle's; `hostlet …` is the command. An
+    /// answer may end in `*`; without one the call must succeed.
+    fn play(&mut self, script: &str) -> Result<()> {
+        for line in script.lines().map(str::trim).filter(|l| !l.is_empty()) {
+            let (call, wanted) = match line.split_once(" => ") {
+                Some((call, wanted)) => (call, Some(wanted)),
+                None => (line, None),
+            };
+            let (actor, op) = call.split_once(' ').context(line.to_owned())?;
+            if actor == "hostlet" {
+                let args: Vec<&str> = op.split(' ').collect();
+                let install = self.lan.install().context("hostlets")?;
+                install.run(self.lan.host(), &args)?;
+                continue;
+            }
+            let got = self.ask(actor, op)?;
+            let fits = match wanted.map(|w| (w, w.strip_suffix('*'))) {
+                Some((_, Some(start))) => got.starts_with(start),
+                Some((all, None)) => got == all,
+                None => !got.starts_with('E'),
+            };
+            ensure!(fits, "`{line}`: {got}");
+        }
+        Ok(())
+    }
+}
+
+/// A17: both ends of a connection on an address that leaves learn of it at once, others nothing.
+#[test]
+fn the_peer_of_a_connection_on_a_revoked_address_is_told() -> Result<()> {
+    let mut s = Stage::new("two")?;
+    for (kind, any, stays, goes, peer) in [
+        ("tcp4", "0.0.0.0", "10.0.0.5", "10.0.0.6", "10.0.0.100"),
+        (
+            "tcp6",
+            "[::]",
+            "[2001:db8::5]",
+            "[2001:db8::6]",
+            "[2001:db8::100]",
+        ),
+    ] {
+        let address = goes.trim_matches(['[', ']']);
+        s.play(&format!(
+            "in a = socket {kind}
+             in opt a reuseaddr 1
+             in bind a {any}:8080
+             in listen a
+             in l = socket {kind}
+             in bind l {goes}:8081
+             in listen l
+             peer c = socket {kind}
+             peer connect c {goes}:8080
+             in b = accept a => from {peer}:*
+             peer d = socket {kind}
+             peer connect d {stays}:8080
+             in e = accept a => from {peer}:*
+             peer m = socket {kind}
+             peer bind m {peer}:9090
+             peer listen m
+             in o = socket {kind}
+             in bind o {goes}:0
+             in connect o {peer}:9090
+             peer p = accept m => from {goes}:*
+             peer q = socket {kind}
+             peer connect q {goes}:8081
+             in r = accept l => from {peer}:*
+             hostlet revoke in {address}
+             peer recv c => ECONNRESET
+             peer recv p => ECONNRESET
+             peer recv q => ECONNRESET
+             in recv b => ECONNABORTED
+             in recv o => ECONNABORTED
+             in recv r => ECONNABORTED
+             peer send d still
+             in recv e => still
+             peer f = socket {kind}
+             peer connect f {goes}:8080 => ECONNREFUSED
+             peer connect f {goes}:8081 => ECONNREFUSED
+             in z = socket {kind}
+             in bind z {goes}:0 => EADDRNOTAVAIL
+             in close a
+             in close b
+             in close e
+             in close l
+             in close o
+             in close r
+             in close z
+             peer close c
+             peer close d
+             peer close f
+             peer close m
+             peer close p
+             peer close q"
+        ))?;
+    }
+    Ok(())
+}
+
+/// A17: a server that stands on the wildcard answers on an address that joins, and no longer on
+/// one that left, without being touched.
+#[test]
+fn a_running_wildcard_server_follows_the_set() -> Result<()> {
+    let mut s = Stage::new("one")?;
+    s.lan.host().ip([
+        "address add 10.0.0.6/24 dev eth0",
+        "address add 2001:db8::6/64 dev eth0 nodad preferred_lft 0",
+    ])?;
+    for (four, any, old, new, peer) in [
+        (true, "0.0.0.0", "10.0.0.5", "10.0.0.6", "10.0.0.100"),
+        (
+            false,
+            "[::]",
+            "[2001:db8::5]",
+            "[2001:db8::6]",
+            "[2001:db8::100]",
+        ),
+    ] {
+        let (tcp, udp) = if four {
+            ("tcp4", "udp4")
+        } else {
+            ("tcp6", "udp6")
+        };
+        let address = new.trim_matches(['[', ']']);
+        s.play(&format!(
+            "in a = socket {tcp}
+             in opt a reuseaddr 1
+             in bind a {any}:8080
+             in listen a
+             in u = socket {udp}
+             in bind u {any}:5300
+             peer c = socket {tcp}
+             peer connect c {new}:8080 => ECONNREFUSED
+             hostlet grant in {address}
+             peer d = socket {tcp}
+             peer connect d {new}:8080
+             in b = accept a => from {peer}:*
+             in name b => {new}:8080
+             peer send d ask
+             in recv b => ask
+             in send b answer
+             peer recv d => answer
+             peer v = socket {udp}
+             peer bind v {peer}:5301
+             peer sendto v {new}:5300 hello
+             in recvfrom u => hello from {peer}:5301
+             in sendto u {peer}:5301 back
+             peer recvfrom v => back from {new}:5300
+             peer sendto v {old}:5300 again
+             in recvfrom u => again from {peer}:5301
+             in sendto u {peer}:5301 here
+             peer recvfrom v => here from {old}:5300
+             in z = socket {tcp}
+             in bind z {new}:8082
+             hostlet revoke in {address}
+             peer recv d => ECONNRESET
+             in recv b => ECONNABORTED
+             peer e = socket {tcp}
+             peer connect e {new}:8080 => ECONNREFUSED
+             peer sendto v {new}:5300 gone
+             peer sendto v {old}:5300 there
+             in recvfrom u => there from {peer}:5301
+             peer f = socket {tcp}
+             peer connect f {old}:8080
+             in g = accept a => from {peer}:*
+             peer send f x
+             in recv g => x
+             in close a
+             in close b
+             in close g
+             in close u
+             in close z
+             peer close c
+             peer close d
+             peer close e
+             peer close f
+             peer close v"
+        ))?;
+    }
+    Ok(())
+}

@@ -281,7 +281,7 @@ pub fn plan(out: &mut dyn Write, changes: &[ChangeReport]) -> io::Result<()> {
         return writeln!(out, "Everything is as declared.");
     }
     for change in changes {
-        writeln!(out, "{} {}: {}", change.change, change.name, change.text)?;
+        writeln!(out, "{}", change.text)?;
         for action in &change.actions {
             writeln!(out, "  {action}")?;
         }

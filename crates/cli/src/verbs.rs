@@ -203,8 +203,9 @@ fn attach(engine: &Engine, a: &Attach, out: &mut dyn Write) -> Result<()> {
 }
 
 fn events(engine: &Engine, a: &Events, out: &mut dyn Write) -> Result<()> {
-    let mut failed = None;
+    let (mut failed, mut some) = (None, false);
     engine.events(a.name.as_ref(), a.since, a.follow, &mut |event| {
+        some = true;
         let printed = if a.json {
             print::json_line(out, event)
         } else {
@@ -218,7 +219,13 @@ fn events(engine: &Engine, a: &Events, out: &mut dyn Write) -> Result<()> {
             }
         }
     })?;
-    failed.map_or(Ok(()), |error| Err(error.into()))
+    if let Some(error) = failed {
+        return Err(error.into());
+    }
+    if !some && !a.json {
+        writeln!(out, "Nothing was refused.")?;
+    }
+    Ok(())
 }
 
 fn spec(name: Name, a: SpecArgs) -> HostletSpec {

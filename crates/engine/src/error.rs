@@ -24,7 +24,7 @@ pub enum Error {
     },
     /// The configuration does not allow it to this caller.
     #[error(
-        "{user} may not {what} hostlet '{name}': an administrator allows it with {key} = [\"user:{user}\"] under [hostlet.{name}] in {config}"
+        "user '{user}' may not {what} hostlet '{name}': an administrator allows it with {key} = [\"user:{user}\"] under [hostlet.{name}] in {config}"
     )]
     Denied {
         /// Who asked.
@@ -40,7 +40,7 @@ pub enum Error {
     },
     /// Only root may choose this.
     #[error(
-        "{user} may not choose {option}: only root may; an administrator can set it under [hostlet.{name}] in {config}"
+        "user '{user}' may not choose {option}: only root may; an administrator can set it under [hostlet.{name}] in {config}"
     )]
     OptionDenied {
         /// Who asked.

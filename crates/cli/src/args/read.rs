@@ -127,6 +127,7 @@ pub enum ExplainCall {
     /// bind(2)
     Bind {
         /// The address and port: 0.0.0.0:80, [::]:80
+        #[arg(value_name = "ADDRESS:PORT", value_parser = endpoint)]
         address: SocketAddr,
         /// On a UDP socket
         #[arg(long)]
@@ -138,6 +139,7 @@ pub enum ExplainCall {
     /// connect(2)
     Connect {
         /// The address and port
+        #[arg(value_name = "ADDRESS:PORT", value_parser = endpoint)]
         address: SocketAddr,
         /// On a UDP socket
         #[arg(long)]
@@ -149,6 +151,7 @@ pub enum ExplainCall {
     /// sendto(2), sendmsg(2), sendmmsg(2)
     Send {
         /// The address and port
+        #[arg(value_name = "ADDRESS:PORT", value_parser = endpoint)]
         address: SocketAddr,
         /// The socket is bound to this address, or IP_PKTINFO names it
         #[arg(long, value_name = "ADDR")]
@@ -271,4 +274,10 @@ Example:
 pub struct Man {
     /// Where to; it is made if it is not there
     pub dir: PathBuf,
+}
+
+/// An address with its port, for explain.
+fn endpoint(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "write an address with its port: 192.0.2.1:80, [2001:db8::1]:80".to_owned())
 }

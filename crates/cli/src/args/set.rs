@@ -130,8 +130,16 @@ Example:
 pub struct Revoke {
     /// The hostlet
     pub name: Name,
-    /// The address or prefix to take away, as `hostlet show` prints it
+    /// The address or prefix to take away, as `hostlet show` prints it or as it was granted
+    #[arg(value_parser = taken)]
     pub address: Owned,
+}
+
+/// What is to be taken away may be written as it was given: 192.0.2.11/24 is 192.0.2.11.
+fn taken(text: &str) -> Result<Owned, String> {
+    text.parse::<AddressSpec>()
+        .map(|spec| spec.owned)
+        .map_err(|error| error.to_string())
 }
 
 /// `hostlet apply`.

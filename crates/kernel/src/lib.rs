@@ -10,13 +10,15 @@ mod error;
 mod events;
 mod install;
 mod memory;
+mod port_book;
 pub mod probe;
+mod record;
 mod tables;
 mod watch;
 
 pub use error::{Error, Result};
 pub use events::{Call, Event, Reason, Watcher};
 pub use install::{Kernel, Limits, netns_cookie};
-pub use tables::{
-    BoundPort, OnLink, PortBook, Record, RecordFlags, RouteEntry, SourceList, Tables, few,
-};
+pub use port_book::{BoundPort, PortBook};
+pub use record::{Record, RecordFlags, few};
+pub use tables::{OnLink, RouteEntry, SourceList, Tables};

@@ -1,171 +1,18 @@
-//! The tables as values: what a hostlet is to the kernel, whose address is whose, where sources come from.
+//! The tables as values: whose address is whose, where sources come from, what is bound.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::ops::BitOr;
+use std::net::IpAddr;
 
-use hostlet_model::{IpNet, Owned, SourcePolicy};
+use hostlet_model::{IpNet, Owned};
 use libbpf_rs::{ErrorKind, MapCore, MapFlags};
 
 use crate::abi::{
-    self, HL_FEW4, HL_FEW6, HL_GONE, HL_GUARD, HL_MANY4, HL_MANY6, HL_OWNER_LOOP, HL_OWNER_MANY,
-    HL_PREFIX, HL_RAW, HL_REACH, HL_ROUTED4, HL_ROUTED6, HL_SOURCE_BY_DESTINATION,
-    HL_SOURCE_PRIMARY, HL_SOURCE_RANDOM, HL_V4, HL_V6, Plain, hl_hostlet, hl_onlink, hl_onlink_key,
-    hl_owner, hl_port, hl_port_key, hl_prefix_key, hl_reach_key, hl_route, hl_source_entry,
-    hl_source_key,
+    self, HL_OWNER_LOOP, HL_OWNER_MANY, Plain, hl_hostlet, hl_onlink, hl_onlink_key, hl_owner,
+    hl_port, hl_port_key, hl_prefix_key, hl_reach_key, hl_route, hl_source_entry, hl_source_key,
 };
 use crate::error::{Error, Result};
 use crate::install::Kernel;
-
-/// A set of facts about a hostlet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RecordFlags(u32);
-
-impl RecordFlags {
-    /// It has IPv4 addresses.
-    pub const V4: Self = Self(HL_V4);
-    /// It has IPv6 addresses.
-    pub const V6: Self = Self(HL_V6);
-    /// More than the IPv4 primary.
-    pub const MANY4: Self = Self(HL_MANY4);
-    /// More than the IPv6 primary.
-    pub const MANY6: Self = Self(HL_MANY6);
-    /// It owns prefixes.
-    pub const PREFIX: Self = Self(HL_PREFIX);
-    /// The route decides on its IPv4 source.
-    pub const ROUTED4: Self = Self(HL_ROUTED4);
-    /// The route decides on its IPv6 source.
-    pub const ROUTED6: Self = Self(HL_ROUTED6);
-    /// Its packets are checked.
-    pub const GUARD: Self = Self(HL_GUARD);
-    /// Raw sockets are granted.
-    pub const RAW: Self = Self(HL_RAW);
-    /// It has entries in the reach table.
-    pub const REACH: Self = Self(HL_REACH);
-    /// It is being removed: everything new is refused.
-    pub const GONE: Self = Self(HL_GONE);
-
-    /// Does it have all of these?
-    #[must_use]
-    pub fn has(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
-
-    /// With these where `yes`.
-    #[must_use]
-    pub fn with(self, other: Self, yes: bool) -> Self {
-        if yes { Self(self.0 | other.0) } else { self }
-    }
-}
-
-impl BitOr for RecordFlags {
-    type Output = Self;
-    fn bitor(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-}
-
-/// One hostlet as its programs see it; published whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Record {
-    /// Its id.
-    pub id: u32,
-    /// Cookie of its network namespace.
-    pub netns: u64,
-    /// Facts.
-    pub flags: RecordFlags,
-    /// How a source is chosen.
-    pub source: SourcePolicy,
-    /// What stands for `0.0.0.0`; without one, the loopback does.
-    pub primary4: Option<Ipv4Addr>,
-    /// What stands for `::`.
-    pub primary6: Option<Ipv6Addr>,
-    /// Its IPv4 loopback.
-    pub loop4: Ipv4Addr,
-    /// Its IPv6 loopback; none without IPv6 on the machine.
-    pub loop6: Option<Ipv6Addr>,
-    /// The first single addresses beside the primary, which are known without a look-up.
-    pub few4: [Option<Ipv4Addr>; HL_FEW4 as usize],
-    /// The same of IPv6.
-    pub few6: [Option<Ipv6Addr>; HL_FEW6 as usize],
-}
-
-/// The first single addresses of a set beside its primaries, as [`Record`] holds them.
-#[must_use]
-pub fn few(
-    owned: &[Owned],
-    primaries: (Option<Ipv4Addr>, Option<Ipv6Addr>),
-) -> (
-    [Option<Ipv4Addr>; HL_FEW4 as usize],
-    [Option<Ipv6Addr>; HL_FEW6 as usize],
-) {
-    let (mut four, mut six) = (Vec::new(), Vec::new());
-    for single in owned {
-        match single {
-            Owned::Single(IpAddr::V4(a)) if Some(*a) != primaries.0 => four.push(*a),
-            Owned::Single(IpAddr::V6(a)) if Some(*a) != primaries.1 => six.push(*a),
-            _ => {}
-        }
-    }
-    (
-        std::array::from_fn(|i| four.get(i).copied()),
-        std::array::from_fn(|i| six.get(i).copied()),
-    )
-}
-
-impl Record {
-    fn to_kernel(self) -> hl_hostlet {
-        let v6 = |a: Option<Ipv6Addr>| a.map(|a| abi::addr(a.into())).unwrap_or_default();
-        hl_hostlet {
-            netns: self.netns,
-            id: self.id,
-            flags: self.flags.0,
-            source: match self.source {
-                SourcePolicy::Primary => HL_SOURCE_PRIMARY,
-                SourcePolicy::Random => HL_SOURCE_RANDOM,
-                SourcePolicy::ByDestination => HL_SOURCE_BY_DESTINATION,
-            },
-            primary4: abi::addr(self.primary4.unwrap_or(self.loop4).into()),
-            primary6: v6(self.primary6.or(self.loop6)),
-            loop4: abi::addr(self.loop4.into()),
-            loop6: v6(self.loop6),
-            few4: self
-                .few4
-                .map(|a| a.map_or(0, |a| u32::from_ne_bytes(a.octets()))),
-            few6: self.few6.map(v6),
-            ..Default::default()
-        }
-    }
-
-    fn from_kernel(h: &hl_hostlet) -> Option<Self> {
-        let v4 = |a| match abi::ip(a) {
-            IpAddr::V4(v4) => Some(v4),
-            IpAddr::V6(_) => None,
-        };
-        let v6 = |a| match abi::ip(a) {
-            IpAddr::V6(v6) if !v6.is_unspecified() => Some(v6),
-            _ => None,
-        };
-        let flags = RecordFlags(h.flags);
-        (h.id != 0).then(|| Self {
-            id: h.id,
-            netns: h.netns,
-            flags,
-            source: match h.source {
-                HL_SOURCE_RANDOM => SourcePolicy::Random,
-                HL_SOURCE_BY_DESTINATION => SourcePolicy::ByDestination,
-                _ => SourcePolicy::Primary,
-            },
-            primary4: v4(&h.primary4).filter(|_| flags.has(RecordFlags::V4)),
-            primary6: v6(&h.primary6).filter(|_| flags.has(RecordFlags::V6)),
-            loop4: v4(&h.loop4).unwrap_or(Ipv4Addr::LOCALHOST),
-            loop6: v6(&h.loop6),
-            few4: h
-                .few4
-                .map(|a| (a != 0).then(|| Ipv4Addr::from(a.to_ne_bytes()))),
-            few6: std::array::from_fn(|i| v6(&h.few6[i])),
-        })
-    }
-}
+use crate::port_book::PortBook;
+use crate::record::Record;
 
 /// Addresses to leave from on one interface (0: on all), of one family.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -211,49 +58,6 @@ pub struct RouteEntry {
     pub gateway: Option<IpAddr>,
     /// The source that the route itself prefers.
     pub prefsrc: Option<IpAddr>,
-}
-
-/// The book of bound ports at one moment.
-#[derive(Clone, Debug, Default)]
-pub struct PortBook {
-    entries: Vec<(hl_port_key, hl_port)>,
-}
-
-/// What a bound socket is to its program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BoundPort {
-    /// The port as the program knows it; the kernel's is another where a host socket holds this one (row C4).
-    pub port: u16,
-    /// It stands for the wildcard.
-    pub wildcard: bool,
-}
-
-impl PortBook {
-    /// What a socket of hostlet `id` that the kernel has at `local` is to its program; none if it was
-    /// never bound by the program. `protocol` is the IP protocol's number.
-    #[must_use]
-    pub fn find(&self, id: u32, protocol: u8, local: SocketAddr) -> Option<BoundPort> {
-        let of_socket = |(key, port): &&(hl_port_key, hl_port)| {
-            let in_kernel = if port.hidden == 0 {
-                key.port
-            } else {
-                port.hidden
-            };
-            key.id == id && key.proto == protocol && in_kernel == local.port()
-        };
-        let wild = |p: &hl_port| {
-            p.wild.iter().any(|n| *n > 0) && abi::ip(&p.wild_addr) == local.ip().to_canonical()
-        };
-        let mut found: Option<BoundPort> = None;
-        for (key, port) in self.entries.iter().filter(of_socket) {
-            let wildcard = wild(port) || found.is_some_and(|f| f.wildcard);
-            found = Some(BoundPort {
-                port: key.port,
-                wildcard,
-            });
-        }
-        found
-    }
 }
 
 type Pair = (Vec<u8>, Vec<u8>);

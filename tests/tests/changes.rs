@@ -1,4 +1,4 @@
-//! A17: addresses join and leave a running hostlet; C6: every refusal is told. They need root.
+//! A17: addresses join and leave a running hostlet. They need root.
 
 use std::collections::BTreeMap;
 

@@ -175,6 +175,7 @@ fn socket_activation_is_refused_unless_kept_by_name() {
     assert!(m.names().is_empty());
 }
 
+/// A17.
 #[test]
 fn a_revoked_address_takes_its_sockets_along_and_no_others() {
     let m = Machine::new("revoke");
@@ -209,6 +210,7 @@ fn a_revoked_address_takes_its_sockets_along_and_no_others() {
     m.ok(&["remove", "web"]);
 }
 
+/// A13: what is declared is made, and follows the list.
 #[test]
 fn apply_prints_its_plan_and_does_it() {
     let m = Machine::new("apply");
@@ -247,6 +249,7 @@ fn apply_prints_its_plan_and_does_it() {
     m.ok(&["remove", "by-hand"]);
 }
 
+/// A13, A14: a program is started by the name of what is declared, by those who may.
 #[test]
 fn start_uses_what_is_declared_and_asks_who_may() {
     let m = Machine::new("start");
@@ -285,6 +288,101 @@ fn start_uses_what_is_declared_and_asks_who_may() {
     m.ok(&["remove", "web"]);
 }
 
+/// C6: what a call will get is foretold; what it got is told, with who did it and why.
+#[test]
+fn every_refusal_is_foretold_and_told() {
+    let m = Machine::new("told");
+    m.ok(&["create", "web", "-a", "10.1.0.1", "-a", "2001:db8:1::1"]);
+    let calls = [
+        (
+            "bind",
+            "10.1.0.2:80",
+            "",
+            "foreign-address",
+            "socket().bind(('10.1.0.2',80))",
+        ),
+        (
+            "bind",
+            "10.1.0.2:81",
+            "--udp",
+            "foreign-address",
+            "socket(2,2).bind(('10.1.0.2',81))",
+        ),
+        (
+            "bind",
+            "[2001:db8:1::9]:82",
+            "",
+            "foreign-address",
+            "socket(10,1).bind(('2001:db8:1::9',82))",
+        ),
+        (
+            "connect",
+            "127.0.0.2:83",
+            "",
+            "foreign-loopback",
+            "socket().connect(('127.0.0.2',83))",
+        ),
+        (
+            "connect",
+            "127.0.0.2:84",
+            "--udp",
+            "foreign-loopback",
+            "socket(2,2).connect(('127.0.0.2',84))",
+        ),
+        (
+            "send",
+            "127.0.0.3:85",
+            "",
+            "foreign-loopback",
+            "socket(2,2).sendto(b'x',('127.0.0.3',85))",
+        ),
+    ];
+    let script: String = calls
+        .iter()
+        .map(|(.., code)| {
+            format!(
+                "try: {code}; print('none')\nexcept OSError as e: print(errno.errorcode[e.errno])\n"
+            )
+        })
+        .collect();
+    let script =
+        format!("import errno,os\nfrom socket import socket\nprint(os.getpid())\n{script}");
+    let nobody = ["enter", "web", "--user", "nobody", "--", "python3", "-c"];
+    let said = m.ok(&[&nobody[..], &[&script]].concat());
+    let mut said = said.lines();
+    let pid: u64 = said.next().unwrap().parse().unwrap();
+    let told = m.ok(&["events", "web", "--json"]);
+    let events: Vec<Value> = told
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(events.len(), calls.len(), "{told}");
+    for (((call, to, option, reason, _), error), event) in calls.iter().zip(said).zip(&events) {
+        let args = ["explain", "web", call, to, option];
+        let args: Vec<&str> = args.into_iter().filter(|a| !a.is_empty()).collect();
+        let foretold = json(&m, &args);
+        assert_eq!(foretold["verdict"], format!("refused ({error})"), "{to}");
+        assert_eq!(foretold["rule"], *reason, "{foretold}");
+        assert!(foretold["row"].is_string(), "{foretold}");
+        let (address, port) = to.rsplit_once(':').unwrap();
+        for (field, value) in [
+            ("hostlet", Value::from("web")),
+            ("pid", pid.into()),
+            ("program", "python3".into()),
+            ("uid", 65534.into()),
+            ("call", (*call).into()),
+            ("address", address.trim_matches(['[', ']']).into()),
+            ("port", port.parse::<u16>().unwrap().into()),
+            ("reason", (*reason).into()),
+            ("error", error.into()),
+        ] {
+            assert_eq!(event[field], value, "{to}: {field}: {event}");
+        }
+    }
+    m.ok(&["remove", "web"]);
+}
+
+/// C6.
 #[test]
 fn events_are_followed() {
     let m = Machine::new("follow");
@@ -317,6 +415,7 @@ fn events_are_followed() {
     m.ok(&["remove", "web"]);
 }
 
+/// A14.
 #[test]
 fn entering_is_allowed_by_list() {
     let m = Machine::new("may-enter");
@@ -344,4 +443,45 @@ fn entering_is_allowed_by_list() {
         "{refused:?}"
     );
     m.ok(&["remove", "web"]);
+}
+
+/// A14: what is listed is changed by those listed, under its own name or another.
+#[test]
+fn changing_is_allowed_by_list() {
+    let m = Machine::new("may-change");
+    fs::write(
+        m.path("hostlet.toml"),
+        "[hostlet.web]\naddresses = [\"10.1.0.1\"]\nmay-start = [\"user:nobody\"]\n",
+    )
+    .unwrap();
+    let by = |uid: &str, args: &[&str]| {
+        let mut command = m.inside(HOSTLET);
+        command.args(args).env("SUDO_UID", uid).output().unwrap()
+    };
+    let refused = |args: &[&str]| {
+        let output = by("1", args);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {said}");
+        assert!(said.contains("may-start"), "{args:?}: {said}");
+    };
+    refused(&["apply"]);
+    refused(&["create", "web", "-a", "10.1.0.2"]);
+    // What is declared for web is no address for another.
+    refused(&["create", "other", "-a", "10.1.0.1"]);
+    assert!(m.names().is_empty());
+    assert!(by("65534", &["apply"]).status.success());
+    refused(&["grant", "web", "10.1.0.2"]);
+    refused(&["revoke", "web", "10.1.0.1"]);
+    refused(&["remove", "web"]);
+    assert!(by("65534", &["grant", "web", "10.1.0.2"]).status.success());
+    assert!(by("65534", &["revoke", "web", "10.1.0.2"]).status.success());
+    // What no list speaks of is root's, and so his who came through sudo.
+    assert!(
+        by("1", &["create", "other", "-a", "10.1.0.2"])
+            .status
+            .success()
+    );
+    refused(&["grant", "other", "10.1.0.1"]);
+    assert!(by("1", &["remove", "other"]).status.success());
+    assert!(by("65534", &["remove", "web"]).status.success());
 }

@@ -260,11 +260,11 @@ fn connect_to_the_loopback() {
     );
     is(
         &connect(&v, "127.0.0.53", 54, None),
-        "refused (ENETUNREACH) - foreign-loopback A2",
+        "refused (ECONNREFUSED) - foreign-loopback A2",
     );
     is(
         &connect(&v, "127.64.0.2", 80, None),
-        "refused (ENETUNREACH) - foreign-loopback A2",
+        "refused (ECONNREFUSED) - foreign-loopback A2",
     );
     is(
         &connect(&view(&[entry("10.0.0.5", 24, 2)], false), "::1", 80, None),

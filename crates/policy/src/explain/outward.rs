@@ -180,8 +180,14 @@ fn to_loopback(view: &KernelView, dst: IpAddr, port: u16, from: Option<IpAddr>) 
             ),
         };
     }
+    // To a machine of its own all of 127/8 is its own, without a service.
+    let error = if dst.is_ipv4() {
+        "ECONNREFUSED"
+    } else {
+        "ENETUNREACH"
+    };
     say(
-        Verdict::Refused("ENETUNREACH"),
+        Verdict::Refused(error),
         None,
         "foreign-loopback",
         "A2",

@@ -61,11 +61,13 @@ fn single(
                 owned: wish.owned,
                 onlink: wish.onlink.unwrap_or(h.prefix_len),
                 ifindex: h.ifindex,
-                interface: name,
+                interface: name.clone(),
                 assigned: false,
             },
             actions: Vec::new(),
-            warnings: Vec::new(),
+            warnings: last_of_host(addr, h.ifindex, &name, seen)
+                .into_iter()
+                .collect(),
         });
     }
     if seen.local_prefixes.iter().any(|p| p.contains(&addr)) {
@@ -117,6 +119,24 @@ fn single(
             prefix_len,
         }],
         warnings: Vec::new(),
+    })
+}
+
+/// The machine's own services are no longer reached at an address that a hostlet has: seldom meant
+/// for the last one of an interface.
+fn last_of_host(addr: IpAddr, ifindex: u32, interface: &str, seen: &Observed) -> Option<String> {
+    let local_only = |a: IpAddr| matches!(a, IpAddr::V6(a) if a.is_unicast_link_local());
+    let left = seen.addresses.iter().any(|o| {
+        o.ifindex == ifindex
+            && o.addr != addr
+            && o.addr.is_ipv4() == addr.is_ipv4()
+            && !local_only(o.addr)
+            && seen.owner_of(&Owned::Single(o.addr), None).is_none()
+    });
+    (!left && !local_only(addr)).then(|| {
+        format!(
+            "{addr} was the last address of {interface} for this machine itself: its own services are no longer reached there"
+        )
     })
 }
 

@@ -8,7 +8,7 @@ use common::*;
 use hostlet_model::{HostletId, HostletSpec, Lifetime, Name};
 use hostlet_policy::{
     Action, Existing, IdRange, Observed, plan_create, plan_grant, plan_remove, plan_restore,
-    plan_revoke, reachable_services,
+    plan_revoke, plan_settle, reachable_services,
 };
 use proptest::prelude::*;
 
@@ -367,6 +367,21 @@ proptest! {
                 w
             };
             prop_assert_eq!(key(&failed), key(&w));
+
+            // Interrupted, and nothing taken back: it becomes what is remembered, before or after.
+            let mut killed = w.clone();
+            killed.run(done);
+            let (spec, entries, _) = killed.stored[h.name()].clone();
+            let now = Existing { spec, entries, ..h.clone() };
+            let between = [(h.spec.clone(), h.entries.clone()), (r.spec.clone(), r.entries.clone())];
+            let left = Observed { hostlets: seen.hostlets.clone(), ..killed.seen.clone() };
+            killed.settle(&plan_settle(&now, &between, &left).unwrap());
+            killed.assert_sound();
+            killed.destroyed.clone_from(&w.destroyed);
+            let mut after = w.clone();
+            after.run(&r.actions);
+            after.destroyed.clone_from(&w.destroyed);
+            prop_assert!(key(&killed) == key(&w) || key(&killed) == key(&after));
             w.run(&r.actions);
             w.assert_sound();
         }

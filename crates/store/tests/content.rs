@@ -4,7 +4,7 @@ mod common;
 
 use common::{Dir, assert_whole, at, definition, entry, name};
 use hostlet_model::HostletId;
-use hostlet_store::{HistoryQuery, State, Store, StoreError};
+use hostlet_store::{HistoryQuery, State, Store, StoreError, Version};
 
 #[test]
 fn a_definition_comes_back_as_it_was() {
@@ -57,6 +57,46 @@ fn an_unknown_name_is_an_error_to_change_and_none_to_forget() {
         assert!(matches!(error, StoreError::Unknown { .. }), "{error}");
     }
     assert!(!store.delete(&web, at(1)).unwrap());
+}
+
+#[test]
+fn an_unfinished_change_is_found_until_it_is_ended() {
+    let dir = Dir::new("changing");
+    let store = Store::open(&dir.db()).unwrap();
+    let d = definition(7, "web", &["10.0.0.5", "10.0.0.6"]);
+    store.insert(&d).unwrap();
+    assert!(store.changing().unwrap().is_empty());
+    let versions = [1, 2].map(|n| Version {
+        spec: d.spec.clone(),
+        entries: d.entries[..n].to_vec(),
+    });
+    store.begin_change(&d.name, &versions).unwrap();
+    drop(store);
+    let store = Store::open(&dir.db()).unwrap();
+    assert_eq!(store.changing().unwrap(), [(d.id, versions.to_vec())]);
+    store.end_change(&d.name).unwrap();
+    assert!(store.changing().unwrap().is_empty());
+    store.delete(&d.name, at(1)).unwrap();
+    let error = store.begin_change(&d.name, &versions).unwrap_err();
+    assert!(matches!(error, StoreError::Unknown { .. }), "{error}");
+    store.end_change(&d.name).unwrap();
+}
+
+/// Files of version 1 lack what a change is between.
+#[test]
+fn an_older_file_is_brought_up_to_date() {
+    let dir = Dir::new("older");
+    let store = Store::open(&dir.db()).unwrap();
+    let d = definition(7, "web", &["10.0.0.5"]);
+    store.insert(&d).unwrap();
+    drop(store);
+    let raw = rusqlite::Connection::open(dir.db()).unwrap();
+    raw.execute_batch("ALTER TABLE hostlet DROP COLUMN changing; PRAGMA user_version = 1")
+        .unwrap();
+    drop(raw);
+    let store = Store::open(&dir.db()).unwrap();
+    assert_eq!(store.all().unwrap(), [d]);
+    assert!(store.changing().unwrap().is_empty());
 }
 
 #[test]

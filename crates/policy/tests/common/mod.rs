@@ -96,9 +96,18 @@ pub struct World {
     pub views: BTreeMap<HostletId, KernelView>,
     pub closed: BTreeSet<HostletId>,
     pub destroyed: Vec<Owned>,
+    /// What was there before a step need not be what the step says.
+    unsettled: bool,
 }
 
 impl World {
+    /// Performs what puts an interrupted change right, whatever it left.
+    pub fn settle(&mut self, actions: &[Action]) {
+        self.unsettled = true;
+        self.run(actions);
+        self.unsettled = false;
+    }
+
     pub fn of(seen: &Observed) -> World {
         World {
             seen: seen.clone(),
@@ -180,7 +189,10 @@ impl World {
                 previous,
             } => {
                 let old = self.owners.insert(owned, (id, flags));
-                assert_eq!(old, previous.map(|p| (id, p)), "{a}");
+                assert!(
+                    self.unsettled || old == previous.map(|p| (id, p)),
+                    "{a}: {old:?}"
+                );
             }
             Action::Disown { owned, .. } => drop(self.owners.remove(&owned)),
             Action::Publish {
@@ -190,7 +202,10 @@ impl World {
             } => {
                 assert!(self.cgroups[&name], "{a}: not attached");
                 let old = self.views.insert(view.id, *view);
-                assert_eq!(old, previous.map(|p| *p), "{a}");
+                assert!(
+                    self.unsettled || old == previous.map(|p| *p),
+                    "{a}: {old:?}"
+                );
             }
             Action::Close { id, .. } => drop(self.closed.insert(id)),
             Action::Forget { id } => {

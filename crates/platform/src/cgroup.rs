@@ -17,7 +17,8 @@ pub enum CgroupError {
     /// There is no cgroup2 file system.
     #[error(
         "no cgroup2 file system is mounted; mount one with `mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified` \
-         (or boot with systemd.unified_cgroup_hierarchy=1)"
+         (or boot with systemd.unified_cgroup_hierarchy=1). `ip netns exec` hides the one there is: \
+         enter a network namespace with `nsenter --net=/run/netns/NAME` instead"
     )]
     NotMounted,
     /// A cgroup of that name is not there.

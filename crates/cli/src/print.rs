@@ -190,14 +190,17 @@ pub fn event(out: &mut dyn Write, e: &EventReport) -> io::Result<()> {
     };
     writeln!(
         out,
-        "{} {} {} {} {} {target}{from}: {} ({}){more}",
+        "{} {} {} {} {} {target}{from}: {} ({}{}){more}",
         e.time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ"),
         e.hostlet,
         printable(&who),
         e.call,
         e.protocol,
         e.error,
-        e.reason
+        e.reason,
+        e.holder
+            .as_ref()
+            .map_or_else(String::new, |holder| format!(" by {holder}"))
     )
 }
 

@@ -382,40 +382,6 @@ fn every_refusal_is_foretold_and_told() {
     m.ok(&["remove", "web"]);
 }
 
-/// C6.
-#[test]
-fn events_are_followed() {
-    let m = Machine::new("follow");
-    m.ok(&["create", "web", "-a", "10.1.0.1"]);
-    let mut follow = m
-        .inside(HOSTLET)
-        .args(["events", "-f", "web"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(follow.stdout.take().unwrap()).lines();
-    let bind = |port: u16| {
-        format!(
-            "import socket\ntry: socket.socket().bind(('10.1.0.2', {port}))\nexcept OSError: pass"
-        )
-    };
-    for port in [81, 82] {
-        m.ok(&["enter", "web", "--", "python3", "-c", &bind(port)]);
-        let line = lines.next().unwrap().unwrap();
-        assert!(
-            line.contains(&format!("10.1.0.2:{port}: EADDRNOTAVAIL (foreign-address)")),
-            "{line}"
-        );
-    }
-    follow.kill().unwrap();
-    follow.wait().unwrap();
-    assert_eq!(m.ok(&["events", "--since", "1h"]).lines().count(), 2);
-    let none = m.ok(&["events", "--since", "2100-01-01T00:00:00Z"]);
-    assert_eq!(none, "Nothing was refused.\n");
-    m.ok(&["remove", "web"]);
-}
-
-/// A14.
 #[test]
 fn entering_is_allowed_by_list() {
     let m = Machine::new("may-enter");

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use hostlet_kernel::{Event, Kernel};
+use hostlet_kernel::{Event, Kernel, Reason};
 use hostlet_model::Name;
+use hostlet_platform::proc;
+use hostlet_platform::sockdiag::{self, Filter, Protocol, Socket};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::Engine;
@@ -13,6 +15,7 @@ use crate::error::Result;
 use crate::machine::Machine;
 use crate::read::names;
 use crate::report::EventReport;
+use crate::sockets::holders;
 
 /// How long to wait before looking whether the kernel part was made anew.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -115,7 +118,30 @@ fn report(event: Event, names: &BTreeMap<u32, Name>) -> EventReport {
             errno_name(event.errno)
         },
         more: event.more,
+        holder: match event.reason {
+            Reason::PortHeld => holder(event.port),
+            _ => None,
+        },
     }
+}
+
+/// Who has a UDP socket on the wildcard at this port; it cannot be told of the past.
+fn holder(port: u16) -> Option<String> {
+    let holds = |s: &Socket| {
+        s.protocol == Protocol::Udp && s.local.ip().is_unspecified() && s.local.port() == port
+    };
+    let listed = sockdiag::sockets(&Filter {
+        protocols: vec![Protocol::Udp],
+        ..Filter::default()
+    })
+    .ok()?;
+    let socket = listed.into_iter().find(holds)?;
+    let processes = holders(&proc::all().unwrap_or_default());
+    let first = processes.get(&socket.inode).and_then(|all| all.first());
+    Some(first.map_or_else(
+        || format!("uid {}", socket.uid),
+        |p| format!("{}[{}]", p.comm, p.pid),
+    ))
 }
 
 /// The kernel counts from the start of the machine.

@@ -200,6 +200,8 @@ pub struct EventReport {
     pub error: String,
     /// How many more of the same were not written.
     pub more: u64,
+    /// For a port that a host socket holds: the program that holds it now, or its user; none if it is free by now.
+    pub holder: Option<String>,
 }
 
 /// What the machine offers.

@@ -93,7 +93,7 @@ pub(crate) fn outside(
 }
 
 /// Who has which socket open, by inode.
-fn holders(pids: &[u32]) -> BTreeMap<u64, Vec<HolderReport>> {
+pub(crate) fn holders(pids: &[u32]) -> BTreeMap<u64, Vec<HolderReport>> {
     let mut all: BTreeMap<u64, Vec<HolderReport>> = BTreeMap::new();
     for pid in pids {
         let Some(process) = proc::Process::read(*pid) else {

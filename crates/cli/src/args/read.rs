@@ -191,7 +191,8 @@ pub enum SocketKind {
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 JSON (--json): one object a line: {\"seq\", \"time\" (RFC 3339), \"hostlet\", \"pid\", \"program\", \"uid\", \"call\",
-\"protocol\", \"address\", \"port\", \"other\", \"reason\", \"error\", \"more\"}
+\"protocol\", \"address\", \"port\", \"other\", \"reason\", \"error\", \"more\",
+\"holder\" (who has the port now, for port-held)}
 
 Example:
   hostlet events --since 10m

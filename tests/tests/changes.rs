@@ -7,9 +7,11 @@ use hostlet_testkit::agent::Agent;
 use hostlet_testkit::lan::Lan;
 
 /// One hostlet with a probe in it, programs on the host and the peer, and a script for them.
+///
+/// The programs come first: they end before the machines that they run on.
 struct Stage {
-    lan: Lan,
     agents: BTreeMap<String, Agent>,
+    lan: Lan,
 }
 
 impl Stage {
@@ -19,7 +21,7 @@ impl Stage {
         for actor in ["in", "host", "peer"] {
             agents.insert(actor.to_owned(), lan.start(actor)?);
         }
-        Ok(Stage { lan, agents })
+        Ok(Stage { agents, lan })
     }
 
     fn ask(&mut self, actor: &str, line: &str) -> Result<String> {

@@ -188,3 +188,32 @@ fn one_installation_one_namespace() {
     );
     m.ok(&["remove", "web"]);
 }
+
+/// A kernel that lacks what hostlet needs: it refuses the programs as an old one does.
+#[test]
+fn a_kernel_without_a_needed_feature() {
+    let m = Machine::new("feature");
+    let before = addresses(&m);
+    let lacking = |args: &[&str]| {
+        m.inside("strace")
+            .args(["-f", "-o", "/dev/null", "-e", "trace=bpf"])
+            .arg("--inject=bpf:error=EINVAL")
+            .arg(HOSTLET)
+            .args(args)
+            .output()
+            .expect("this test needs strace")
+    };
+    let create = lacking(&["create", "web", "-a", "10.1.0.7/24", "--assign", "d0"]);
+    let told = String::from_utf8_lossy(&create.stderr).into_owned();
+    assert_eq!(create.status.code(), Some(1), "{told}");
+    assert!(told.contains("hostlet doctor"), "{told}");
+    assert_eq!(addresses(&m), before, "nothing is left of it");
+    let doctor = lacking(&["doctor"]);
+    let report = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert_eq!(doctor.status.code(), Some(1), "{report}");
+    assert!(report.contains("no "), "{report}");
+    // On the kernel as it is, the next command works.
+    m.ok(&["create", "web", "-a", "10.1.0.7/24", "--assign", "d0"]);
+    m.ok(&["remove", "web"]);
+    assert_eq!(addresses(&m), before);
+}

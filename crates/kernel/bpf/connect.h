@@ -14,15 +14,6 @@ struct connecting {
 	bool socket6;
 };
 
-/*
- * An address that a previous connect gave, not the program: after connect(AF_UNSPEC)
- * or a refusal it stays on the socket, which a machine with these addresses would not show.
- */
-static inline bool auto_bound(struct bpf_sock *sk, __u16 port)
-{
-	return port == 0 && !keeps_port_open(sk);
-}
-
 static inline int bind_source(struct bpf_sock_addr *ctx, const struct connecting *c,
 			      const struct hl_addr *source)
 {
@@ -89,8 +80,11 @@ static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 	}
 	if (!unbound && c->from_port)
 		return ALLOW;
-	if (!unbound && !auto_bound(sk, c->from_port)) {
-		/* bind(0.0.0.0) that left the port open left the address open as well. */
+	/*
+	 * What is left of an earlier connect may change: the program did not ask for it. Nor did it where
+	 * it bound the wildcard and left the port open (IP_BIND_ADDRESS_NO_PORT).
+	 */
+	if (!unbound && keeps_port_open(sk)) {
 		struct hl_sock *s = bpf_sk_storage_get(&socks, sk, 0, 0);
 
 		if (!s || !(s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)))

@@ -227,7 +227,6 @@ enum hl_reason {
 	HL_REASON_PROTOCOL, /* a protocol that cannot be confined */
 	HL_REASON_RAW,
 	HL_REASON_PORT_HELD, /* a host socket holds the port on the wildcard */
-	HL_REASON_PORT_SHARED, /* a sibling holds it */
 	HL_REASON_FOREIGN_LOOPBACK, /* a loopback address that is not the hostlet's */
 	HL_REASON_TABLE_FULL,
 	HL_REASON_REMOVED, /* the hostlet is being removed */

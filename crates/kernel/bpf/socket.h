@@ -63,7 +63,7 @@ static inline int count_wild_udp(const struct hl_sock *s, __u16 port, __u8 famil
 }
 
 /*
- * A socket on the host's real wildcard: look_up keeps others' packets from it. Not one that
+ * A socket on the host's real wildcard: lookup.h keeps others' packets from it. Not one that
  * shares its port, since a socket of the host may be meant.
  */
 static inline void count_autobound(const struct hl_sock *s, int by)

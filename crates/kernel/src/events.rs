@@ -11,8 +11,8 @@ use crate::abi::{
     self, HL_CALL_BIND, HL_CALL_CONNECT, HL_CALL_LISTEN, HL_CALL_RECEIVE, HL_CALL_SENDMSG,
     HL_CALL_SOCKET, HL_CALL_TRANSMIT, HL_EVENTS, HL_REASON_FOREIGN_ADDRESS,
     HL_REASON_FOREIGN_LOOPBACK, HL_REASON_FOREIGN_SOURCE, HL_REASON_NO_ADDRESS,
-    HL_REASON_PORT_HELD, HL_REASON_PORT_SHARED, HL_REASON_PROTOCOL, HL_REASON_RAW,
-    HL_REASON_REMOVED, HL_REASON_TABLE_FULL, Plain, hl_event,
+    HL_REASON_PORT_HELD, HL_REASON_PROTOCOL, HL_REASON_RAW, HL_REASON_REMOVED,
+    HL_REASON_TABLE_FULL, Plain, hl_event,
 };
 use crate::error::{Error, Result};
 use crate::install::Kernel;
@@ -53,8 +53,6 @@ pub enum Reason {
     Raw,
     /// A socket of the host holds the port on the wildcard.
     PortHeld,
-    /// A sibling holds the port.
-    PortShared,
     /// A loopback address that is not the hostlet's.
     ForeignLoopback,
     /// A kernel table is full.
@@ -89,7 +87,6 @@ impl fmt::Display for Reason {
             Self::Protocol => "protocol",
             Self::Raw => "raw",
             Self::PortHeld => "port-held",
-            Self::PortShared => "port-shared",
             Self::ForeignLoopback => "foreign-loopback",
             Self::TableFull => "table-full",
             Self::Removed => "removed",
@@ -164,7 +161,6 @@ impl Event {
                 HL_REASON_PROTOCOL => Reason::Protocol,
                 HL_REASON_RAW => Reason::Raw,
                 HL_REASON_PORT_HELD => Reason::PortHeld,
-                HL_REASON_PORT_SHARED => Reason::PortShared,
                 HL_REASON_FOREIGN_LOOPBACK => Reason::ForeignLoopback,
                 HL_REASON_TABLE_FULL => Reason::TableFull,
                 HL_REASON_REMOVED => Reason::Removed,

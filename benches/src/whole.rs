@@ -90,6 +90,7 @@ pub fn create(stage: &Stage) -> Result<Vec<Figure>> {
         host_loopback: Vec::new(),
         guard: true,
         raw: false,
+        fallen_back: false,
     };
     let (mut within, mut command) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS * 6 {

@@ -237,6 +237,7 @@ fn spec(name: Name, a: SpecArgs) -> HostletSpec {
         host_loopback: a.host_loopback,
         guard: !a.no_guard,
         raw: a.raw,
+        fallen_back: false,
     }
 }
 

@@ -148,6 +148,10 @@ pub struct HostletSpec {
     /// Whether raw sockets are granted. They cannot be confined by the calls, only by the guard.
     #[serde(default)]
     pub raw: bool,
+    /// Whether it has fallen back: it lost its address, and until it ends its members use the machine's.
+    /// Nobody asks for this; hostletd says so where a pool's `on-loss` is `fall-back`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fallen_back: bool,
 }
 
 fn yes() -> bool {
@@ -165,6 +169,7 @@ impl HostletSpec {
             host_loopback: Vec::new(),
             guard: true,
             raw: false,
+            fallen_back: false,
         }
     }
 }

@@ -159,6 +159,7 @@ impl Reader {
             host_loopback: self.list(t, "host-loopback"),
             guard: self.boolean(t, "guard").or(defaults.guard).unwrap_or(true),
             raw: self.boolean(t, "raw").unwrap_or(false),
+            fallen_back: false,
         };
         Declared {
             spec,

@@ -114,7 +114,12 @@ impl FromStr for AddressSpec {
             Some(n) => (Owned::Single(addr), Some(n.prefix_len())),
             None => (Owned::Single(addr), None),
         };
-        refuse_special(given, &owned)?;
+        refuse_special(given, owned.net().network(), owned.net().broadcast())?;
+        if owned.is_prefix() && overlaps(&owned, v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10)) {
+            return Err(AddressError::LinkLocalPrefix {
+                given: given.to_owned(),
+            });
+        }
 
         let link_local = matches!(addr, IpAddr::V6(a) if a.is_unicast_link_local());
         match (link_local, zone) {
@@ -168,12 +173,22 @@ pub(crate) fn interface_name(s: &str) -> bool {
             .any(|c| c == '/' || c == ':' || c == '%' || c.is_whitespace() || c.is_control())
 }
 
-/// The ranges no hostlet can own. A prefix is refused if it has any address of such a range.
-fn refuse_special(given: &str, owned: &Owned) -> Result<(), AddressError> {
+fn v4(a: u8, b: u8, c: u8, d: u8, length: u8) -> IpNet {
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), length))
+}
+
+fn v6(segments: [u16; 8], length: u8) -> IpNet {
+    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::from(segments), length))
+}
+
+fn overlaps(owned: &Owned, net: IpNet) -> bool {
+    owned.overlaps(&Owned::from_net(net))
+}
+
+/// Refuses what no hostlet can own: the addresses from `first` to `last`, of one family, if any is of such a kind.
+pub(crate) fn refuse_special(given: &str, first: IpAddr, last: IpAddr) -> Result<(), AddressError> {
     let given = || given.to_owned();
-    let v4 = |a, b, c, d, l| IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), l));
-    let v6 = |s: [u16; 8], l| IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::from(s), l));
-    let meets = |n: IpNet| owned.overlaps(&Owned::from_net(n));
+    let meets = |n: IpNet| first <= n.broadcast() && n.network() <= last;
 
     // Ordered so that the most telling reason wins for a prefix like 0.0.0.0/0.
     if meets(v4(0, 0, 0, 0, 32)) || meets(v6([0; 8], 128)) {
@@ -192,8 +207,8 @@ fn refuse_special(given: &str, owned: &Owned) -> Result<(), AddressError> {
         return Err(AddressError::Broadcast { given: given() });
     }
     if meets(v6([0, 0, 0, 0, 0, 0xffff, 0, 0], 96)) {
-        let plain = match owned {
-            Owned::Single(IpAddr::V6(a)) => a
+        let plain = match first {
+            IpAddr::V6(a) if first == last => a
                 .to_ipv4_mapped()
                 .map_or_else(|| "IPv4".to_owned(), |a| a.to_string()),
             _ => "an IPv4 prefix".to_owned(),
@@ -202,9 +217,6 @@ fn refuse_special(given: &str, owned: &Owned) -> Result<(), AddressError> {
             given: given(),
             plain,
         });
-    }
-    if owned.is_prefix() && meets(v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10)) {
-        return Err(AddressError::LinkLocalPrefix { given: given() });
     }
     Ok(())
 }

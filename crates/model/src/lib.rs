@@ -11,6 +11,7 @@ pub mod config;
 mod id;
 mod name;
 mod owned;
+mod range;
 mod set;
 mod spec;
 
@@ -18,6 +19,7 @@ pub use address::{AddressError, AddressSpec};
 pub use id::{HostletId, IdError};
 pub use name::{Name, NameError};
 pub use owned::Owned;
+pub use range::{AddressRange, RangeError, Ranges};
 pub use set::{MAX_ADDRESSES, SetError, check_set};
 pub use spec::{
     HostLoopback, HostLoopbackError, HostletSpec, Lifetime, SetEntry, SourcePolicy,

@@ -19,5 +19,6 @@ pub fn may(caller: &Caller, who: &[Who]) -> bool {
         || who.iter().any(|w| match w {
             Who::User(u) => *u == caller.user || *u == caller.uid.to_string(),
             Who::Group(g) => caller.groups.contains(g),
+            Who::Unit(_) => false,
         })
 }

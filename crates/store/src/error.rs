@@ -98,6 +98,28 @@ pub enum StoreError {
         /// The name asked for.
         name: String,
     },
+    /// No such lease.
+    #[error(
+        "hostlet {hostlet} has no lease of {address} in {path}; `hostlet leases` shows who has what"
+    )]
+    NotLeased {
+        /// The state file.
+        path: PathBuf,
+        /// The address.
+        address: std::net::IpAddr,
+        /// The hostlet that was thought to have it.
+        hostlet: String,
+    },
+    /// Every number that a holder can have is taken.
+    #[error(
+        "cannot number a new holder of leases in {path}: all {most} numbers are given out; the unused ones are forgotten after `history-days`"
+    )]
+    NoHolder {
+        /// The state file.
+        path: PathBuf,
+        /// How many there are.
+        most: u32,
+    },
     /// A row that this version cannot read.
     #[error(
         "{path} has a row that cannot be read: {column} of {row}: {reason}; move the file aside, or repair it with sqlite3"

@@ -12,10 +12,16 @@
 //! addresses = ["10.0.0.5/24", "2001:db8::5/64"]
 //! assign = "eth0"
 //! may-start = ["user:alice", "group:ops"]
+//!
+//! [pool.office]
+//! interface = "eth0"
+//! ranges = ["192.0.2.100-192.0.2.199"]
+//! may-use = ["group:staff"]
 //! ```
 
 mod capability;
 mod error;
+mod pool;
 mod read;
 mod who;
 
@@ -26,15 +32,27 @@ use serde::{Deserialize, Serialize};
 use crate::{HostletSpec, Name};
 
 pub use error::{ConfigError, Problem};
+pub use pool::{
+    DaemonOptions, DhcpOptions, DhcpPool, OnLoss, OnLossError, Pool, PoolSource, StaticPool,
+};
 pub use who::{Who, WhoError};
 
-/// The configuration: limits, and the hostlets it declares.
+/// The configuration: limits, the hostlets it declares, and the pools.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Config {
     /// Limits of this installation.
     pub limits: Limits,
     /// Declared hostlets by name; the defaults are already worked in.
     pub hostlets: BTreeMap<Name, Declared>,
+    /// What hostletd lends from, by name. No two have an address in common, and none has one that a hostlet declares.
+    #[serde(default)]
+    pub pools: BTreeMap<Name, Pool>,
+    /// What holds for every lease by DHCP.
+    #[serde(default)]
+    pub dhcp: DhcpOptions,
+    /// Limits of hostletd.
+    #[serde(default)]
+    pub daemon: DaemonOptions,
 }
 
 impl Config {

@@ -124,7 +124,11 @@ impl Reader {
                 }
             }
         }
-        Config { limits, hostlets }
+        Config {
+            limits,
+            hostlets,
+            ..Config::default()
+        }
     }
 
     fn limits(&mut self, t: &Table<'_>) -> Limits {

@@ -1,0 +1,165 @@
+//! The types of the interface.
+
+use std::net::IpAddr;
+
+use hostlet_model::{HostLoopback, Name, SourcePolicy};
+use serde::{Deserialize, Serialize};
+
+/// An address that a hostlet has been lent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    /// The address.
+    pub address: IpAddr,
+    /// The length of the subnet that is on the link.
+    pub prefix: u8,
+    /// The pool it is from.
+    pub pool: Name,
+    /// The interface it is on.
+    pub interface: String,
+    /// When the lease ends if it is not renewed (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+}
+
+/// Who holds which address, and on whose word. Times are RFC 3339.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// The address.
+    pub address: IpAddr,
+    /// The length of the subnet that is on the link.
+    pub prefix: u8,
+    /// The pool it is from.
+    pub pool: Name,
+    /// The interface it is on.
+    pub interface: String,
+    /// The hostlet that has it.
+    pub hostlet: Name,
+    /// Who opened the hostlet.
+    pub user: String,
+    /// The same as a number.
+    pub uid: u32,
+    /// What the hostlet was opened for.
+    pub program: Vec<String>,
+    /// The number that stands for the holder in DHCP.
+    pub holder: u32,
+    /// Since when.
+    pub since: String,
+    /// `claimed` (being obtained) or `held`.
+    pub state: String,
+    /// What the DHCP server knows the holder by: a hardware address, or DUID and IAID.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardware: Option<String>,
+    /// The DHCP server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// When it is renewed at that server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renew: Option<String>,
+    /// When any server is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebind: Option<String>,
+    /// When it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+}
+
+/// An address that is not lent for a while, for somebody else was found using it (B15).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Aside {
+    /// The address.
+    pub address: IpAddr,
+    /// Until when (RFC 3339).
+    pub until: String,
+    /// Who was found.
+    pub why: String,
+}
+
+/// A pool of the configuration, and how it is used now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// Its name.
+    pub name: Name,
+    /// The interface its addresses go on.
+    pub interface: String,
+    /// `static` or `dhcp`.
+    pub kind: String,
+    /// `ipv4`, `ipv6`.
+    pub families: Vec<String>,
+    /// The ranges of a static pool.
+    pub ranges: Vec<String>,
+    /// How many addresses a static pool has, in decimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<String>,
+    /// How many are lent now.
+    pub held: u64,
+    /// Those that are not lent for a while.
+    pub asides: Vec<Aside>,
+    /// Who beside root may draw from it, as the configuration says it.
+    pub may_use: Vec<String>,
+}
+
+/// What is asked for with `Open`. What the caller left out is filled in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Open {
+    /// The hostlet's name; without, one is chosen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<Name>,
+    /// Where the addresses are to come from: one of each family that a pool has.
+    pub pools: Vec<Name>,
+    /// Addresses that the caller wishes for (B7).
+    pub request: Vec<IpAddr>,
+    /// How the source is chosen among several addresses.
+    pub source: SourcePolicy,
+    /// Services on the host's loopback that members may reach; root's to choose.
+    pub host_loopback: Vec<HostLoopback>,
+    /// Whether every packet is checked; root's to switch off.
+    pub guard: bool,
+    /// Whether raw sockets are granted; root's to choose.
+    pub raw: bool,
+    /// Whether the hostlet stays until it is closed; root's to choose.
+    pub keep: bool,
+    /// What it is opened for, for the record (B13).
+    pub program: Vec<String>,
+}
+
+impl Open {
+    /// A hostlet with addresses out of these pools, and every option at its default.
+    #[must_use]
+    pub fn new(pools: Vec<Name>) -> Self {
+        Self {
+            name: None,
+            pools,
+            request: Vec::new(),
+            source: SourcePolicy::default(),
+            host_loopback: Vec::new(),
+            guard: true,
+            raw: false,
+            keep: false,
+            program: Vec::new(),
+        }
+    }
+}
+
+/// The hostlet that `Open` made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opened {
+    /// Its name.
+    pub name: Name,
+    /// Its addresses.
+    pub addresses: Vec<Address>,
+}
+
+/// Who answers (`org.varlink.service.GetInfo`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Info {
+    /// Who makes the program.
+    pub vendor: String,
+    /// The program.
+    pub product: String,
+    /// Its version.
+    pub version: String,
+    /// Where it is described.
+    pub url: String,
+    /// The interfaces it serves.
+    pub interfaces: Vec<String>,
+}

@@ -137,6 +137,7 @@ mod tests {
             uid,
             user: user.to_owned(),
             groups: groups.iter().map(|g| (*g).to_owned()).collect(),
+            units: Vec::new(),
         };
         let (paths, config) = (Paths::system(), config());
         ask(&Access {

@@ -133,7 +133,7 @@ impl Engine {
 }
 
 /// Whether a process can be a member at all.
-fn fit(pid: u32) -> Result<()> {
+pub(crate) fn fit(pid: u32) -> Result<()> {
     let not = |why: &str| {
         Err(Error::Process {
             pid,
@@ -158,7 +158,7 @@ fn fit(pid: u32) -> Result<()> {
 }
 
 /// Moves one; false if it ended meanwhile.
-fn move_in(machine: &Machine<'_>, name: &Name, pid: u32) -> Result<bool> {
+pub(crate) fn move_in(machine: &Machine<'_>, name: &Name, pid: u32) -> Result<bool> {
     match machine.tree.add(name.as_str(), pid) {
         Ok(()) => Ok(true),
         Err(cgroup::CgroupError::Io { source, .. })

@@ -20,6 +20,7 @@ pub fn caller() -> Caller {
             uid,
             user: "root".to_owned(),
             groups: Vec::new(),
+            units: Vec::new(),
         };
     }
     let account = account(uid);
@@ -29,6 +30,8 @@ pub fn caller() -> Caller {
             .as_ref()
             .map_or_else(|| uid.to_string(), |a| a.name.clone()),
         groups: account.map_or_else(Vec::new, |a| groups_of(&a)),
+        // Which unit asks is of interest where a pool is asked for, and hostletd looks for it there.
+        units: Vec::new(),
     }
 }
 

@@ -48,11 +48,44 @@ impl Engine {
             access.change(&spec.name)?;
             access.addresses(&spec.name, &spec.addresses)?;
         }
+        self.make_in(machine, spec, lifetime, &mut |warning| self.warn(warning))
+    }
+
+    /// The same, whoever asks.
+    pub(crate) fn make_in(
+        &self,
+        machine: &mut Machine<'_>,
+        spec: &HostletSpec,
+        lifetime: &Lifetime,
+        warn: &mut dyn FnMut(&str),
+    ) -> Result<()> {
         machine.fit_limits()?;
         let seen = machine.observe()?;
         let plan = plan_create(spec, lifetime, &seen)?;
-        machine.warnings.extend(plan.warnings);
-        self.all_or_nothing(machine, &plan.actions)
+        let done = forward(machine, &plan.actions);
+        // What there is to know of an addition counts only where it was made.
+        if done.is_ok() {
+            plan.warnings.iter().for_each(|warning| warn(warning));
+        }
+        let after = self.after(machine);
+        // The first error is the one to tell.
+        done.and(after)
+    }
+
+    /// Performs the steps of a change that is not taken back: what fails is done by the next command.
+    pub(crate) fn change_in(
+        &self,
+        machine: &mut Machine<'_>,
+        name: &Name,
+        plan: &[Action],
+    ) -> Result<()> {
+        let mut changing = Changing::begin(machine, [plan])?;
+        let done = onward(machine, plan);
+        changing.done(name, &done);
+        let after = self.after(machine);
+        changing.end(machine)?;
+        // The first error is the one to tell.
+        done.and(after)
     }
 
     /// Removes a hostlet with everything that hostlet added for it.
@@ -75,7 +108,12 @@ impl Engine {
         done
     }
 
-    fn remove_in(&self, machine: &mut Machine<'_>, row: Definition, kill: bool) -> Result<()> {
+    pub(crate) fn remove_in(
+        &self,
+        machine: &mut Machine<'_>,
+        row: Definition,
+        kill: bool,
+    ) -> Result<()> {
         let existing = with_members(machine, row)?;
         let plan = plan_remove(&existing, kill)?;
         let done = onward(machine, &plan);
@@ -176,18 +214,6 @@ impl Engine {
         changing.end(&machine)?;
         machine.tidy()?;
         Error::several(errors)
-    }
-
-    fn all_or_nothing(&self, machine: &mut Machine<'_>, plan: &[Action]) -> Result<()> {
-        let done = forward(machine, plan);
-        match done {
-            Ok(()) => self.after(machine),
-            Err(error) => {
-                // The first error is the one to tell.
-                let _ = self.after(machine);
-                Err(error)
-            }
-        }
     }
 
     /// What follows every change: the mirror of the network is made true, and old history goes.

@@ -35,7 +35,8 @@ impl Machine<'_> {
         if on_it.is_empty() {
             return Ok(());
         }
-        let all = row.state == store::State::Removing;
+        // One that fell back gets no more for its wildcard; a socket on what it lost would be deaf for good.
+        let all = row.state == store::State::Removing || row.spec.fallen_back;
         let loopback = [IpAddr::V4(id.loopback4()), IpAddr::V6(id.loopback6())];
         let mine = self.cgroup_ids(&row.name)?;
         let held = self.held_inodes(&row.name)?;
@@ -57,6 +58,22 @@ impl Machine<'_> {
             }
         }
         Error::several(errors)
+    }
+
+    /// The sockets that the kernel put on the host's real wildcard, made in a hostlet: its programs keep the host's
+    /// packets from them, also after it fell back. Their programs see one error, and get others.
+    pub fn destroy_unbound(&mut self, id: HostletId) -> Result<()> {
+        let Some(row) = self.store.get_by_id(id)? else {
+            return Ok(());
+        };
+        let mine = self.cgroup_ids(&row.name)?;
+        let theirs = |s: &&sockdiag::Socket| {
+            s.local.ip().to_canonical().is_unspecified()
+                && s.cgroup_id.is_some_and(|cgroup| mine.contains(&cgroup))
+        };
+        let unbound: Vec<_> = self.listed()?.iter().filter(theirs).cloned().collect();
+        let ended = unbound.iter().map(sockdiag::destroy);
+        Error::several(ended.filter_map(Result::err).map(Error::from).collect())
     }
 
     /// All sockets, as of the last time when something was done to them.

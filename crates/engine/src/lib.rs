@@ -17,6 +17,7 @@ mod error;
 mod events;
 mod execute;
 mod heal;
+mod lend;
 mod lock;
 mod machine;
 mod namespace;
@@ -33,6 +34,7 @@ mod sockets;
 pub use error::{Error, Result};
 pub use hostlet_platform::launch::{Ending, end_like};
 pub use hostlet_store::{HistoryQuery, HistoryRow};
+pub use machine::Stamp;
 pub use paths::Paths;
 pub use run::{LaunchOptions, Program};
 

@@ -1,7 +1,8 @@
 //! One changing command at a time.
 
 use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
 
@@ -23,6 +24,7 @@ impl Lock {
     /// When the run directory cannot be made or written.
     pub fn take(paths: &Paths) -> Result<Self> {
         make_dir(&paths.run)?;
+        open_dir(&paths.run)?;
         let path = paths.lock();
         let file = OpenOptions::new()
             .write(true)
@@ -42,8 +44,19 @@ impl Lock {
     }
 }
 
+/// Whoever asks hostletd comes through the run directory; what is in it is protected by itself.
+fn open_dir(dir: &Path) -> Result<()> {
+    const MODE: u32 = 0o755;
+    let failed = |source| Error::file("open the way to the socket in", dir, source);
+    let mode = fs::metadata(dir).map_err(failed)?.permissions().mode();
+    if mode & 0o777 == MODE {
+        return Ok(());
+    }
+    fs::set_permissions(dir, fs::Permissions::from_mode(MODE)).map_err(failed)
+}
+
 /// Makes a directory of hostlet's own, readable by root alone.
-pub(crate) fn make_dir(dir: &std::path::Path) -> Result<()> {
+pub(crate) fn make_dir(dir: &Path) -> Result<()> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)

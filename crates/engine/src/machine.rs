@@ -20,10 +20,10 @@ use crate::observe::{existing, observe};
 use crate::paths::Paths;
 use crate::{attached, bpffs};
 
-/// What is written into the row of a hostlet that is made now.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Stamp {
-    /// The program it is made for.
+/// In whose name a hostlet is made, and for what: it goes into the definition and the history (row B13).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stamp {
+    /// The program it is made for, with its arguments; empty if for none.
     pub program: Vec<String>,
     /// The caller.
     pub uid: u32,

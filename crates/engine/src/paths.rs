@@ -21,7 +21,7 @@ pub struct Paths {
     pub config: PathBuf,
     /// The embedded database: definitions and history.
     pub db: PathBuf,
-    /// The run directory: the lock.
+    /// The run directory: the lock, and the socket of hostletd.
     pub run: PathBuf,
     /// Where a bpffs has to be mounted.
     pub bpffs: PathBuf,
@@ -74,6 +74,12 @@ impl Paths {
             ids: first..first + ROOT_SLICE,
             root: Some(root),
         }
+    }
+
+    /// Where hostletd listens.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.run.join("hostletd.sock")
     }
 
     /// The lock that a changing command holds.

@@ -29,7 +29,10 @@ impl Perform for Machine<'_> {
         // Neither of these makes or ends a socket.
         if !matches!(
             action,
-            Action::DestroySockets { .. } | Action::MarkRemoving { .. } | Action::Close { .. }
+            Action::DestroySockets { .. }
+                | Action::DestroyUnbound { .. }
+                | Action::MarkRemoving { .. }
+                | Action::Close { .. }
         ) {
             self.listed = None;
         }
@@ -120,6 +123,7 @@ impl Perform for Machine<'_> {
             Action::Close { name, .. } => self.close(name),
             Action::Forget { id } => self.forget(*id),
             Action::DestroySockets { id, owned } => self.destroy_sockets(*id, owned),
+            Action::DestroyUnbound { id } => self.destroy_unbound(*id),
             Action::KillMembers { name } => self.kill_members(name),
         }
     }

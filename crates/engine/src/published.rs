@@ -48,6 +48,7 @@ pub(crate) fn record(view: &KernelView, netns: u64) -> Record {
         .with(RecordFlags::ROUTED6, view.routed6)
         .with(RecordFlags::GUARD, view.guard)
         .with(RecordFlags::RAW, view.raw)
+        .with(RecordFlags::PASS, view.pass)
         .with(
             RecordFlags::REACH,
             !view.reachable.is_empty() || !view.broadcasts.is_empty(),

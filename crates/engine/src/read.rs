@@ -97,13 +97,23 @@ pub(crate) fn chosen(machine: &Machine<'_>, name: Option<&Name>) -> Result<Vec<D
     }
 }
 
+/// How far a hostlet is, and what is left of a living one that lost its addresses.
+fn standing(d: &Definition, boot_id: &str) -> &'static str {
+    match state_of(d, boot_id) {
+        "live" if d.spec.fallen_back => "fallen-back",
+        "live" if d.entries.is_empty() => "cut-off",
+        state => state,
+    }
+}
+
 /// Everything about one hostlet.
 pub(crate) fn report(machine: &Machine<'_>, d: Definition) -> Result<HostletReport> {
     let members = machine.members(&d.name)?.len();
     let cgroup = machine.tree.path_of(d.name.as_str());
     Ok(HostletReport {
         id: d.id.0,
-        state: state_of(&d, &machine.boot_id),
+        state: standing(&d, &machine.boot_id),
+        fallen_back: d.spec.fallen_back,
         lifetime: match d.lifetime {
             Lifetime::Run { .. } => "run",
             Lifetime::Kept => "kept",

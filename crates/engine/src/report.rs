@@ -15,8 +15,11 @@ pub struct HostletReport {
     pub name: Name,
     /// Its id in the kernel.
     pub id: u32,
-    /// `live`, `pending`, `removing`, or `stale`: of another boot, the next change heals it.
+    /// `live`, `pending`, `removing`, or `stale`: of another boot, the next change heals it. A living one that lost its
+    /// addresses is `cut-off`, with its loopback alone, or `fallen-back`, with those of this machine.
     pub state: &'static str,
+    /// Whether it has fallen back: its members use this machine's addresses until it ends.
+    pub fallen_back: bool,
     /// `run`, `kept` or `declared`.
     pub lifetime: &'static str,
     /// The set.

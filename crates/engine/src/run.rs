@@ -146,7 +146,7 @@ impl Engine {
     }
 
     /// Entering a hostlet whose programs somebody detached would be worse than an error.
-    fn make_sure(&self, machine: &mut Machine<'_>, row: &Definition) -> Result<()> {
+    pub(crate) fn make_sure(&self, machine: &mut Machine<'_>, row: &Definition) -> Result<()> {
         let cgroup = machine.tree.open(row.name.as_str())?;
         let kernel = machine.kernel()?;
         if !kernel.attached(cgroup.fd())? {
@@ -372,6 +372,7 @@ mod tests {
             uid: 7,
             user: "bob".to_owned(),
             groups: Vec::new(),
+            units: Vec::new(),
         };
         let mut options = LaunchOptions {
             user: Some("bob".to_owned()),

@@ -59,6 +59,10 @@ pub(crate) fn outside(
     row: Definition,
     of: Option<&[u32]>,
 ) -> Result<Vec<Finding>> {
+    if row.spec.fallen_back {
+        // Nothing is outside: whatever they have is this machine's.
+        return Ok(Vec::new());
+    }
     let mut inside = Inside::of(machine, row)?;
     if let Some(pids) = of {
         inside.holders = holders(pids);

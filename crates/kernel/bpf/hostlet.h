@@ -13,7 +13,7 @@
 #include <linux/bpf.h>
 
 /* Raised whenever a structure or a table below changes its shape. */
-enum { HL_LAYOUT = 1 };
+enum { HL_LAYOUT = 2 };
 
 struct hl_addr {
 	__u32 w[4];
@@ -32,6 +32,7 @@ enum hl_flag {
 	HL_RAW = 1 << 8, /* raw sockets were granted by name */
 	HL_REACH = 1 << 9, /* has entries in the reach table */
 	HL_GONE = 1 << 10, /* being removed: everything new is refused */
+	HL_PASS = 1 << 11, /* fell back: its members are as processes outside */
 };
 
 enum hl_source {

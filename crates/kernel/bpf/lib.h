@@ -238,12 +238,15 @@ static inline void refused(const struct hl_hostlet *h, enum hl_call call, enum h
 	event_end(e, seq);
 }
 
-/* The hostlet of the cgroup whose program runs; none before it is published. */
+/*
+ * The hostlet of the cgroup whose program runs; none before it is published, and none for one that
+ * fell back: every hook and the guard let its calls and packets go as those of processes outside.
+ */
 static inline struct hl_hostlet *hostlet_here(void)
 {
 	struct hl_hostlet *h = bpf_get_local_storage(&hostlets, 0);
 
-	return h && h->id ? h : 0;
+	return h && h->id && !(h->flags & HL_PASS) ? h : 0;
 }
 
 /*

@@ -6,9 +6,9 @@ use std::ops::BitOr;
 use hostlet_model::{Owned, SourcePolicy};
 
 use crate::abi::{
-    self, HL_FEW4, HL_FEW6, HL_GONE, HL_GUARD, HL_MANY4, HL_MANY6, HL_PREFIX, HL_RAW, HL_REACH,
-    HL_ROUTED4, HL_ROUTED6, HL_SOURCE_BY_DESTINATION, HL_SOURCE_PRIMARY, HL_SOURCE_RANDOM, HL_V4,
-    HL_V6, hl_hostlet,
+    self, HL_FEW4, HL_FEW6, HL_GONE, HL_GUARD, HL_MANY4, HL_MANY6, HL_PASS, HL_PREFIX, HL_RAW,
+    HL_REACH, HL_ROUTED4, HL_ROUTED6, HL_SOURCE_BY_DESTINATION, HL_SOURCE_PRIMARY,
+    HL_SOURCE_RANDOM, HL_V4, HL_V6, hl_hostlet,
 };
 
 /// A set of facts about a hostlet.
@@ -38,6 +38,8 @@ impl RecordFlags {
     pub const REACH: Self = Self(HL_REACH);
     /// It is being removed: everything new is refused.
     pub const GONE: Self = Self(HL_GONE);
+    /// It fell back: its members are as processes outside.
+    pub const PASS: Self = Self(HL_PASS);
 
     /// Does it have all of these?
     #[must_use]

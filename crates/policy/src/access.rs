@@ -11,6 +11,8 @@ pub struct Caller {
     pub user: String,
     /// The names, and the ids as text, of all groups of the user.
     pub groups: Vec<String>,
+    /// The systemd units that the asking process is in, such as `web.service`; empty where nobody looked.
+    pub units: Vec<String>,
 }
 
 /// May this caller do what the list allows? Root always may; an empty list allows nobody else. A number in a rule is an id.
@@ -19,6 +21,6 @@ pub fn may(caller: &Caller, who: &[Who]) -> bool {
         || who.iter().any(|w| match w {
             Who::User(u) => *u == caller.user || *u == caller.uid.to_string(),
             Who::Group(g) => caller.groups.contains(g),
-            Who::Unit(_) => false,
+            Who::Unit(u) => caller.units.contains(u),
         })
 }

@@ -166,6 +166,12 @@ pub enum Action {
         /// Bound to what.
         owned: Owned,
     },
+    /// Destroy the sockets of a hostlet that the kernel put on the host's real wildcard. The programs kept others' packets from
+    /// them; for one that has fallen back these are its own.
+    DestroyUnbound {
+        /// Whose sockets.
+        id: HostletId,
+    },
     /// Kill every process in the cgroup and below, and wait for their end.
     KillMembers {
         /// The hostlet.
@@ -252,6 +258,7 @@ impl Action {
             | Action::Close { .. }
             | Action::Forget { .. }
             | Action::DestroySockets { .. }
+            | Action::DestroyUnbound { .. }
             | Action::KillMembers { .. } => return None,
         })
     }
@@ -299,6 +306,9 @@ impl fmt::Display for Action {
             Action::Close { name, .. } => write!(f, "refuse new calls in {name}"),
             Action::Forget { id } => write!(f, "clear the kernel tables of hostlet {id}"),
             Action::DestroySockets { owned, .. } => write!(f, "destroy open sockets on {owned}"),
+            Action::DestroyUnbound { id } => {
+                write!(f, "destroy sockets of hostlet {id} on the wildcard")
+            }
             Action::KillMembers { name } => write!(f, "kill the members of {name}"),
         }
     }

@@ -8,6 +8,7 @@ mod access;
 mod action;
 mod apply;
 mod explain;
+mod lend;
 mod observed;
 mod place;
 mod plan;
@@ -20,6 +21,7 @@ pub use access::{Caller, may};
 pub use action::{Action, Definition, OwnFlags};
 pub use apply::{Change, What, plan_apply};
 pub use explain::{Call, Explanation, Proto, Verdict, explain};
+pub use lend::{plan_fall_back, plan_replace};
 pub use observed::{Existing, HostAddress, IdRange, Interface, Observed};
 pub use plan::{
     Plan, Renewal, plan_create, plan_grant, plan_remove, plan_restore, plan_revoke, plan_settle,

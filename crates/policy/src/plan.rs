@@ -13,7 +13,7 @@ use hostlet_model::{
 
 use crate::action::{Definition, OwnFlags};
 use crate::place::{place, put_back, take_away};
-use crate::step::{flags, ownership, redefine, reown, republish, view};
+use crate::step::{flags, own_all, ownership, redefine, reown, republish, view};
 use crate::{Action, Existing, Observed, Refusal};
 
 /// What is to be done to make a hostlet.
@@ -207,6 +207,14 @@ pub fn plan_settle(
         });
         actions.push(Action::DestroySockets { id: h.id, owned });
     }
+    if h.spec.fallen_back {
+        actions.extend(restored.entries.iter().map(|e| Action::Disown {
+            id: h.id,
+            owned: e.owned,
+            flags: OwnFlags::default(),
+        }));
+        actions.push(Action::DestroyUnbound { id: h.id });
+    }
     Ok(actions)
 }
 
@@ -237,7 +245,7 @@ fn build(id: HostletId, spec: &HostletSpec, entries: &[SetEntry], seen: &Observe
         actions.push(Action::AddLoopback6 { id });
     }
     actions.push(Action::MakeCgroup { name: name() });
-    for (owned, flags) in ownership(id, entries, seen.ipv6) {
+    for (owned, flags) in ownership(id, spec, entries, seen.ipv6) {
         actions.push(Action::Own {
             id,
             owned,
@@ -265,6 +273,11 @@ pub fn plan_grant(
     assign: Option<&str>,
     seen: &Observed,
 ) -> Result<Renewal, Refusal> {
+    if h.spec.fallen_back {
+        return Err(Refusal::FallenBack {
+            name: h.name().clone(),
+        });
+    }
     if let Some(e) = h.entries.iter().find(|e| e.owned.overlaps(&wish.owned)) {
         return Err(if e.owned == wish.owned {
             Refusal::AlreadyHas {
@@ -388,7 +401,7 @@ pub fn plan_remove(h: &Existing, kill: bool) -> Result<Vec<Action>, Refusal> {
     }
     let (name, id) = (|| h.name().clone(), h.id);
     // Whether there is IPv6 now says nothing of when it was made; taking away what is not there is no error.
-    let everything = ownership(id, &h.entries, true);
+    let everything = own_all(id, &h.entries, true);
     let mut actions = vec![
         Action::MarkRemoving { name: name() },
         Action::Close { name: name(), id },

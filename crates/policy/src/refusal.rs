@@ -56,6 +56,14 @@ pub enum Refusal {
     )]
     LastAddress { name: Name, address: Owned },
     #[error(
+        "hostlet '{name}' has fallen back to this machine's addresses, until it ends: 'hostlet remove {name}' and make it anew"
+    )]
+    FallenBack { name: Name },
+    #[error(
+        "{address} was put on its interface by hostlet itself for '{name}': 'hostlet revoke {name} {address}' takes it away"
+    )]
+    NotLent { name: Name, address: Owned },
+    #[error(
         "{address} is IPv6, which is switched off on this machine: give IPv4 addresses, or set net.ipv6.conf.all.disable_ipv6=0 (and no ipv6.disable on the kernel's command line)"
     )]
     NoIpv6 { address: Owned },

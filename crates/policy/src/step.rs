@@ -7,8 +7,20 @@ use crate::plan::reachable_services;
 use crate::view::{KernelView, kernel_view, many_like};
 use crate::{Action, Existing, Observed};
 
-/// Everything a hostlet owns: its set and its loopback pair.
-pub(crate) fn ownership(id: HostletId, entries: &[SetEntry], ipv6: bool) -> Vec<(Owned, OwnFlags)> {
+/// What the kernel's table of owners has of a hostlet: its set, unless it has fallen back, and its loopback pair.
+pub(crate) fn ownership(
+    id: HostletId,
+    spec: &HostletSpec,
+    entries: &[SetEntry],
+    ipv6: bool,
+) -> Vec<(Owned, OwnFlags)> {
+    // What it still has is used as by processes outside: nothing is steered there.
+    let entries = if spec.fallen_back { &[] } else { entries };
+    own_all(id, entries, ipv6)
+}
+
+/// Everything a hostlet may own.
+pub(crate) fn own_all(id: HostletId, entries: &[SetEntry], ipv6: bool) -> Vec<(Owned, OwnFlags)> {
     let loopback = OwnFlags {
         loopback: true,
         many: false,

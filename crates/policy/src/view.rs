@@ -39,6 +39,8 @@ pub struct KernelView {
     pub guard: bool,
     /// Whether raw sockets are granted.
     pub raw: bool,
+    /// Whether it has fallen back: its members are as processes outside.
+    pub pass: bool,
     /// Its set.
     pub owned: Vec<Owned>,
     /// Source addresses by family and interface; a list for interface 0 has those of all.
@@ -110,6 +112,7 @@ pub fn kernel_view(
         source: spec.source,
         guard: spec.guard,
         raw: spec.raw,
+        pass: spec.fallen_back,
         owned: entries.iter().map(|e| e.owned).collect(),
         sources,
         broadcasts: broadcasts(&onlink),

@@ -130,11 +130,13 @@ fn who_may() {
         uid: 1000,
         user: "alice".into(),
         groups: vec!["alice".into(), "1000".into(), "ops".into(), "50".into()],
+        units: vec!["web.service".into()],
     };
     let root = Caller {
         uid: 0,
         user: "root".into(),
         groups: vec![],
+        units: vec![],
     };
     assert!(may(&root, &[]) && !may(&alice, &[]));
     for yes in ["user:alice", "user:1000", "group:ops", "group:50"] {

@@ -168,6 +168,15 @@ impl fmt::Display for Proto {
 
 /// Says what would happen to a call in the hostlet of this view, on a machine with these routes.
 pub fn explain(view: &KernelView, call: &Call, routes: &[Route]) -> Explanation {
+    if view.pass {
+        return say(
+            Verdict::Allowed,
+            None,
+            "fallen-back",
+            "B5",
+            "the hostlet lost its address and has fallen back: until it ends, every call of a member is done as outside, with this machine's addresses",
+        );
+    }
     let made = socket(view, call.proto());
     match *call {
         Call::Socket { .. } => made,

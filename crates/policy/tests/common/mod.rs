@@ -213,7 +213,7 @@ impl World {
                 self.closed.remove(&id);
             }
             Action::DestroySockets { owned, .. } => self.destroyed.push(owned),
-            Action::KillMembers { .. } => {}
+            Action::DestroyUnbound { .. } | Action::KillMembers { .. } => {}
         }
     }
 

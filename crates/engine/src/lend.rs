@@ -1,0 +1,160 @@
+//! What hostletd asks for: hostlets whose addresses are lent, and processes that come in through it.
+//!
+//! None of this asks who may: hostletd has decided that, and says in whose name it acts. Each call is a command of
+//! its own: it takes the lock, heals, and is whole or can be completed by the next one.
+
+use std::path::PathBuf;
+
+use hostlet_model::config::Config;
+use hostlet_model::{AddressSpec, HostletSpec, Lifetime, Name, Owned};
+use hostlet_platform::cgroup;
+use hostlet_policy::{Existing, Observed, Refusal, Renewal, plan_fall_back, plan_replace};
+use hostlet_store::{Definition, State, Store};
+
+use crate::attach::{fit, move_in};
+use crate::error::{Error, Result};
+use crate::machine::{Machine, Stamp, abandoned, read_config};
+use crate::report::HostletReport;
+use crate::{Engine, Paths, network};
+
+impl Engine {
+    /// Where this installation keeps its things.
+    #[must_use]
+    pub fn paths(&self) -> &Paths {
+        &self.paths
+    }
+
+    /// The configuration as it is now; that of an installation without a file is the default.
+    ///
+    /// # Errors
+    /// The file cannot be read, or something in it is wrong.
+    pub fn config(&self) -> Result<Config> {
+        read_config(&self.paths)
+    }
+
+    /// The hostlets that are there, by name, as they are remembered; those of another boot included, which the next
+    /// change brings back or forgets.
+    ///
+    /// # Errors
+    /// The state cannot be read.
+    pub fn hostlets(&self) -> Result<Vec<Definition>> {
+        let mut rows = Store::open_read_only(&self.paths.db)?.all()?;
+        rows.retain(|row| row.state == State::Live);
+        Ok(rows)
+    }
+
+    /// The directory of a hostlet's cgroup, whether it is there or not.
+    #[must_use]
+    pub fn cgroup_of(&self, name: &Name) -> PathBuf {
+        // Without a cgroup2 file system there is no hostlet either.
+        let mount = cgroup::find_mount().unwrap_or_else(|_| "/sys/fs/cgroup".into());
+        mount.join(&self.paths.cgroup_parent).join(name.as_str())
+    }
+
+    /// Makes a hostlet in somebody's name, of addresses that are on this machine already (rows B3, B4).
+    ///
+    /// # Errors
+    /// Whatever is in the way; then nothing was changed.
+    pub fn lend(
+        &self,
+        spec: &HostletSpec,
+        lifetime: &Lifetime,
+        by: &Stamp,
+    ) -> Result<HostletReport> {
+        let mut machine = self.machine("make a hostlet", by.clone())?;
+        self.make_in(&mut machine, spec, lifetime, &mut |_| {})?;
+        crate::read::report(&machine, machine.definition(&spec.name)?)
+    }
+
+    /// Exchanges addresses of a hostlet in one change: sockets on what is lost die, what is gained is on this machine
+    /// already. The set may become empty; then its members have their loopback and nothing else. What is lost and not
+    /// there, or gained and there, is no error.
+    ///
+    /// # Errors
+    /// There is no such hostlet, it has fallen back, or something gained is not there or another's. What failed
+    /// half-way is completed by the next command.
+    pub fn replace(&self, name: &Name, lost: &[Owned], gained: &[AddressSpec]) -> Result<()> {
+        self.renew(name, |h, seen| plan_replace(h, lost, gained, seen))
+    }
+
+    /// Takes from a hostlet what is lost, with the sockets on it, and lets its members use this machine's addresses
+    /// and loopback from now on until it ends. Again is no error.
+    ///
+    /// # Errors
+    /// There is no such hostlet. What failed half-way is completed by the next command.
+    pub fn fall_back(&self, name: &Name, lost: &[Owned]) -> Result<()> {
+        self.renew(name, |h, seen| plan_fall_back(h, lost, seen))
+    }
+
+    fn renew(
+        &self,
+        name: &Name,
+        plan: impl FnOnce(&Existing, &Observed) -> Result<Renewal, Refusal>,
+    ) -> Result<()> {
+        let mut machine = self.machine("change a hostlet", Stamp::default())?;
+        machine.live(name)?;
+        let seen = machine.observe()?;
+        let plan = plan(seen.hostlet(name)?, &seen)?;
+        if plan.actions.is_empty() {
+            return Ok(());
+        }
+        self.change_in(&mut machine, name, &plan.actions)
+    }
+
+    /// Removes the hostlet of a run if its process and all members are gone. True: it is gone, or never was; false: it
+    /// is still somebody's, or is kept until it is removed.
+    ///
+    /// # Errors
+    /// Steps failed, all others being done; the next command goes on with them.
+    pub fn end(&self, name: &Name) -> Result<bool> {
+        // Opening heals, and so removes whatever is abandoned.
+        let machine = self.machine("remove a hostlet", Stamp::default())?;
+        match machine.store.get(name)? {
+            None => Ok(true),
+            // What was in the way of healing was told as a warning.
+            Some(row) => Ok(abandoned(&machine, &row)? && {
+                drop(machine);
+                self.close(name, false)?;
+                true
+            }),
+        }
+    }
+
+    /// Removes a hostlet, whoever it was made for; one that is not there is no error.
+    ///
+    /// # Errors
+    /// It has members and `kill` is not given; or steps failed, all others being done.
+    pub fn close(&self, name: &Name, kill: bool) -> Result<()> {
+        let mut machine = self.machine("remove a hostlet", Stamp::default())?;
+        match machine.store.get(name)? {
+            Some(row) => self.remove_in(&mut machine, row, kill),
+            None => Ok(()),
+        }
+    }
+
+    /// Moves a process into a hostlet's cgroup, after seeing that its rules are in force there.
+    ///
+    /// # Errors
+    /// There is no such hostlet, or no such process, or it lives in another network namespace.
+    pub fn join(&self, name: &Name, pid: u32) -> Result<()> {
+        let mut machine = self.machine("enter a hostlet", Stamp::default())?;
+        let row = machine.live(name)?;
+        fit(pid)?;
+        self.make_sure(&mut machine, &row)?;
+        if move_in(&machine, name, pid)? {
+            return Ok(());
+        }
+        Err(Error::Process {
+            pid,
+            why: "it ended meanwhile".to_owned(),
+        })
+    }
+
+    /// Makes the kernel's picture of the network true: to be called when routes or interfaces changed.
+    ///
+    /// # Errors
+    /// The network cannot be asked, or the tables not be written.
+    pub fn follow_network(&self) -> Result<()> {
+        network::refresh(&Machine::to_read(&self.paths, "follow the network")?)
+    }
+}

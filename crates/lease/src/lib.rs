@@ -1,5 +1,6 @@
 //! Where an address comes from. Pure: no sockets, no files, no clock of their own.
 //!
+//! * [`choose`]: which address of a pool's ranges a holder gets.
 //! * [`Client`]: a DHCP client as a state machine, [`dhcp4`] or [`dhcp6`]. Whoever drives it hands in what arrived and what time it
 //!   is, and does what [`Client::poll`] asks for. One client is one lease; a thousand of them share one socket.
 //!
@@ -7,6 +8,7 @@
 //! answers the exchange that is under way (transaction id, our own hardware address or DUID and IAID, the server that was chosen);
 //! anything else is dropped without a trace. No input panics or makes a client allocate more than the message is long.
 
+pub mod choose;
 mod client;
 pub mod dhcp4;
 pub mod dhcp6;

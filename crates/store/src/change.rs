@@ -196,7 +196,7 @@ fn follow(tx: &Transaction<'_>, name: &str, now: Timestamp) -> std::result::Resu
     Ok(history::reconcile(tx, &holder, &held, now)?)
 }
 
-fn json(value: &impl Serialize) -> std::result::Result<String, Failure> {
+pub(crate) fn json(value: &impl Serialize) -> std::result::Result<String, Failure> {
     serde_json::to_string(value)
         .map_err(|e| Failure::Sql(rusqlite::Error::ToSqlConversionFailure(Box::new(e))))
 }

@@ -49,6 +49,22 @@ pub enum LeaseState {
     Held,
 }
 
+impl LeaseState {
+    /// The state in one word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LeaseState::Claimed => "claimed",
+            LeaseState::Held => "held",
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<LeaseState> {
+        [LeaseState::Claimed, LeaseState::Held]
+            .into_iter()
+            .find(|s| s.as_str() == text)
+    }
+}
+
 /// On which terms a server lent an address.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Terms {

@@ -11,12 +11,17 @@
 //! not at all. Commits are not flushed one by one (`synchronous=NORMAL`): after
 //! a power failure the kernel's state is gone as well and the rows of another
 //! boot are healed away. What must survive that calls [`Store::flush`].
+//!
+//! The same file has the leases, behind the trait [`LeaseStore`]. Other machines rely on what was said about
+//! those, so each of their changes is flushed when it returns.
 
 mod change;
 mod definition;
 mod error;
 mod history;
+mod holder;
 mod lease;
+mod leases;
 mod read;
 mod schema;
 mod store;

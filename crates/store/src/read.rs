@@ -182,7 +182,7 @@ impl Store {
         }
     }
 
-    fn parse<T, E: std::fmt::Display>(
+    pub(crate) fn parse<T, E: std::fmt::Display>(
         &self,
         row: &str,
         column: &'static str,
@@ -191,7 +191,12 @@ impl Store {
         parsed.map_err(|e| self.bad(row, column, e.to_string()))
     }
 
-    fn json<T: DeserializeOwned>(&self, row: &str, column: &'static str, text: &str) -> Result<T> {
+    pub(crate) fn json<T: DeserializeOwned>(
+        &self,
+        row: &str,
+        column: &'static str,
+        text: &str,
+    ) -> Result<T> {
         self.parse(row, column, serde_json::from_str(text))
     }
 
@@ -199,7 +204,7 @@ impl Store {
         State::parse(text).ok_or_else(|| self.bad(row, "state", format!("unknown: {text}")))
     }
 
-    fn time(&self, row: &str, column: &'static str, micros: i64) -> Result<Timestamp> {
+    pub(crate) fn time(&self, row: &str, column: &'static str, micros: i64) -> Result<Timestamp> {
         self.parse(row, column, Timestamp::from_microsecond(micros))
     }
 }

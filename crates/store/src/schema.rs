@@ -51,6 +51,44 @@ const MIGRATIONS: &[&str] = &[
     "
     ALTER TABLE hostlet ADD COLUMN changing TEXT;
 ",
+    // Leases: who has which address of a pool, who had which last, and what is not lent for now.
+    "
+    CREATE TABLE holder (
+        number     INTEGER PRIMARY KEY CHECK (number BETWEEN 1 AND 0xffffff),
+        key        TEXT NOT NULL UNIQUE,
+        used       INTEGER
+    ) STRICT;
+    CREATE TABLE lease (
+        address    TEXT PRIMARY KEY,
+        prefix_len INTEGER NOT NULL,
+        pool       TEXT NOT NULL,
+        interface  TEXT NOT NULL,
+        hostlet    TEXT NOT NULL,
+        holder     INTEGER NOT NULL,
+        holder_key TEXT NOT NULL,
+        uid        INTEGER NOT NULL,
+        user       TEXT NOT NULL,
+        program    TEXT NOT NULL,
+        since      INTEGER NOT NULL,
+        state      TEXT NOT NULL CHECK (state IN ('claimed', 'held')),
+        terms      TEXT
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE remembered (
+        holder     INTEGER NOT NULL,
+        pool       TEXT NOT NULL,
+        v6         INTEGER NOT NULL,
+        address    TEXT NOT NULL,
+        released   INTEGER NOT NULL,
+        PRIMARY KEY (holder, pool, v6)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX remembered_pool ON remembered (pool, released);
+    CREATE TABLE aside (
+        address    TEXT PRIMARY KEY,
+        pool       TEXT NOT NULL,
+        until      INTEGER NOT NULL,
+        why        TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// The version that this program writes.

@@ -227,6 +227,24 @@ impl Store {
         Ok(done)
     }
 
+    /// As [`Store::change`], and it survives a power failure when it returns. A change that wrote nothing waits for nothing.
+    pub(crate) fn change_durably<T>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Transaction<'_>) -> std::result::Result<T, Failure>,
+    ) -> Result<T> {
+        // SQLite takes the setting only outside a transaction.
+        let set = |level: &str| {
+            self.conn
+                .pragma_update(None, "synchronous", level)
+                .map_err(|e| self.fail(doing, Failure::Sql(e)))
+        };
+        set("full")?;
+        let done = self.change(doing, work);
+        set("normal")?;
+        done
+    }
+
     fn fail(&self, doing: &'static str, failure: Failure) -> StoreError {
         match failure {
             Failure::Sql(e) => explain(&self.path, doing, e),
@@ -234,6 +252,9 @@ impl Store {
         }
     }
 }
+
+/// What work inside a transaction comes to.
+pub(crate) type Inner<T> = std::result::Result<T, Failure>;
 
 /// SQLite's error, or one of ours, inside a transaction.
 pub(crate) enum Failure {

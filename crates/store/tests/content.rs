@@ -82,7 +82,7 @@ fn an_unfinished_change_is_found_until_it_is_ended() {
     store.end_change(&d.name).unwrap();
 }
 
-/// Files of version 1 lack what a change is between.
+/// Files of version 1 lack what a change is between, and leases.
 #[test]
 fn an_older_file_is_brought_up_to_date() {
     let dir = Dir::new("older");
@@ -91,8 +91,11 @@ fn an_older_file_is_brought_up_to_date() {
     store.insert(&d).unwrap();
     drop(store);
     let raw = rusqlite::Connection::open(dir.db()).unwrap();
-    raw.execute_batch("ALTER TABLE hostlet DROP COLUMN changing; PRAGMA user_version = 1")
-        .unwrap();
+    raw.execute_batch(
+        "DROP TABLE holder; DROP TABLE lease; DROP TABLE remembered; DROP TABLE aside;
+         ALTER TABLE hostlet DROP COLUMN changing; PRAGMA user_version = 1",
+    )
+    .unwrap();
     drop(raw);
     let store = Store::open(&dir.db()).unwrap();
     assert_eq!(store.all().unwrap(), [d]);

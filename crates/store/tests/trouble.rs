@@ -162,9 +162,13 @@ fn a_user_who_may_not_write_reads_with_and_without_the_log() {
     let dir = Dir::new("user");
     let writer = Store::open(&dir.db()).unwrap();
     writer.insert(&definition(1, "web", &["10.0.0.5"])).unwrap();
-    // The build directory may be closed to others, so the reader runs a copy.
+    // The build directory may be closed to others, so the reader runs a copy. Another process makes it: a child of another
+    // test would inherit the file that is being written, and a program that somebody writes to cannot be started.
     let program = dir.path().join("reader");
-    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let copied = Command::new("cp")
+        .args([&std::env::current_exe().unwrap(), &program])
+        .status();
+    assert!(copied.unwrap().success());
     let read = |when: &str| {
         let done = Command::new(&program)
             .args(["--exact", "reader", "--ignored", "--nocapture"])

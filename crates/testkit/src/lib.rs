@@ -6,11 +6,14 @@
 
 pub mod agent;
 pub mod binaries;
+pub mod daemon;
 pub mod dir;
 pub mod install;
 pub mod lan;
 pub mod netns;
 pub mod oracle;
 pub mod probe;
+pub mod segment;
 pub mod servers;
 pub mod wait;
+pub mod wire;

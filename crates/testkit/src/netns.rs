@@ -59,6 +59,17 @@ impl NetNs {
         Ok(ns)
     }
 
+    /// The same namespace once more: it lives as long as any of them.
+    ///
+    /// # Errors
+    /// When there are no descriptors left.
+    pub fn try_clone(&self) -> Result<NetNs> {
+        Ok(NetNs {
+            name: self.name.clone(),
+            fd: self.fd.try_clone().context("opening the namespace again")?,
+        })
+    }
+
     /// The name for messages.
     pub fn name(&self) -> &str {
         &self.name

@@ -1,5 +1,7 @@
 //! Real servers, as a distribution ships them.
 
+pub mod dhcp;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

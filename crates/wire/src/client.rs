@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hostlet_model::Name;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
@@ -100,7 +102,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to the socket at `path`. A call may then take up to `deadline`.
+    /// Connects to the socket at `path`. That, and each call afterwards, may take up to `deadline`.
     ///
     /// # Errors
     /// [`ClientError::NotRunning`] if nobody listens there, [`ClientError::Connect`] for any other reason.
@@ -109,7 +111,7 @@ impl Client {
             path: path.to_path_buf(),
             why,
         };
-        let stream = UnixStream::connect(path).map_err(|source| match source.kind() {
+        let stream = connect(path, deadline).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => not_running("is not there"),
             io::ErrorKind::ConnectionRefused => not_running("has no listener"),
             _ => ClientError::Connect {
@@ -221,7 +223,12 @@ impl Client {
             upgrade: None,
         };
         let text = serde_json::to_vec(&call).map_err(|e| wrong(e.to_string()))?;
-        let answer = transmit(&self.stream, text, self.deadline)
+        let sent = match transmit(&self.stream, text, self.deadline) {
+            // A server that refuses a connection says why before it closes.
+            Err(FrameError::Closed { .. }) => Ok(()),
+            sent => sent,
+        };
+        let answer = sent
             .and_then(|()| {
                 self.frames
                     .receive(&self.stream, self.deadline, self.deadline)
@@ -261,8 +268,31 @@ impl Client {
 #[derive(serde::Deserialize)]
 struct Nothing {}
 
+/// How long [`is_running`] waits for a server that has too many callers.
+const A_MOMENT: Duration = Duration::from_secs(1);
+
 /// Whether somebody listens at the socket.
 #[must_use]
 pub fn is_running(path: &Path) -> bool {
-    UnixStream::connect(path).is_ok()
+    match connect(path, A_MOMENT) {
+        Ok(_) => true,
+        // Its queue of callers is full: so there is one.
+        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+    }
+}
+
+/// The standard library's connect waits for ever where the queue of callers is full.
+fn connect(path: &Path, deadline: Duration) -> io::Result<UnixStream> {
+    let address = SocketAddrUnix::new(path)?;
+    let socket = socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    // Zero would be no limit.
+    let deadline = deadline.max(Duration::from_millis(1));
+    set_socket_timeout(&socket, Timeout::Send, Some(deadline))?;
+    rustix::net::connect(&socket, &address)?;
+    Ok(UnixStream::from(socket))
 }

@@ -139,6 +139,10 @@ fn wait(
 ) -> Result<(), FrameError> {
     loop {
         let left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
+        // Poll would still find the next byte of a peer that drips.
+        if left == Some(Duration::ZERO) {
+            return Err(FrameError::Late { inside });
+        }
         let timeout = left.and_then(|left| Timespec::try_from(left).ok());
         match poll(&mut [PollFd::new(stream, what)], timeout.as_ref()) {
             Ok(0) => return Err(FrameError::Late { inside }),

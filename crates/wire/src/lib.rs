@@ -14,7 +14,7 @@ mod types;
 
 pub use client::{Client, ClientError, is_running};
 pub use error::Error;
-pub use serve::{Ended, Limits, serve_connection};
+pub use serve::{Ended, Limits, refuse_connection, serve_connection};
 pub use service::Service;
 pub use types::{Address, Aside, Info, Lease, Open, Opened, Pool};
 

@@ -95,6 +95,16 @@ pub fn serve_connection(stream: &UnixStream, service: &mut dyn Service, limits: 
     }
 }
 
+/// Says no to a connection as a whole, before its first call: the client takes it as the answer to that. Close it afterwards.
+///
+/// # Errors
+/// The peer does not take it; then there is nothing more to do.
+pub fn refuse_connection(stream: &UnixStream, error: &Error, limits: &Limits) -> Result<(), Ended> {
+    let reply = Reply::from(Err(Fault::Ours(error.clone())));
+    let text = serde_json::to_vec(&reply).map_err(|error| Ended::Io(error.into()))?;
+    Ok(transmit(stream, text, limits.rest)?)
+}
+
 fn serve_call(
     stream: &UnixStream,
     frames: &mut Frames,

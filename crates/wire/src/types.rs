@@ -17,7 +17,7 @@ pub struct Address {
     /// The interface it is on.
     pub interface: String,
     /// When the lease ends if it is not renewed (RFC 3339).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub expires: Option<String>,
 }
 
@@ -47,19 +47,19 @@ pub struct Lease {
     /// `claimed` (being obtained) or `held`.
     pub state: String,
     /// What the DHCP server knows the holder by: a hardware address, or DUID and IAID.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub hardware: Option<String>,
     /// The DHCP server.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub server: Option<String>,
     /// When it is renewed at that server.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub renew: Option<String>,
     /// When any server is asked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub rebind: Option<String>,
     /// When it ends.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub expires: Option<String>,
 }
 
@@ -88,7 +88,7 @@ pub struct Pool {
     /// The ranges of a static pool.
     pub ranges: Vec<String>,
     /// How many addresses a static pool has, in decimal.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub size: Option<String>,
     /// How many are lent now.
     pub held: u64,
@@ -102,7 +102,6 @@ pub struct Pool {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Open {
     /// The hostlet's name; without, one is chosen.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<Name>,
     /// Where the addresses are to come from: one of each family that a pool has.
     pub pools: Vec<Name>,

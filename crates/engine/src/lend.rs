@@ -43,6 +43,14 @@ impl Engine {
         Ok(rows)
     }
 
+    /// Puts right what a crash, a restart or somebody's hand left behind, as every changing command does first.
+    ///
+    /// # Errors
+    /// The state cannot be read or written. What cannot be healed is a warning.
+    pub fn heal(&self) -> Result<()> {
+        self.machine("put hostlets right", Stamp::default()).map(|_| ())
+    }
+
     /// The directory of a hostlet's cgroup, whether it is there or not.
     #[must_use]
     pub fn cgroup_of(&self, name: &Name) -> PathBuf {

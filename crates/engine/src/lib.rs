@@ -31,6 +31,7 @@ pub mod report;
 mod run;
 mod sockets;
 
+pub use caller::caller_of;
 pub use error::{Error, Result};
 pub use hostlet_platform::launch::{Ending, end_like};
 pub use hostlet_store::{HistoryQuery, HistoryRow};

@@ -11,6 +11,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::mounts;
 
+mod vacancy;
+
+pub use vacancy::{EmptyWatch, Vacancy};
+
 /// What can go wrong with cgroups.
 #[derive(Debug, thiserror::Error)]
 pub enum CgroupError {

@@ -6,8 +6,12 @@
 //! process. For the same reason `/proc/thread-self` is read, never `/proc/self`.
 
 pub mod cgroup;
+pub mod dhcp;
 pub mod launch;
 pub mod mounts;
+pub mod neighbour;
 pub mod netlink;
+mod packet;
+pub mod peer;
 pub mod proc;
 pub mod sockdiag;

@@ -198,6 +198,42 @@ pub fn cgroup(pid: u32) -> Option<String> {
         .map(str::to_owned)
 }
 
+/// The systemd units that a process belongs to, from the outermost slice to its service or scope:
+/// `user.slice`, `user-1000.slice`, `session-3.scope`. Empty if it is gone, or in none.
+///
+/// What lies below a service or scope is in the hands of that service (for example of a user's own
+/// manager, who may call units as he likes), and is not listed.
+pub fn units(pid: u32) -> Vec<String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    units_in(&text)
+}
+
+fn units_in(cgroups: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for line in cgroups.lines() {
+        let mut fields = line.splitn(3, ':').skip(1);
+        // The unified hierarchy has no controllers; in a hybrid one systemd also has a hierarchy of its own.
+        let (Some("" | "name=systemd"), Some(path)) = (fields.next(), fields.next()) else {
+            continue;
+        };
+        // The first part is what lies before the slash; a leading underscore is systemd's escape.
+        for part in path.split('/').skip(1) {
+            let unit = part.strip_prefix('_').unwrap_or(part);
+            let last = unit.ends_with(".service") || unit.ends_with(".scope");
+            if !last && !unit.ends_with(".slice") {
+                break;
+            }
+            if !found.iter().any(|f| f == unit) {
+                found.push(unit.to_owned());
+            }
+            if last {
+                break;
+            }
+        }
+    }
+    found
+}
+
 /// The name of this boot: what was remembered under another one is history.
 pub fn boot_id() -> io::Result<String> {
     Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?

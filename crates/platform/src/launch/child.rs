@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
-use super::plan::Plan;
+use super::plan::{Image, Plan};
 use super::{Child, LaunchError, privileges};
 
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
@@ -33,6 +33,7 @@ struct CloneArgs {
 #[repr(u32)]
 pub(super) enum Stage {
     Descriptors,
+    NoNewPrivileges,
     Families,
     Bounding,
     Ambient,
@@ -47,8 +48,9 @@ pub(super) enum Stage {
 }
 
 impl Stage {
-    const ALL: [Stage; 12] = [
+    const ALL: [Stage; 13] = [
         Stage::Descriptors,
+        Stage::NoNewPrivileges,
         Stage::Families,
         Stage::Bounding,
         Stage::Ambient,
@@ -65,6 +67,7 @@ impl Stage {
     fn what(self) -> &'static str {
         match self {
             Stage::Descriptors => "close inherited descriptors",
+            Stage::NoNewPrivileges => "give up privileges of set-uid programs (no_new_privs)",
             Stage::Families => "restrict socket families (the kernel needs CONFIG_SECCOMP_FILTER)",
             Stage::Bounding => "drop capabilities from the bounding set",
             Stage::Ambient => "set the ambient capabilities",
@@ -86,10 +89,14 @@ pub(super) fn understand(report: [u8; REPORT], plan: &Explain) -> LaunchError {
     let word = |at: usize| {
         u32::from_ne_bytes([report[at], report[at + 1], report[at + 2], report[at + 3]])
     };
-    let errno = word(4) as i32;
+    let stage = Stage::ALL.into_iter().find(|s| *s as u32 == word(0));
+    in_words(stage, word(4) as i32, plan)
+}
+
+/// A step that failed, and its errno.
+pub(super) fn in_words(stage: Option<Stage>, errno: i32, plan: &Explain) -> LaunchError {
     let source = io::Error::from_raw_os_error(errno);
     let program = plan.program.clone();
-    let stage = Stage::ALL.into_iter().find(|s| *s as u32 == word(0));
     match stage {
         Some(Stage::Exec) if errno == libc::ENOENT => LaunchError::NotFound { program },
         Some(Stage::Exec) => LaunchError::NotExecutable { program, source },
@@ -108,8 +115,8 @@ pub(super) fn understand(report: [u8; REPORT], plan: &Explain) -> LaunchError {
 /// What is needed to put a report into words.
 #[derive(Debug)]
 pub(super) struct Explain {
-    program: std::ffi::OsString,
-    workdir: std::path::PathBuf,
+    pub(super) program: std::ffi::OsString,
+    pub(super) workdir: std::path::PathBuf,
 }
 
 /// Starts the process. It is born in the cgroup: no instruction of it runs anywhere else.
@@ -145,7 +152,7 @@ pub(super) fn spawn(plan: &Plan, cgroup: BorrowedFd<'_>) -> Result<Child, Launch
     Ok(Child::new(pid as u32, pidfd, File::from(reader), explain))
 }
 
-fn errno() -> i32 {
+pub(super) fn errno() -> i32 {
     // SAFETY: the location is this thread's own.
     unsafe { *libc::__errno_location() }
 }
@@ -156,7 +163,7 @@ unsafe fn run(plan: &Plan, pipe: RawFd) -> ! {
     let (stage, errno) = match unsafe { prepare(plan) } {
         Err(stage) => (stage, errno()),
         // SAFETY: as above.
-        Ok(()) => unsafe { exec(plan) },
+        Ok(()) => unsafe { exec(&plan.image) },
     };
     let mut report = [0; REPORT];
     report[..4].copy_from_slice(&(stage as u32).to_ne_bytes());
@@ -174,23 +181,8 @@ pub(super) fn check(code: libc::c_long, stage: Stage) -> Result<(), Stage> {
 
 unsafe fn prepare(plan: &Plan) -> Result<(), Stage> {
     close_others(&plan.keep_fds)?;
-    if !plan.filter.is_empty() {
-        let program = libc::sock_fprog {
-            len: plan.filter.len() as u16,
-            filter: plan.filter.as_ptr().cast_mut(),
-        };
-        // Before CAP_SYS_ADMIN goes: with it, no_new_privs is not needed.
-        // SAFETY: the program outlives the call, which copies it.
-        let code = unsafe {
-            libc::syscall(
-                libc::SYS_seccomp,
-                libc::SECCOMP_SET_MODE_FILTER,
-                0,
-                &program,
-            )
-        };
-        check(code, Stage::Families)?;
-    }
+    // Before CAP_SYS_ADMIN goes: with it, no_new_privs is not needed.
+    install_filter(&plan.filter)?;
     if plan.confine {
         privileges::drop_bounding(&plan.dropped)?;
     }
@@ -199,10 +191,8 @@ unsafe fn prepare(plan: &Plan) -> Result<(), Stage> {
         // SAFETY: the path is zero-terminated.
         check(unsafe { libc::chdir(dir.as_ptr()) }.into(), Stage::Workdir)?;
     }
-    if let Some(index) = plan.listen_pid {
-        // SAFETY: the index is that of the entry made for it.
-        unsafe { write_listen_pid(plan, index) };
-    }
+    // SAFETY: nobody else has this copy of the memory.
+    unsafe { write_listen_pid(&plan.image) };
     // SAFETY: both are SIG_DFL or SIG_IGN.
     unsafe {
         libc::signal(libc::SIGPIPE, plan.sigpipe);
@@ -213,8 +203,29 @@ unsafe fn prepare(plan: &Plan) -> Result<(), Stage> {
     check(code.into(), Stage::Signals)
 }
 
+/// Refuses socket families, from now on and in all children. An empty filter refuses nothing.
+pub(super) fn install_filter(filter: &[libc::sock_filter]) -> Result<(), Stage> {
+    if filter.is_empty() {
+        return Ok(());
+    }
+    let program = libc::sock_fprog {
+        len: filter.len() as u16,
+        filter: filter.as_ptr().cast_mut(),
+    };
+    // SAFETY: the program outlives the call, which copies it.
+    let code = unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            0,
+            &program,
+        )
+    };
+    check(code, Stage::Families)
+}
+
 /// Marks everything from 3 on to be closed by exec, except what is kept.
-fn close_others(keep: &[RawFd]) -> Result<(), Stage> {
+pub(super) fn close_others(keep: &[RawFd]) -> Result<(), Stage> {
     let mut from = 3u32;
     let range = |from: u32, to: u32| {
         if from > to {
@@ -231,8 +242,14 @@ fn close_others(keep: &[RawFd]) -> Result<(), Stage> {
     check(range(from, u32::MAX), Stage::Descriptors)
 }
 
-/// Writes this process's id behind `LISTEN_PID=`.
-unsafe fn write_listen_pid(plan: &Plan, index: usize) {
+/// Writes this process's id behind `LISTEN_PID=`, if there is such an entry.
+///
+/// # Safety
+/// Nobody may use the image's environment at the same time.
+pub(super) unsafe fn write_listen_pid(image: &Image) {
+    let Some(index) = image.listen_pid else {
+        return;
+    };
     // SAFETY: reads no memory but this process's own id.
     let mut pid = unsafe { libc::syscall(libc::SYS_getpid) } as u32;
     let mut digits = [0u8; 10];
@@ -248,7 +265,7 @@ unsafe fn write_listen_pid(plan: &Plan, index: usize) {
     // SAFETY: the entry was made with room for ten digits and a zero behind the prefix, and no other
     // process or thread sees this copy of it.
     unsafe {
-        let entry = *plan.envp.as_ptr().add(index);
+        let entry = *image.envp.as_ptr().add(index);
         let value = entry.cast_mut().cast::<u8>().add("LISTEN_PID=".len());
         ptr::copy_nonoverlapping(digits.as_ptr().add(at), value, digits.len() - at);
         *value.add(digits.len() - at) = 0;
@@ -256,17 +273,20 @@ unsafe fn write_listen_pid(plan: &Plan, index: usize) {
 }
 
 /// Tries the candidates, as execvp does. Returns only on failure.
-unsafe fn exec(plan: &Plan) -> (Stage, i32) {
+///
+/// # Safety
+/// This process, with whatever other threads do in it, is to end here if it works.
+pub(super) unsafe fn exec(image: &Image) -> (Stage, i32) {
     let mut worst = (Stage::Exec, libc::ENOENT);
-    let searching = plan.candidates.len() > 1;
-    for (file, script) in plan.candidates.iter().zip(&plan.scripts) {
+    let searching = image.candidates.len() > 1;
+    for (file, script) in image.candidates.iter().zip(&image.scripts) {
         // SAFETY: all strings and arrays are zero-terminated.
-        unsafe { libc::execve(file.as_ptr(), plan.argv.as_ptr(), plan.envp.as_ptr()) };
+        unsafe { libc::execve(file.as_ptr(), image.argv.as_ptr(), image.envp.as_ptr()) };
         match errno() {
             libc::ENOEXEC => {
                 // A script without an interpreter line is the shell's.
                 // SAFETY: as above.
-                unsafe { libc::execve(plan.shell.as_ptr(), script.as_ptr(), plan.envp.as_ptr()) };
+                unsafe { libc::execve(image.shell.as_ptr(), script.as_ptr(), image.envp.as_ptr()) };
                 return (Stage::Exec, errno());
             }
             libc::ENOENT => {

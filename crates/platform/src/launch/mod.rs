@@ -14,6 +14,7 @@ mod activation;
 mod child;
 mod confine;
 mod error;
+mod exec;
 mod families;
 mod plan;
 mod privileges;
@@ -27,6 +28,7 @@ use std::path::PathBuf;
 
 pub use activation::{ListenFd, listen_fds};
 pub use error::LaunchError;
+pub use exec::{Exec, exec};
 pub use signals::{SignalHold, end_like};
 pub use wait::{Child, Extra};
 

@@ -6,12 +6,12 @@ use std::env;
 use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::RawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::ptr;
 
 use caps::Capability;
 
-use super::user::Identity;
+use super::user::{Identity, User};
 use super::{
     ALLOWED_FAMILIES, DROPPED_CAPABILITIES, Launch, LaunchError, SignalHold, activation, families,
     signals,
@@ -49,10 +49,8 @@ impl Strings {
     }
 }
 
-/// What the new process does.
-pub(super) struct Plan {
-    pub(super) program: OsString,
-    pub(super) workdir_path: PathBuf,
+/// What is executed, with which arguments and environment.
+pub(super) struct Image {
     /// The files to try to execute, in order.
     pub(super) candidates: Vec<CString>,
     pub(super) argv: Strings,
@@ -62,6 +60,13 @@ pub(super) struct Plan {
     pub(super) envp: Strings,
     /// Where in the environment the process writes its own id, if anywhere.
     pub(super) listen_pid: Option<usize>,
+}
+
+/// What the new process does.
+pub(super) struct Plan {
+    pub(super) program: OsString,
+    pub(super) workdir_path: PathBuf,
+    pub(super) image: Image,
     pub(super) workdir: Option<CString>,
     pub(super) identity: Identity,
     pub(super) confine: bool,
@@ -79,6 +84,61 @@ pub(super) struct Plan {
     pub(super) sigchld: libc::sighandler_t,
 }
 
+impl Image {
+    /// `passed`: whether sockets of a service manager are handed on.
+    pub(super) fn new(
+        program: &OsStr,
+        args: &[OsString],
+        mut environment: BTreeMap<OsString, OsString>,
+        passed: bool,
+    ) -> Result<Image, LaunchError> {
+        let path = environment
+            .get(OsStr::new("PATH"))
+            .cloned()
+            .unwrap_or(DEFAULT_PATH.into());
+        // Where it is some other process's, it means nothing to the program, and stays as it is.
+        if passed {
+            environment.remove(OsStr::new(LISTEN_PID));
+        }
+        let mut strings = Vec::with_capacity(environment.len() + 1);
+        for (name, value) in environment {
+            let mut entry = name.into_vec();
+            entry.push(b'=');
+            entry.extend(value.into_vec());
+            strings.push(c_string(entry, "a variable of the environment")?);
+        }
+        let listen_pid = passed.then_some(strings.len());
+        if passed {
+            // The rest is overwritten by the process, which knows its id.
+            let mut entry = format!("{LISTEN_PID}=").into_bytes();
+            entry.resize(LISTEN_PID_ROOM, b'0');
+            strings.push(c_string(entry, LISTEN_PID)?);
+        }
+
+        let name = c_string(program.as_bytes().to_vec(), "the program's name")?;
+        let mut arguments = Vec::with_capacity(args.len());
+        for arg in args {
+            arguments.push(c_string(arg.as_bytes().to_vec(), "an argument")?);
+        }
+        let candidates = candidates(program, &path)?;
+        let scripts = candidates
+            .iter()
+            .map(|file| {
+                let shell = [c"sh".to_owned(), file.clone()];
+                Strings::new(shell.into_iter().chain(arguments.iter().cloned()).collect())
+            })
+            .collect();
+        Ok(Image {
+            candidates,
+            argv: Strings::new([name].into_iter().chain(arguments).collect()),
+            scripts,
+            shell: c"/bin/sh".to_owned(),
+            envp: Strings::new(strings),
+            listen_pid,
+        })
+    }
+}
+
 impl Plan {
     pub(super) fn new(launch: &Launch, hold: &SignalHold) -> Result<Plan, LaunchError> {
         let passed = activation::kept(&launch.keep_fds)?;
@@ -89,69 +149,18 @@ impl Plan {
             .map(|name| capability(name))
             .collect::<Result<Vec<_>, _>>()?;
         let identity = Identity::new(launch.user.as_deref(), launch.group.as_deref())?;
-        let mut environment = environment(launch, &identity);
-        let path = environment
-            .get(OsStr::new("PATH"))
-            .cloned()
-            .unwrap_or(DEFAULT_PATH.into());
-        // Where it is some other process's, it means nothing to the program, and stays as it is.
-        if passed > 0 {
-            environment.remove(OsStr::new(LISTEN_PID));
-        }
-        let mut strings = Vec::with_capacity(environment.len() + 1);
-        for (name, value) in environment {
-            let mut entry = name.into_vec();
-            entry.push(b'=');
-            entry.extend(value.into_vec());
-            strings.push(c_string(entry, "a variable of the environment")?);
-        }
-        let listen_pid = (passed > 0).then_some(strings.len());
-        if passed > 0 {
-            // The rest is overwritten by the process, which knows its id.
-            let mut entry = format!("{LISTEN_PID}=").into_bytes();
-            entry.resize(LISTEN_PID_ROOM, b'0');
-            strings.push(c_string(entry, LISTEN_PID)?);
-        }
-
-        let name = c_string(launch.program.as_bytes().to_vec(), "the program's name")?;
-        let mut args = Vec::with_capacity(launch.args.len());
-        for arg in &launch.args {
-            args.push(c_string(arg.as_bytes().to_vec(), "an argument")?);
-        }
-        let candidates = candidates(&launch.program, &path)?;
-        let scripts = candidates
-            .iter()
-            .map(|file| {
-                let shell = [c"sh".to_owned(), file.clone()];
-                Strings::new(shell.into_iter().chain(args.iter().cloned()).collect())
-            })
-            .collect();
+        let environment = environment(&launch.env, launch.clear_env, identity.entry.as_ref());
+        let image = Image::new(&launch.program, &launch.args, environment, passed > 0)?;
         let filter = if launch.restrict_families {
-            let mut allowed = ALLOWED_FAMILIES.to_vec();
-            allowed.extend(&launch.allow_families);
-            families::filter(&allowed, families::typing_possible())
+            family_filter(&launch.allow_families)
         } else {
             Vec::new()
         };
         Ok(Plan {
             program: launch.program.clone(),
             workdir_path: launch.workdir.clone().unwrap_or_default(),
-            candidates,
-            argv: Strings::new([name].into_iter().chain(args).collect()),
-            scripts,
-            shell: c"/bin/sh".to_owned(),
-            envp: Strings::new(strings),
-            listen_pid,
-            workdir: launch
-                .workdir
-                .as_ref()
-                .map(|d| {
-                    c_string(
-                        d.as_os_str().as_bytes().to_vec(),
-                        "the directory to start in",
-                    )
-                })
-                .transpose()?,
+            image,
+            workdir: directory(launch.workdir.as_deref())?,
             identity,
             confine: launch.confine,
             dropped: DROPPED_CAPABILITIES
@@ -171,6 +180,25 @@ impl Plan {
     }
 }
 
+/// The filter for the families that everybody has, and these.
+pub(super) fn family_filter(allow: &[i32]) -> Vec<libc::sock_filter> {
+    let mut allowed = ALLOWED_FAMILIES.to_vec();
+    allowed.extend(allow);
+    families::filter(&allowed, families::typing_possible())
+}
+
+/// The directory to start in, for a system call.
+pub(super) fn directory(workdir: Option<&Path>) -> Result<Option<CString>, LaunchError> {
+    workdir
+        .map(|dir| {
+            c_string(
+                dir.as_os_str().as_bytes().to_vec(),
+                "the directory to start in",
+            )
+        })
+        .transpose()
+}
+
 fn c_string(bytes: Vec<u8>, what: &'static str) -> Result<CString, LaunchError> {
     CString::new(bytes).map_err(|_| LaunchError::Nul(what))
 }
@@ -187,7 +215,7 @@ fn capability(name: &str) -> Result<Capability, LaunchError> {
 }
 
 /// Descriptors that this process opened itself are close-on-exec; what it inherited is not.
-fn keep_fds(asked: &[RawFd]) -> Result<Vec<RawFd>, LaunchError> {
+pub(super) fn keep_fds(asked: &[RawFd]) -> Result<Vec<RawFd>, LaunchError> {
     let mut fds: Vec<_> = asked.iter().copied().filter(|fd| *fd > 2).collect();
     fds.sort_unstable();
     fds.dedup();
@@ -201,20 +229,25 @@ fn keep_fds(asked: &[RawFd]) -> Result<Vec<RawFd>, LaunchError> {
     Ok(fds)
 }
 
-fn environment(launch: &Launch, identity: &Identity) -> BTreeMap<OsString, OsString> {
-    let mut found: BTreeMap<_, _> = if launch.clear_env {
+/// What the program finds: what this process has, unless cleared; a user's own; and what was asked for.
+pub(super) fn environment(
+    set: &[(OsString, OsString)],
+    clear: bool,
+    user: Option<&User>,
+) -> BTreeMap<OsString, OsString> {
+    let mut found: BTreeMap<_, _> = if clear {
         BTreeMap::new()
     } else {
         env::vars_os().collect()
     };
-    if let Some(user) = &identity.entry {
+    if let Some(user) = user {
         let name = OsString::from_vec(user.name.clone().into_bytes());
         found.insert("HOME".into(), user.home.clone());
         found.insert("SHELL".into(), user.shell.clone());
         found.insert("USER".into(), name.clone());
         found.insert("LOGNAME".into(), name);
     }
-    found.extend(launch.env.iter().cloned());
+    found.extend(set.iter().cloned());
     found
 }
 

@@ -4,12 +4,13 @@
 use std::fs;
 use std::io;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use ipnet::IpNet;
-use netlink_packet_core::{Emitable, NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_core::{Emitable, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{
-    AddressAttribute, AddressFlags, AddressMessage, AddressScope, CacheInfo,
+    AddressAttribute, AddressFlags, AddressMessage, AddressProtocol, AddressScope, CacheInfo,
 };
 use netlink_packet_route::link::{LinkFlags, LinkMessage};
 use netlink_packet_route::route::{
@@ -18,7 +19,7 @@ use netlink_packet_route::route::{
 use netlink_sys::protocols::NETLINK_ROUTE;
 
 use super::transport::{Connection, Message};
-use super::{HostAddress, NetError, ROUTE_PROTOCOL, addresses, interfaces};
+use super::{ADDRESS_PROTOCOL, HostAddress, NetError, ROUTE_PROTOCOL, addresses, interfaces};
 
 /// What an address is put on an interface for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,14 +57,14 @@ fn address_message(ifindex: u32, addr: IpAddr, prefix_len: u8) -> AddressMessage
     message
 }
 
-/// Puts an address on an interface. False if it was there already (with that prefix length): it is
-/// then not hostlet's, and not to be removed.
-pub fn add_address(
+/// The message that makes an address of hostlet's, or gives one that is there another lifetime.
+fn own_address(
     ifindex: u32,
     addr: IpAddr,
     prefix_len: u8,
     kind: AddressKind,
-) -> Result<bool, NetError> {
+    valid: u32,
+) -> AddressMessage {
     let mut message = address_message(ifindex, addr, prefix_len);
     let mut flags = AddressFlags::empty();
     if kind != AddressKind::OnLink {
@@ -72,27 +73,116 @@ pub fn add_address(
     if addr.is_ipv6() {
         flags |= AddressFlags::Nodad;
     }
-    message.attributes.push(AddressAttribute::Flags(flags));
-    if addr.is_ipv6() {
-        // Deprecated from the start: nobody outside the hostlet may get it as a source by chance.
-        let mut lifetime = CacheInfo::default();
-        lifetime.ifa_valid = u32::MAX;
-        lifetime.ifa_preferred = 0;
-        message
-            .attributes
-            .push(AddressAttribute::CacheInfo(lifetime));
-    }
     if kind != AddressKind::Loopback6 && addr.is_loopback() {
         message.header.scope = AddressScope::Host;
     }
-    let what = || format!("add {addr}/{prefix_len} to interface {ifindex}");
-    match change(libc::RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, &message) {
+    let mut lifetime = CacheInfo::default();
+    lifetime.ifa_valid = valid;
+    // IPv6: deprecated from the start, so that nobody outside the hostlet gets it as a source by
+    // chance. To IPv4 the preference means nothing.
+    lifetime.ifa_preferred = if addr.is_ipv6() { 0 } else { valid };
+    message.attributes.extend([
+        AddressAttribute::Flags(flags),
+        AddressAttribute::CacheInfo(lifetime),
+        AddressAttribute::Protocol(AddressProtocol::from(ADDRESS_PROTOCOL)),
+    ]);
+    message
+}
+
+/// A lifetime as the kernel counts it, in whole seconds, never shorter than what was asked for. It
+/// refuses zero, and takes the largest number for "for ever".
+fn seconds(valid: Option<Duration>) -> u32 {
+    let Some(valid) = valid else {
+        return u32::MAX;
+    };
+    let whole = valid.as_secs() + u64::from(valid.subsec_nanos() > 0);
+    u32::try_from(whole.max(1)).map_or(u32::MAX - 1, |s| s.min(u32::MAX - 1))
+}
+
+/// Puts an address on an interface for ever, with hostlet's mark. False if it was there already
+/// (with that prefix length): it is then not hostlet's, and not to be removed.
+pub fn add_address(
+    ifindex: u32,
+    addr: IpAddr,
+    prefix_len: u8,
+    kind: AddressKind,
+) -> Result<bool, NetError> {
+    add(&own_address(ifindex, addr, prefix_len, kind, u32::MAX))
+        .map_err(refused(ifindex, addr, prefix_len, "add", "to"))
+}
+
+/// Puts an address that is lent to a hostlet on an interface: as [`AddressKind::Plain`], with hostlet's
+/// mark. The kernel itself takes it away when `valid` is over (rounded up to seconds), unless
+/// [`set_lifetime`] comes before; none: for ever. False if it was there already (with that prefix
+/// length).
+pub fn lend_address(
+    ifindex: u32,
+    addr: IpAddr,
+    prefix_len: u8,
+    valid: Option<Duration>,
+) -> Result<bool, NetError> {
+    let valid = seconds(valid);
+    add(&own_address(
+        ifindex,
+        addr,
+        prefix_len,
+        AddressKind::Plain,
+        valid,
+    ))
+    .map_err(refused(ifindex, addr, prefix_len, "add", "to"))
+}
+
+/// Gives an address another lifetime, counted from now. False if it is not there with that prefix
+/// length and hostlet's mark.
+pub fn set_lifetime(
+    ifindex: u32,
+    addr: IpAddr,
+    prefix_len: u8,
+    valid: Option<Duration>,
+) -> Result<bool, NetError> {
+    // The kernel would make an address that is not there, and change one that is another's.
+    let there = addresses()?
+        .iter()
+        .any(|a| a.ours && a.ifindex == ifindex && a.addr == addr && a.prefix_len == prefix_len);
+    if !there {
+        return Ok(false);
+    }
+    let message = own_address(
+        ifindex,
+        addr,
+        prefix_len,
+        AddressKind::Plain,
+        seconds(valid),
+    );
+    change(libc::RTM_NEWADDR, NLM_F_REPLACE, &message)
+        .map(|()| true)
+        .map_err(refused(
+            ifindex,
+            addr,
+            prefix_len,
+            "set the lifetime of",
+            "on",
+        ))
+}
+
+fn add(message: &AddressMessage) -> io::Result<bool> {
+    match change(libc::RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, message) {
         Ok(()) => Ok(true),
         Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(false),
-        Err(source) => Err(NetError::Change {
-            what: what(),
-            source,
-        }),
+        Err(error) => Err(error),
+    }
+}
+
+fn refused(
+    ifindex: u32,
+    addr: IpAddr,
+    prefix_len: u8,
+    verb: &'static str,
+    place: &'static str,
+) -> impl FnOnce(io::Error) -> NetError {
+    move |source| NetError::Change {
+        what: format!("{verb} {addr}/{prefix_len} {place} interface {ifindex}"),
+        source,
     }
 }
 
@@ -154,7 +244,7 @@ impl Promotion {
         };
         let path = format!(
             "/proc/sys/net/ipv4/conf/{}/promote_secondaries",
-            interface.name.replace('.', "/")
+            interface.name
         );
         let failed = |source| NetError::Change {
             what: format!(

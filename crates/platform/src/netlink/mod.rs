@@ -11,13 +11,18 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 pub use change::{
-    AddressKind, add_address, add_local_prefix, del_address, del_local_prefix, set_up,
+    AddressKind, add_address, add_local_prefix, del_address, del_local_prefix, lend_address,
+    set_lifetime, set_up,
 };
 pub use observe::{addresses, interfaces, local_prefixes, routes};
 pub use watch::RouteWatch;
 
 /// The `protocol` that marks the routes hostlet adds, so that only those are ever removed.
 pub const ROUTE_PROTOCOL: u8 = 104;
+
+/// The `IFA_PROTO` that marks the addresses hostlet puts on interfaces, so that after a crash only those
+/// are ever removed.
+pub const ADDRESS_PROTOCOL: u8 = 104;
 
 /// A network interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +35,8 @@ pub struct Interface {
     pub up: bool,
     /// Whether it is a loopback interface.
     pub loopback: bool,
+    /// Its hardware address; none if it has none, or one of another length than Ethernet's.
+    pub mac: Option<[u8; 6]>,
 }
 
 /// An address on an interface.
@@ -43,6 +50,8 @@ pub struct HostAddress {
     pub ifindex: u32,
     /// The `IFA_F_*` flags.
     pub flags: u32,
+    /// Whether it carries hostlet's mark, [`ADDRESS_PROTOCOL`].
+    pub ours: bool,
 }
 
 impl HostAddress {

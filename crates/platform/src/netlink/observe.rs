@@ -13,8 +13,9 @@ use netlink_packet_route::route::{
 use netlink_sys::protocols::NETLINK_ROUTE;
 
 use super::transport::{Connection, Message};
-use super::{HostAddress, Interface, NetError, Route};
+use super::{ADDRESS_PROTOCOL, HostAddress, Interface, NetError, Route};
 
+const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const LINK_HEADER: usize = 16;
 
@@ -35,19 +36,28 @@ pub fn interfaces() -> Result<Vec<Interface>, NetError> {
     Ok(answers.iter().filter_map(|m| link(&m.body)).collect())
 }
 
-/// Only the name is looked for among the attributes: drivers add kinds that no library knows.
+/// Only what is needed is looked for among the attributes: drivers add kinds that no library knows.
 fn link(body: &[u8]) -> Option<Interface> {
     let header = LinkHeader::parse(body).ok()?;
-    let name = NlasIterator::new(body.get(LINK_HEADER..)?)
-        .filter_map(Result::ok)
-        .find(|nla| nla.kind() == IFLA_IFNAME)?;
+    let attributes = body.get(LINK_HEADER..)?;
+    let find = |kind| {
+        NlasIterator::new(attributes)
+            .filter_map(Result::ok)
+            .find(|nla| nla.kind() == kind)
+    };
+    let name = find(IFLA_IFNAME)?;
+    let loopback = header.flags.contains(LinkFlags::Loopback);
+    let mac = find(IFLA_ADDRESS)
+        .filter(|_| !loopback)
+        .and_then(|nla| nla.value().try_into().ok());
     Some(Interface {
         index: header.index,
         name: String::from_utf8_lossy(name.value())
             .trim_end_matches('\0')
             .to_owned(),
         up: header.flags.contains(LinkFlags::Up),
-        loopback: header.flags.contains(LinkFlags::Loopback),
+        loopback,
+        mac,
     })
 }
 
@@ -62,12 +72,14 @@ fn address(body: &[u8]) -> Option<HostAddress> {
     let mut local = None;
     let mut plain = None;
     let mut flags = u32::from(message.header.flags.bits());
+    let mut ours = false;
     for attribute in message.attributes {
         match attribute {
             // On a point-to-point link IFA_ADDRESS is the other end; IFA_LOCAL is always ours.
             AddressAttribute::Local(a) => local = Some(a),
             AddressAttribute::Address(a) => plain = Some(a),
             AddressAttribute::Flags(f) => flags = f.bits(),
+            AddressAttribute::Protocol(p) => ours = u8::from(p) == ADDRESS_PROTOCOL,
             _ => {}
         }
     }
@@ -76,6 +88,7 @@ fn address(body: &[u8]) -> Option<HostAddress> {
         prefix_len: message.header.prefix_len,
         ifindex: message.header.index,
         flags,
+        ours,
     })
 }
 

@@ -1,0 +1,404 @@
+//! Packet sockets: frames of one protocol on one interface, chosen by a filter in the kernel.
+//!
+//! The link-layer header is the kernel's business; what is sent and received begins with the
+//! protocol's own header.
+
+use std::io;
+use std::mem::{MaybeUninit, offset_of, zeroed};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ptr;
+
+use libc::{sock_filter, sockaddr_ll};
+
+/// A hardware address, as Ethernet's.
+pub(crate) type Mac = [u8; 6];
+
+pub(crate) const BROADCAST: Mac = [0xff; 6];
+
+/// One interface, as it was when it was looked at.
+#[derive(Debug, Clone)]
+pub(crate) struct Link {
+    pub(crate) name: String,
+    /// Its hardware address, if it is an Ethernet or looks like one.
+    pub(crate) mac: Option<Mac>,
+    /// Whether nobody on it resolves addresses.
+    pub(crate) no_arp: bool,
+}
+
+/// A packet socket, non-blocking.
+#[derive(Debug)]
+pub(crate) struct PacketSocket {
+    fd: OwnedFd,
+    ifindex: i32,
+    protocol: u16,
+}
+
+/// What came with a frame.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Frame {
+    /// How many bytes of the buffer it fills.
+    pub(crate) length: usize,
+    /// Who sent it.
+    pub(crate) from: Mac,
+    /// The sender is on this machine and left the checksum of UDP or TCP to hardware that never came.
+    pub(crate) checksum_unfinished: bool,
+}
+
+/// The kernel's `struct tpacket_auxdata`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct AuxData {
+    status: u32,
+    _len: u32,
+    _snaplen: u32,
+    _mac: u16,
+    _net: u16,
+    vlan_tci: u16,
+    _vlan_tpid: u16,
+}
+
+const STATUS_CHECKSUM_NOT_READY: u32 = 1 << 3;
+const STATUS_VLAN_VALID: u32 = 1 << 4;
+const VLAN_ID: u16 = 0x0fff;
+
+/// Enough for one control message of that type, aligned as such messages have to be.
+#[repr(C, align(8))]
+struct Control([u8; 64]);
+
+impl PacketSocket {
+    /// Opens one that gets only what the filter lets pass.
+    pub(crate) fn open(
+        ifindex: u32,
+        protocol: u16,
+        filter: &[sock_filter],
+    ) -> io::Result<PacketSocket> {
+        let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+        // Without a protocol it gets nothing: no frame may come before the filter is there.
+        // SAFETY: no pointers.
+        let fd = unsafe { libc::socket(libc::AF_PACKET, kind, 0) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the descriptor is new, and nobody else's.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        attach_filter(fd.as_fd(), filter)?;
+        set(fd.as_fd(), libc::SOL_PACKET, libc::PACKET_AUXDATA, 1)?;
+        let socket = PacketSocket {
+            fd,
+            ifindex: i32::try_from(ifindex).map_err(|_| no_device())?,
+            protocol,
+        };
+        let address = socket.address(None);
+        // SAFETY: the address is of the type that the length says.
+        let code = unsafe {
+            libc::bind(
+                socket.fd.as_raw_fd(),
+                (&raw const address).cast(),
+                size_of::<sockaddr_ll>() as u32,
+            )
+        };
+        done(code)?;
+        Ok(socket)
+    }
+
+    fn address(&self, to: Option<Mac>) -> sockaddr_ll {
+        // SAFETY: all zeros are a valid address.
+        let mut address: sockaddr_ll = unsafe { zeroed() };
+        address.sll_family = libc::AF_PACKET as u16;
+        address.sll_protocol = self.protocol.to_be();
+        address.sll_ifindex = self.ifindex;
+        if let Some(to) = to {
+            address.sll_halen = 6;
+            address.sll_addr[..6].copy_from_slice(&to);
+        }
+        address
+    }
+
+    /// What is known of the interface.
+    pub(crate) fn link(&self) -> io::Result<Link> {
+        // SAFETY: all zeros are a valid address.
+        let mut address: sockaddr_ll = unsafe { zeroed() };
+        let mut length = size_of::<sockaddr_ll>() as u32;
+        // SAFETY: the buffer has the length that is given.
+        let code = unsafe {
+            libc::getsockname(self.fd.as_raw_fd(), (&raw mut address).cast(), &mut length)
+        };
+        done(code)?;
+        let ethernet = address.sll_hatype == libc::ARPHRD_ETHER && address.sll_halen == 6;
+        let mut mac = [0; 6];
+        mac.copy_from_slice(&address.sll_addr[..6]);
+
+        // SAFETY: all zeros are a valid request.
+        let mut request: libc::ifreq = unsafe { zeroed() };
+        request.ifr_ifru.ifru_ifindex = self.ifindex;
+        self.ask(libc::SIOCGIFNAME, &mut request)?;
+        let name = request.ifr_name.iter().take_while(|c| **c != 0);
+        let name: Vec<u8> = name.map(|c| *c as u8).collect();
+        self.ask(libc::SIOCGIFFLAGS, &mut request)?;
+        // SAFETY: the call has just filled this member.
+        let flags = i32::from(unsafe { request.ifr_ifru.ifru_flags });
+        Ok(Link {
+            name: String::from_utf8_lossy(&name).into_owned(),
+            mac: ethernet.then_some(mac),
+            no_arp: flags & (libc::IFF_NOARP | libc::IFF_LOOPBACK) != 0,
+        })
+    }
+
+    fn ask(&self, what: libc::Ioctl, request: &mut libc::ifreq) -> io::Result<()> {
+        // SAFETY: both calls made here read and write one ifreq.
+        done(unsafe { libc::ioctl(self.fd.as_raw_fd(), what, ptr::from_mut(request)) })
+    }
+
+    /// Gives the socket room for many frames at once.
+    pub(crate) fn set_receive_buffer(&self, bytes: i32) -> io::Result<()> {
+        // Beyond the machine's limit with CAP_NET_ADMIN; up to it without.
+        set(
+            self.fd.as_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_RCVBUFFORCE,
+            bytes,
+        )
+        .or_else(|_| set(self.fd.as_fd(), libc::SOL_SOCKET, libc::SO_RCVBUF, bytes))
+    }
+
+    /// Sends one packet, without its link-layer header.
+    pub(crate) fn send(&self, packet: &[u8], to: Mac) -> io::Result<()> {
+        let address = self.address(Some(to));
+        loop {
+            // SAFETY: buffer and address have the lengths that are given.
+            let sent = unsafe {
+                libc::sendto(
+                    self.fd.as_raw_fd(),
+                    packet.as_ptr().cast(),
+                    packet.len(),
+                    0,
+                    (&raw const address).cast(),
+                    size_of::<sockaddr_ll>() as u32,
+                )
+            };
+            if sent >= 0 {
+                return Ok(());
+            }
+            let error = io::Error::last_os_error();
+            if error.kind() != io::ErrorKind::Interrupted {
+                return Err(error);
+            }
+        }
+    }
+
+    /// The next frame that waits, if any. What does not fit, and what belongs to a VLAN on the interface,
+    /// is left out.
+    pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<Frame>> {
+        loop {
+            // SAFETY: all zeros are a valid address, and a valid header.
+            let (mut from, mut header): (sockaddr_ll, libc::msghdr) = unsafe { zeroed() };
+            let mut control = Control([0; 64]);
+            let mut part = libc::iovec {
+                iov_base: buffer.as_mut_ptr().cast(),
+                iov_len: buffer.len(),
+            };
+            header.msg_name = (&raw mut from).cast();
+            header.msg_namelen = size_of::<sockaddr_ll>() as u32;
+            header.msg_iov = &mut part;
+            header.msg_iovlen = 1;
+            header.msg_control = (&raw mut control).cast();
+            header.msg_controllen = size_of::<Control>() as _;
+            // SAFETY: the header describes buffers that live through the call.
+            let length = unsafe { libc::recvmsg(self.fd.as_raw_fd(), &mut header, 0) };
+            let Ok(length) = usize::try_from(length) else {
+                let error = io::Error::last_os_error();
+                match error.kind() {
+                    io::ErrorKind::Interrupted => continue,
+                    io::ErrorKind::WouldBlock => return Ok(None),
+                    _ => return Err(error),
+                }
+            };
+            let aux = aux_data(&header);
+            let tagged =
+                aux.is_some_and(|a| a.status & STATUS_VLAN_VALID != 0 && a.vlan_tci & VLAN_ID != 0);
+            let cut = header.msg_flags & libc::MSG_TRUNC != 0;
+            if tagged || cut || from.sll_pkttype == libc::PACKET_OUTGOING {
+                continue;
+            }
+            let mut mac = [0; 6];
+            mac.copy_from_slice(&from.sll_addr[..6]);
+            return Ok(Some(Frame {
+                length,
+                from: mac,
+                checksum_unfinished: aux.is_some_and(|a| a.status & STATUS_CHECKSUM_NOT_READY != 0),
+            }));
+        }
+    }
+}
+
+impl AsFd for PacketSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+fn aux_data(header: &libc::msghdr) -> Option<AuxData> {
+    // SAFETY: the kernel has filled the header, whose control buffer is still alive.
+    let mut at = unsafe { libc::CMSG_FIRSTHDR(header) };
+    while !at.is_null() {
+        // SAFETY: not null, so it points to a whole message header in the buffer.
+        let message = unsafe { &*at };
+        if (message.cmsg_level, message.cmsg_type) == (libc::SOL_PACKET, libc::PACKET_AUXDATA)
+            && message.cmsg_len as usize
+                >= offset_of!(libc::cmsghdr, cmsg_type) + size_of::<AuxData>()
+        {
+            let mut data = MaybeUninit::<AuxData>::uninit();
+            // SAFETY: the message is of this type, and long enough for it; any bytes are valid for it.
+            return Some(unsafe {
+                ptr::copy_nonoverlapping(
+                    libc::CMSG_DATA(at),
+                    data.as_mut_ptr().cast(),
+                    size_of::<AuxData>(),
+                );
+                data.assume_init()
+            });
+        }
+        // SAFETY: both are of the same, living buffer.
+        at = unsafe { libc::CMSG_NXTHDR(header, at) };
+    }
+    None
+}
+
+/// Lets a socket receive only what a classic BPF program gives a length for.
+pub(crate) fn attach_filter(fd: BorrowedFd<'_>, filter: &[sock_filter]) -> io::Result<()> {
+    let program = libc::sock_fprog {
+        len: u16::try_from(filter.len()).unwrap_or(u16::MAX),
+        filter: filter.as_ptr().cast_mut(),
+    };
+    // SAFETY: the program has the length it says, and the kernel copies it.
+    done(unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_FILTER,
+            (&raw const program).cast(),
+            size_of::<libc::sock_fprog>() as u32,
+        )
+    })
+}
+
+/// Sets an option that is a number.
+pub(crate) fn set(fd: BorrowedFd<'_>, level: i32, option: i32, value: i32) -> io::Result<()> {
+    // SAFETY: the value has the length that is given.
+    done(unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            level,
+            option,
+            (&raw const value).cast(),
+            size_of::<i32>() as u32,
+        )
+    })
+}
+
+fn done(code: i32) -> io::Result<()> {
+    match code {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+fn no_device() -> io::Error {
+    io::Error::from_raw_os_error(libc::ENODEV)
+}
+
+/// One more thing to say about an error, of the same kind.
+pub(crate) fn explain(what: impl std::fmt::Display, error: &io::Error) -> io::Error {
+    let hint = match error.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => "; run as root",
+        Some(libc::ENODEV | libc::ENXIO) => "; the interface is gone, see `ip link`",
+        Some(libc::ENETDOWN) => "; switch the interface on with `ip link set dev NAME up`",
+        Some(libc::EAFNOSUPPORT) => "; the kernel needs CONFIG_PACKET",
+        _ => "",
+    };
+    io::Error::new(error.kind(), format!("cannot {what}: {error}{hint}"))
+}
+
+/// The building blocks of filters.
+pub(crate) mod filter {
+    use libc::sock_filter;
+
+    const fn step(code: u32, k: u32, jt: u8, jf: u8) -> sock_filter {
+        sock_filter {
+            code: code as u16,
+            jt,
+            jf,
+            k,
+        }
+    }
+
+    pub(crate) const fn load8(at: u32) -> sock_filter {
+        step(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, at, 0, 0)
+    }
+
+    pub(crate) const fn load16(at: u32) -> sock_filter {
+        step(libc::BPF_LD | libc::BPF_H | libc::BPF_ABS, at, 0, 0)
+    }
+
+    pub(crate) const fn load32(at: u32) -> sock_filter {
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, at, 0, 0)
+    }
+
+    /// Sets the index to the length of the IPv4 header at the beginning.
+    pub(crate) const fn index_by_ipv4_header() -> sock_filter {
+        step(libc::BPF_LDX | libc::BPF_B | libc::BPF_MSH, 0, 0, 0)
+    }
+
+    pub(crate) const fn load16_indexed(at: u32) -> sock_filter {
+        step(libc::BPF_LD | libc::BPF_H | libc::BPF_IND, at, 0, 0)
+    }
+
+    /// Goes on with the `yes`th step from the next one if equal, with the `no`th if not.
+    pub(crate) const fn equal(value: u32, yes: u8, no: u8) -> sock_filter {
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, value, yes, no)
+    }
+
+    /// The same, if any of the bits is set.
+    pub(crate) const fn any_bit(bits: u32, yes: u8, no: u8) -> sock_filter {
+        step(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K, bits, yes, no)
+    }
+
+    pub(crate) const fn pass() -> sock_filter {
+        step(libc::BPF_RET | libc::BPF_K, u32::MAX, 0, 0)
+    }
+
+    pub(crate) const fn drop() -> sock_filter {
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, 0)
+    }
+}
+
+/// The Internet checksum of several pieces, each but the last of even length; zero if the pieces contain
+/// a right one.
+pub(crate) fn checksum(pieces: &[&[u8]]) -> u16 {
+    let mut sum = 0u64;
+    for piece in pieces {
+        for pair in piece.chunks(2) {
+            let low = pair.get(1).copied().unwrap_or(0);
+            sum += u64::from(u16::from_be_bytes([pair[0], low]));
+        }
+    }
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !(sum as u16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::checksum;
+
+    #[test]
+    fn checksums_add_up() {
+        // The example of RFC 1071.
+        let data = [0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7];
+        assert_eq!(checksum(&[&data]), !0xddf2);
+        assert_eq!(checksum(&[&data[..4], &data[4..]]), !0xddf2);
+        assert_eq!(checksum(&[&data, &[0x22, 0x0d]]), 0);
+        assert_eq!(checksum(&[&[1]]), !0x0100);
+    }
+}

@@ -1,0 +1,148 @@
+//! Who is at the other end of a local connection.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use crate::packet::explain;
+use crate::proc;
+
+/// Of <asm-generic/socket.h>, which x86-64 and arm64 use.
+const SO_PEERGROUPS: i32 = 59;
+const SO_PEERPIDFD: i32 = 77;
+
+/// The process that connected, as the kernel vouches for it.
+#[derive(Debug)]
+pub struct Peer {
+    /// Its process id.
+    pub pid: u32,
+    /// The user it acted as when it connected.
+    pub uid: u32,
+    /// Its group then.
+    pub gid: u32,
+    /// Its supplementary groups then.
+    pub groups: Vec<u32>,
+    /// When it started, in clock ticks since boot. With the pid it names a process for ever.
+    pub start_ticks: u64,
+    /// Becomes readable when it ends.
+    pub pidfd: OwnedFd,
+}
+
+impl Peer {
+    /// Looks at the other end.
+    ///
+    /// The process is the one that called `connect`; whoever it handed its descriptor to since speaks in its
+    /// name. Kernels before 6.5 know only the pid of it: there, one that ended before this call may be
+    /// taken for another that got its pid.
+    ///
+    /// # Errors
+    /// When the process is gone, or lives in a pid namespace that this one does not see.
+    pub fn of(stream: &UnixStream) -> io::Result<Peer> {
+        read(stream).map_err(|e| match e.raw_os_error() {
+            Some(libc::ESRCH) => io::Error::new(
+                io::ErrorKind::NotFound,
+                "the process that connected is gone, or in a pid namespace that is not seen from here",
+            ),
+            _ => explain("find out who connected", &e),
+        })
+    }
+}
+
+fn read(stream: &UnixStream) -> io::Result<Peer> {
+    let credentials = credentials(stream)?;
+    let pid = u32::try_from(credentials.pid).unwrap_or(0);
+    let handle = Pid::from_raw(credentials.pid).ok_or(Errno::SRCH)?;
+    let groups = groups(stream)?;
+    let before = proc::start_ticks(pid).ok_or(Errno::SRCH)?;
+    let pidfd = match peer_pidfd(stream)? {
+        Some(pidfd) => {
+            // As long as the process is not reaped its pid is nobody else's, so it was that one's start.
+            exists(&pidfd)?;
+            pidfd
+        }
+        None => {
+            let pidfd = pidfd_open(handle, PidfdFlags::empty())?;
+            if proc::start_ticks(pid) != Some(before) {
+                return Err(Errno::SRCH.into());
+            }
+            pidfd
+        }
+    };
+    Ok(Peer {
+        pid,
+        uid: credentials.uid,
+        gid: credentials.gid,
+        groups,
+        start_ticks: before,
+        pidfd,
+    })
+}
+
+/// Asks for an option that is a structure, into `value`; gives the length that the kernel has for it.
+fn option<T>(stream: &UnixStream, option: i32, value: &mut [MaybeUninit<T>]) -> io::Result<usize> {
+    let mut length = size_of_val(value) as u32;
+    // SAFETY: the buffer has the length that is given.
+    let code = unsafe {
+        libc::getsockopt(
+            stream.as_raw_fd(),
+            libc::SOL_SOCKET,
+            option,
+            value.as_mut_ptr().cast(),
+            &mut length,
+        )
+    };
+    match code {
+        0 => Ok(length as usize),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+fn credentials(stream: &UnixStream) -> io::Result<libc::ucred> {
+    let mut found = [MaybeUninit::<libc::ucred>::zeroed()];
+    option(stream, libc::SO_PEERCRED, &mut found)?;
+    // SAFETY: plain numbers, which were zero before the kernel wrote them.
+    Ok(unsafe { found[0].assume_init() })
+}
+
+fn groups(stream: &UnixStream) -> io::Result<Vec<u32>> {
+    // As many as a process can have.
+    let mut found = vec![MaybeUninit::<libc::gid_t>::zeroed(); 65536];
+    let length = option(stream, SO_PEERGROUPS, &mut found)?;
+    found.truncate(length / size_of::<libc::gid_t>());
+    // SAFETY: plain numbers, which were zero before the kernel wrote them.
+    Ok(found.iter().map(|g| unsafe { g.assume_init() }).collect())
+}
+
+/// None where the kernel does not know such descriptors of peers.
+fn peer_pidfd(stream: &UnixStream) -> io::Result<Option<OwnedFd>> {
+    let mut found = [MaybeUninit::<RawFd>::zeroed()];
+    match option(stream, SO_PEERPIDFD, &mut found) {
+        // SAFETY: the kernel has just made this descriptor for us, close-on-exec.
+        Ok(_) => Ok(Some(unsafe {
+            OwnedFd::from_raw_fd(found[0].assume_init())
+        })),
+        Err(error) if error.raw_os_error() == Some(libc::ENOPROTOOPT) => Ok(None),
+        // A process that is gone, in the words of different kernels.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENODATA | libc::EINVAL)) => {
+            Err(Errno::SRCH.into())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Fails when the process is reaped.
+fn exists(pidfd: &OwnedFd) -> io::Result<()> {
+    let none = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: no signal is sent, and no information passed.
+    let code = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), 0, none, 0) };
+    match (code, io::Error::last_os_error()) {
+        (0, _) => Ok(()),
+        // It runs as somebody whom we may not signal: it is there.
+        (_, error) if error.raw_os_error() == Some(libc::EPERM) => Ok(()),
+        (_, error) => Err(error),
+    }
+}

@@ -1,0 +1,254 @@
+//! Drawing one address from one pool, up to the point where it is on its interface and nobody else's.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Instant;
+
+use hostlet_lease::Client;
+use hostlet_lease::choose::{self, Taken, Used};
+use hostlet_model::config::{DhcpPool, Pool, PoolSource, StaticPool};
+use hostlet_platform::netlink;
+use hostlet_store::{Claim, Lease, LeaseState, Terms};
+use hostlet_wire::Error;
+
+use crate::address;
+use crate::keeper::{Answer, Order, Which};
+use crate::leasing::{Key, set_aside, taken};
+use crate::shared::Shared;
+use crate::terms;
+
+/// How many addresses that turn out to be in use are tried before it is the administrator's turn.
+const TRIES: usize = 16;
+
+/// What is drawn, for whom.
+pub(crate) struct Draw<'a> {
+    pub pool: &'a Pool,
+    pub v6: bool,
+    pub wish: Option<IpAddr>,
+    /// The lease, without its address.
+    pub template: Lease,
+    /// The interface's index.
+    pub ifindex: u32,
+}
+
+/// An address that is on its interface, and in the record as claimed.
+pub(crate) struct Drawn {
+    pub lease: Lease,
+    /// How the server lent it.
+    pub terms: Option<Terms>,
+}
+
+impl Draw<'_> {
+    /// An address, or a reasoned no; then nothing is left of it.
+    pub fn draw(&self, shared: &Shared) -> Result<Drawn, Error> {
+        match &self.pool.source {
+            PoolSource::Static(pool) => self.from_ranges(shared, pool),
+            PoolSource::Dhcp(pool) => self.from_server(shared, pool),
+        }
+    }
+
+    fn no(&self, message: impl Into<String>) -> Error {
+        Error::NoAddress {
+            pool: self.pool.name.to_string(),
+            message: message.into(),
+        }
+    }
+
+    fn failed(error: impl std::fmt::Display) -> Error {
+        Error::Failed(error.to_string())
+    }
+
+    fn from_ranges(&self, shared: &Shared, pool: &StaticPool) -> Result<Drawn, Error> {
+        for _ in 0..TRIES {
+            let lease = self.claim(shared, pool)?;
+            let address = lease.address;
+            let conflict = match self.pool.probe {
+                Some(wait) => taken(self.ifindex, address, wait),
+                None => None,
+            };
+            let conflict = match conflict {
+                Some(why) => Some(why),
+                None => match address::place(self.ifindex, address, lease.prefix_len, None) {
+                    Ok(true) => None,
+                    Ok(false) => Some("this machine has it".to_owned()),
+                    Err(error) => {
+                        shared.free(address);
+                        return Err(Self::failed(error));
+                    }
+                },
+            };
+            let Some(why) = conflict else {
+                return Ok(Drawn { lease, terms: None });
+            };
+            // Not through `free`: the address that was met is somebody else's.
+            set_aside(shared, address, &lease, self.pool.set_aside, &why);
+            let released = shared.ledger().release(address, shared.clock.timestamp());
+            released.map_err(Self::failed)?;
+            if self.wish == Some(address) {
+                return Err(self.no(format!("{address} is in use: {why}")));
+            }
+        }
+        Err(self.no(format!(
+            "{TRIES} addresses in a row turned out to be in use by others on {}; see 'hostlet pools'",
+            self.pool.interface
+        )))
+    }
+
+    /// Chooses a free address and claims it in one step.
+    fn claim(&self, shared: &Shared, pool: &StaticPool) -> Result<Lease, Error> {
+        let _one = shared.choosing();
+        let here = netlink::addresses().map_err(Self::failed)?;
+        let now = shared.clock.timestamp();
+        let mut ledger = shared.ledger();
+        let aside = ledger.aside(now).map_err(Self::failed)?;
+        let last = ledger
+            .last(self.template.holder, &self.pool.name, self.v6)
+            .map_err(Self::failed)?;
+        let remembered = ledger.remembered(&self.pool.name).map_err(Self::failed)?;
+        let mut taken: BTreeMap<IpAddr, Taken> = BTreeMap::new();
+        for there in here.iter().filter(|a| pool.ranges.contains(a.addr)) {
+            let interface = interface_of(there.ifindex);
+            taken.insert(there.addr, Taken::OnHost { interface });
+        }
+        for out in &aside {
+            let why = format!("{}, until {:.0}", out.why, out.until);
+            taken.insert(out.address, Taken::Aside { why });
+        }
+        for lease in ledger.leases().values() {
+            let by = format!("{} (hostlet {})", lease.user, lease.hostlet);
+            taken.insert(lease.address, Taken::Held { by });
+        }
+        let used: Vec<Used> = remembered
+            .iter()
+            .map(|r| Used {
+                address: r.address,
+                released: r.released.as_microsecond(),
+            })
+            .collect();
+        let address = choose::choose(&choose::Request {
+            pool: &self.pool.name,
+            ranges: &pool.ranges,
+            v6: self.v6,
+            wish: self.wish,
+            last: last.map(|r| r.address),
+            taken: &taken,
+            used: &used,
+        })
+        .map_err(|no| self.no(no.to_string()))?;
+        let lease = Lease {
+            address,
+            prefix_len: subnet(pool, address, &here),
+            since: now,
+            state: LeaseState::Claimed,
+            ..self.template.clone()
+        };
+        match ledger.claim(&lease, now).map_err(Self::failed)? {
+            Claim::Done => Ok(lease),
+            Claim::Taken(other) => Err(self.no(format!(
+                "{address} went to hostlet '{}' this moment; try again",
+                other.hostlet
+            ))),
+            Claim::SetAside { why, .. } => Err(self.no(format!("{address} is set aside: {why}"))),
+        }
+    }
+
+    fn from_server(&self, shared: &Shared, pool: &DhcpPool) -> Result<Drawn, Error> {
+        let last = shared
+            .ledger()
+            .last(self.template.holder, &self.pool.name, self.v6)
+            .map_err(Self::failed)?
+            .map(|r| r.address);
+        let key = Key {
+            ifindex: self.ifindex,
+            v6: self.v6,
+            holder: self.template.holder,
+        };
+        let settings = terms::settings(shared, pool, &self.template, self.v6, self.wish, last)
+            .map_err(Self::failed)?;
+        let client = Client::new(settings, shared.clock.now());
+        let (sender, answers) = channel();
+        shared.orders.give(Order::Lease {
+            key,
+            client: Box::new(client),
+            template: Box::new(self.template.clone()),
+            probe: self.pool.probe,
+            set_aside: self.pool.set_aside,
+            waiting: Some(sender),
+            held: None,
+        });
+        let until = Instant::now() + pool.timeout;
+        let mut refused = None;
+        let got = loop {
+            match answers.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(Answer::Bound(terms)) => break Ok(terms),
+                Ok(Answer::Refused(why)) => refused = Some(why),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    break Err(refused.unwrap_or_else(|| {
+                        format!(
+                            "no DHCP server on {} answered within {:?}",
+                            self.pool.interface, pool.timeout
+                        )
+                    }));
+                }
+            }
+        };
+        let taken_up = got.and_then(|new| self.take_up(shared, &new));
+        taken_up.map_err(|why| {
+            shared.orders.release(Which::Key(key));
+            self.no(why)
+        })
+    }
+
+    /// What a server acknowledged goes onto the interface.
+    fn take_up(&self, shared: &Shared, new: &hostlet_lease::Terms) -> Result<Drawn, String> {
+        if let Some(wish) = self.wish.filter(|wish| *wish != new.address) {
+            return Err(format!(
+                "the DHCP server gives {} instead of {wish}",
+                new.address
+            ));
+        }
+        let valid = new.expires.map(|at| shared.clock.until(at));
+        match address::place(self.ifindex, new.address, new.prefix_len, valid) {
+            Ok(true) => {}
+            Ok(false) => {
+                return Err(format!(
+                    "the DHCP server gives {}, which this machine has already",
+                    new.address
+                ));
+            }
+            Err(error) => return Err(error.to_string()),
+        }
+        let lease = Lease {
+            address: new.address,
+            prefix_len: new.prefix_len,
+            since: shared.clock.timestamp(),
+            ..self.template.clone()
+        };
+        let written = terms::written(&shared.clock, new);
+        Ok(Drawn {
+            lease,
+            terms: Some(written),
+        })
+    }
+}
+
+fn interface_of(ifindex: u32) -> String {
+    let all = netlink::interfaces().unwrap_or_default();
+    let found = all.into_iter().find(|i| i.index == ifindex);
+    found.map_or_else(|| format!("if{ifindex}"), |i| i.name)
+}
+
+/// How much of the address is the subnet on the link: as the pool says, or as the interface's own addresses have it.
+fn subnet(pool: &StaticPool, address: IpAddr, here: &[netlink::HostAddress]) -> u8 {
+    let declared = pool.subnets.iter().filter(|s| s.contains(&address));
+    let own = here.iter().filter_map(|a| {
+        let net = ipnet::IpNet::new(a.addr, a.prefix_len).ok()?;
+        net.contains(&address).then_some(net.prefix_len())
+    });
+    declared
+        .map(ipnet::IpNet::prefix_len)
+        .max()
+        .or_else(|| own.max())
+        .unwrap_or(if address.is_ipv4() { 32 } else { 128 })
+}

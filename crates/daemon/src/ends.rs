@@ -1,0 +1,78 @@
+//! Knowing when a hostlet's last process ended, without asking.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use anyhow::Result;
+use hostlet_model::Name;
+use hostlet_platform::cgroup::EmptyWatch;
+
+use crate::keeper::{listen, token};
+use crate::log;
+
+/// Two things keep a hostlet of a run: the process that asked for it, and its members. The end of either is
+/// a reason to look.
+pub(crate) struct Ends {
+    cgroups: EmptyWatch,
+    /// The processes, by a number of ours.
+    processes: BTreeMap<u64, (Name, OwnedFd)>,
+    next: u64,
+}
+
+impl Ends {
+    pub fn new() -> Result<Self> {
+        Ok(Self {
+            cgroups: EmptyWatch::new()?,
+            processes: BTreeMap::new(),
+            next: 0,
+        })
+    }
+
+    /// What becomes readable when a cgroup is empty or gone.
+    pub fn cgroups(&self) -> BorrowedFd<'_> {
+        self.cgroups.as_fd()
+    }
+
+    /// Watches a hostlet's cgroup, and the process whose hostlet it is.
+    pub fn watch(
+        &mut self,
+        epoll: &OwnedFd,
+        hostlet: &Name,
+        cgroup: &Path,
+        process: Option<OwnedFd>,
+    ) -> Result<()> {
+        if let Some(process) = process {
+            let number = self.next;
+            self.next += 1;
+            listen(epoll, &process, token::PROCESS + number)?;
+            self.processes.insert(number, (hostlet.clone(), process));
+        }
+        Ok(self.cgroups.add(hostlet.as_str(), cgroup)?)
+    }
+
+    /// Stops watching. Closing the descriptor of a process takes it out of the epoll set.
+    pub fn unwatch(&mut self, hostlet: &Name) {
+        self.cgroups.remove(hostlet.as_str());
+        self.processes.retain(|_, (name, _)| name != hostlet);
+    }
+
+    /// The hostlets whose cgroup became empty, or went.
+    pub fn ended(&mut self) -> Vec<Name> {
+        match self.cgroups.drain() {
+            Ok(all) => all
+                .iter()
+                .filter_map(|(name, _)| name.parse().ok())
+                .collect(),
+            Err(error) => {
+                log::warning(format_args!("cannot read which cgroups are empty: {error}"));
+                Vec::new()
+            }
+        }
+    }
+
+    /// The hostlet of a process that ended.
+    pub fn process_ended(&mut self, number: u64) -> Option<Name> {
+        self.processes.remove(&number).map(|(name, _)| name)
+    }
+}

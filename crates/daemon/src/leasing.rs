@@ -1,0 +1,487 @@
+//! Leases from DHCP servers: between the state machines, which do no I/O, and the sockets, the record and the probe.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use hostlet_lease::{Client, Destination, LostReason, Output, Terms, Time};
+use hostlet_platform::dhcp::{SendTo, Socket4, Socket6};
+use hostlet_platform::neighbour;
+use hostlet_store::{Aside, Claim, Lease, LeaseState};
+
+use crate::jobs::Job;
+use crate::keeper::{Answer, Keeper, Order, Which, listen, token};
+use crate::log;
+use crate::shared::Shared;
+use crate::terms;
+
+/// One lease of one holder on one interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key {
+    /// The interface.
+    pub ifindex: u32,
+    /// Whether it is of IPv6.
+    pub v6: bool,
+    /// The holder's number.
+    pub holder: u32,
+}
+
+/// A lease that is being got, or is held.
+struct Entry {
+    client: Box<Client>,
+    template: Box<Lease>,
+    probe: Option<Duration>,
+    set_aside: Duration,
+    waiting: Option<Sender<Answer>>,
+    /// What is written down in the record for it.
+    claimed: Option<IpAddr>,
+    /// A lease was lost, and the hostlet does not know it yet: nothing new is begun before.
+    losing: bool,
+}
+
+/// The sockets of one interface; they are there while somebody needs them.
+#[derive(Default)]
+struct Link {
+    v4: Option<Socket4>,
+    v6: Option<Socket6>,
+}
+
+/// All leases that come from servers.
+#[derive(Default)]
+pub(crate) struct Leasing {
+    entries: BTreeMap<Key, Entry>,
+    links: BTreeMap<u32, Link>,
+}
+
+impl Leasing {
+    /// When the next of them has something to do.
+    pub fn next_timeout(&self) -> Option<Time> {
+        let all = self.entries.values();
+        all.filter_map(|e| e.client.next_timeout()).min()
+    }
+}
+
+impl Keeper {
+    /// Orders that are about leases.
+    pub(crate) fn obey_leasing(&mut self, order: Order) {
+        match order {
+            Order::Lease {
+                key,
+                client,
+                template,
+                probe,
+                set_aside,
+                waiting,
+                held,
+            } => {
+                if let Err(why) = self.open_socket(key) {
+                    log::warning(format_args!("{why}"));
+                    if let Some(waiting) = &waiting {
+                        // Who waits may have given up.
+                        let _ = waiting.send(Answer::Refused(why));
+                    }
+                    // A lease that is held is tried on: the interface may come back.
+                    if held.is_none() {
+                        return;
+                    }
+                }
+                let entry = Entry {
+                    client,
+                    template,
+                    probe,
+                    set_aside,
+                    waiting,
+                    claimed: held,
+                    losing: false,
+                };
+                self.leasing.entries.insert(key, entry);
+                self.settle(key);
+            }
+            Order::Probed {
+                key,
+                address,
+                taken,
+            } => self.probed(key, address, taken),
+            Order::Lost { key } => {
+                if let Some(entry) = self.leasing.entries.get_mut(&key) {
+                    entry.losing = false;
+                }
+                self.settle(key);
+            }
+            Order::Release { which, done } => {
+                self.release(&which);
+                let _ = done.send(());
+            }
+            _ => {}
+        }
+    }
+
+    /// Messages arrived on a socket.
+    pub(crate) fn received(&mut self, socket: u64) {
+        let ifindex = u32::try_from(socket & 0xffff_ffff).unwrap_or(0);
+        let v6 = socket >= token::SOCKET6;
+        let mut buffer = vec![0_u8; 2048];
+        loop {
+            let Some(link) = self.leasing.links.get(&ifindex) else {
+                return;
+            };
+            let got = match (v6, &link.v4, &link.v6) {
+                (false, Some(s), _) => s.recv(&mut buffer).map(|r| r.map(|r| r.payload.to_vec())),
+                (true, _, Some(s)) => s.recv(&mut buffer).map(|r| r.map(|r| r.payload.to_vec())),
+                _ => return,
+            };
+            let payload = match got {
+                Ok(Some(payload)) => payload,
+                Ok(None) => return,
+                Err(error) => {
+                    // The interface went down, or away; the clients go on by their timers.
+                    log::warning(format_args!(
+                        "cannot receive on interface {ifindex}: {error}"
+                    ));
+                    return;
+                }
+            };
+            let now = self.shared.clock.now();
+            // Each client knows its own exchange, and lets the rest go at the cost of a comparison.
+            let of_link = Key {
+                ifindex,
+                v6,
+                holder: 0,
+            }..=Key {
+                ifindex,
+                v6,
+                holder: u32::MAX,
+            };
+            let mut moved = Vec::new();
+            for (key, entry) in self.leasing.entries.range_mut(of_link) {
+                entry.client.receive(&payload, now);
+                moved.push(*key);
+            }
+            for key in moved {
+                self.settle(key);
+            }
+        }
+    }
+
+    /// Lets those go on whose time has come.
+    pub(crate) fn timers(&mut self, now: Time) {
+        let due: Vec<Key> = self
+            .leasing
+            .entries
+            .iter()
+            .filter(|(_, e)| e.client.next_timeout().is_some_and(|at| at <= now))
+            .map(|(key, _)| *key)
+            .collect();
+        for key in due {
+            if let Some(entry) = self.leasing.entries.get_mut(&key) {
+                entry.client.timeout(now);
+            }
+            self.settle(key);
+        }
+    }
+
+    /// Does what a client asks for until it asks for nothing more.
+    fn settle(&mut self, key: Key) {
+        while let Some(entry) = self.leasing.entries.get_mut(&key) {
+            if entry.losing {
+                return;
+            }
+            let Some(output) = entry.client.poll() else {
+                return;
+            };
+            match output {
+                Output::Send { payload, to } => self.send(key, &payload, &to),
+                Output::Claim { address } => self.claim(key, address),
+                Output::Probe { address } => self.probe(key, address),
+                Output::Bound(terms) => self.bound(key, terms),
+                Output::Renewed(terms) => self.renewed(key, &terms),
+                Output::Lost { address, why } => {
+                    let lease = Box::new(Lease {
+                        address,
+                        ..(*entry.template).clone()
+                    });
+                    entry.claimed = None;
+                    entry.losing = true;
+                    let why = match why {
+                        LostReason::Refused => {
+                            "the server says that it is not its holder's any more"
+                        }
+                        LostReason::Expired => "no server prolonged the lease in time",
+                    };
+                    let why = why.to_owned();
+                    self.jobs.give(Job::Lost { key, lease, why });
+                }
+                Output::Refused { why } => {
+                    if let Some(waiting) = &entry.waiting {
+                        let _ = waiting.send(Answer::Refused(why));
+                    }
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, key: Key, payload: &[u8], to: &Destination) {
+        let Some(link) = self.leasing.links.get(&key.ifindex) else {
+            return;
+        };
+        let sent = match (to, &link.v4, &link.v6) {
+            (Destination::Broadcast, Some(s), _) => s.send(payload, SendTo::Broadcast),
+            (Destination::Server { server, source }, Some(s), _) => {
+                let (server, source) = (*server, *source);
+                s.send(payload, SendTo::Server { server, source })
+            }
+            (Destination::Multicast6, _, Some(s)) => s.send(payload),
+            _ => return,
+        };
+        if let Err(error) = sent {
+            // As if the message were lost on the wire: it is sent again.
+            log::warning(format_args!(
+                "cannot send to a DHCP server on interface {}: {error}",
+                key.ifindex
+            ));
+        }
+    }
+
+    /// Before a server is told that the address is taken, it is in the record: whoever comes after a crash releases it.
+    fn claim(&mut self, key: Key, address: IpAddr) {
+        let shared = Arc::clone(&self.shared);
+        let Some(entry) = self.leasing.entries.get_mut(&key) else {
+            return;
+        };
+        if let Some(other) = entry.claimed.take_if(|held| *held != address) {
+            shared.free(other);
+        }
+        let now = shared.clock.now();
+        if entry.claimed == Some(address) {
+            return entry.client.claimed(true, now);
+        }
+        let lease = Lease {
+            address,
+            state: LeaseState::Claimed,
+            terms: None,
+            ..(*entry.template).clone()
+        };
+        let claim = shared.ledger().claim(&lease, shared.clock.timestamp());
+        let why = match claim {
+            Ok(Claim::Done) => {
+                entry.claimed = Some(address);
+                return entry.client.claimed(true, now);
+            }
+            Ok(Claim::Taken(other)) => format!(
+                "the server offers {address}, which hostlet '{}' has",
+                other.hostlet
+            ),
+            Ok(Claim::SetAside { until, why }) => {
+                format!("the server offers {address}, which is set aside until {until}: {why}")
+            }
+            Err(error) => error.to_string(),
+        };
+        log::warning(format_args!("{why}"));
+        if let Some(waiting) = &entry.waiting {
+            let _ = waiting.send(Answer::Refused(why));
+        }
+        entry.client.claimed(false, now);
+    }
+
+    fn probe(&mut self, key: Key, address: IpAddr) {
+        let shared = Arc::clone(&self.shared);
+        let Some(entry) = self.leasing.entries.get_mut(&key) else {
+            return;
+        };
+        let now = shared.clock.now();
+        let Some(wait) = entry.probe else {
+            return entry.client.probed(true, now);
+        };
+        let orders = shared.orders.clone();
+        let spawned = std::thread::Builder::new()
+            .name("probe".to_owned())
+            .spawn(move || {
+                let taken = taken(key.ifindex, address, wait);
+                orders.give(Order::Probed {
+                    key,
+                    address,
+                    taken,
+                });
+            });
+        if let Err(error) = spawned {
+            log::warning(format_args!("{address} could not be probed: {error}"));
+            entry.client.probed(true, now);
+        }
+    }
+
+    fn probed(&mut self, key: Key, address: IpAddr, taken: Option<String>) {
+        let shared = Arc::clone(&self.shared);
+        let Some(entry) = self.leasing.entries.get_mut(&key) else {
+            return;
+        };
+        if let Some(why) = &taken {
+            set_aside(&shared, address, &entry.template, entry.set_aside, why);
+            entry.claimed = None;
+            shared.free(address);
+        }
+        entry.client.probed(taken.is_none(), shared.clock.now());
+        self.settle(key);
+    }
+
+    fn bound(&mut self, key: Key, terms: Terms) {
+        let Some(entry) = self.leasing.entries.get_mut(&key) else {
+            return;
+        };
+        match entry.waiting.take() {
+            Some(waiting) => {
+                if waiting.send(Answer::Bound(Box::new(terms))).is_err() {
+                    // Nobody waits any more.
+                    self.release(&Which::Key(key));
+                }
+            }
+            None => {
+                let lease = Box::new(Lease {
+                    address: terms.address,
+                    prefix_len: terms.prefix_len,
+                    ..(*entry.template).clone()
+                });
+                let terms = Box::new(terms);
+                self.jobs.give(Job::Regained { key, lease, terms });
+            }
+        }
+    }
+
+    fn renewed(&mut self, key: Key, new: &Terms) {
+        let shared = Arc::clone(&self.shared);
+        let Some(entry) = self.leasing.entries.get_mut(&key) else {
+            return;
+        };
+        let written = terms::written(&shared.clock, new);
+        let hostlet = &entry.template.hostlet;
+        if let Err(error) = shared.ledger().hold(new.address, hostlet, Some(&written)) {
+            log::warning(format_args!(
+                "the renewal of {} is not written down: {error}",
+                new.address
+            ));
+        }
+        let valid = new.expires.map(|at| shared.clock.until(at));
+        let set = hostlet_platform::netlink::set_lifetime(
+            key.ifindex,
+            new.address,
+            new.prefix_len,
+            valid,
+        );
+        if let Err(error) = set {
+            log::warning(format_args!(
+                "the lifetime of {} is not prolonged: {error}",
+                new.address
+            ));
+        }
+    }
+
+    fn release(&mut self, which: &Which) {
+        let keys: Vec<Key> = match which {
+            Which::Key(key) => vec![*key],
+            Which::Hostlet(name) => self
+                .leasing
+                .entries
+                .iter()
+                .filter(|(_, e)| e.template.hostlet == *name)
+                .map(|(key, _)| *key)
+                .collect(),
+        };
+        for key in keys {
+            let now = self.shared.clock.now();
+            if let Some(entry) = self.leasing.entries.get_mut(&key) {
+                entry.waiting = None;
+                entry.client.release(now);
+            }
+            // Only what is to be sent matters now.
+            while let Some(output) = self
+                .leasing
+                .entries
+                .get_mut(&key)
+                .and_then(|e| e.client.poll())
+            {
+                if let Output::Send { payload, to } = output {
+                    self.send(key, &payload, &to);
+                }
+            }
+            if let Some(entry) = self.leasing.entries.remove(&key)
+                && let Some(address) = entry.claimed
+            {
+                self.shared.free(address);
+            }
+            self.close_unused(key.ifindex);
+        }
+    }
+
+    fn open_socket(&mut self, key: Key) -> Result<(), String> {
+        let link = self.leasing.links.entry(key.ifindex).or_default();
+        let on = u64::from(key.ifindex);
+        if key.v6 && link.v6.is_none() {
+            let socket =
+                Socket6::open(key.ifindex).map_err(|e| format!("cannot speak DHCPv6: {e}"))?;
+            listen(&self.epoll, socket.as_fd(), token::SOCKET6 + on).map_err(|e| e.to_string())?;
+            link.v6 = Some(socket);
+        } else if !key.v6 && link.v4.is_none() {
+            let socket =
+                Socket4::open(key.ifindex).map_err(|e| format!("cannot speak DHCP: {e}"))?;
+            listen(&self.epoll, socket.as_fd(), token::SOCKET4 + on).map_err(|e| e.to_string())?;
+            link.v4 = Some(socket);
+        }
+        Ok(())
+    }
+
+    /// Every message on the wire wakes whoever has a socket open.
+    fn close_unused(&mut self, ifindex: u32) {
+        let used = |v6| {
+            self.leasing
+                .entries
+                .keys()
+                .any(|k| k.ifindex == ifindex && k.v6 == v6)
+        };
+        let (v4, v6) = (used(false), used(true));
+        if let Some(link) = self.leasing.links.get_mut(&ifindex) {
+            link.v4.take_if(|_| !v4);
+            link.v6.take_if(|_| !v6);
+        }
+    }
+}
+
+/// Who else uses the address, in words; none if nobody does.
+pub(crate) fn taken(ifindex: u32, address: IpAddr, wait: Duration) -> Option<String> {
+    match neighbour::probe(ifindex, address, wait) {
+        Ok(None) => None,
+        Ok(Some(mac)) => {
+            let mac: Vec<String> = mac.iter().map(|b| format!("{b:02x}")).collect();
+            Some(format!("{} answers for it", mac.join(":")))
+        }
+        Err(error) => {
+            log::warning(format_args!("{address} could not be probed: {error}"));
+            None
+        }
+    }
+}
+
+/// Keeps an address from being used for a while, and says so.
+pub(crate) fn set_aside(
+    shared: &Shared,
+    address: IpAddr,
+    lease: &Lease,
+    time: Duration,
+    why: &str,
+) {
+    let until = shared.clock.to_timestamp(shared.clock.now() + time);
+    log::warning(format_args!(
+        "{address} of pool '{}' is set aside until {until:.0}: {why}",
+        lease.pool
+    ));
+    let aside = Aside {
+        address,
+        pool: lease.pool.clone(),
+        until,
+        why: why.to_owned(),
+    };
+    if let Err(error) = shared.ledger().set_aside(&aside) {
+        log::warning(format_args!("{error}"));
+    }
+}

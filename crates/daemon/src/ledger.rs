@@ -1,0 +1,124 @@
+//! Who holds what: the store, and in memory what it says. hostletd alone writes it, so both agree.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use hostlet_model::Name;
+use hostlet_store::{Aside, Claim, Lease, LeaseStore, Remembered, Result, Terms};
+use jiff::Timestamp;
+
+/// The record of leases.
+pub(crate) struct Ledger {
+    store: Box<dyn LeaseStore + Send>,
+    leases: BTreeMap<IpAddr, Lease>,
+    /// Holders that are about to get a lease.
+    reserved: BTreeSet<String>,
+}
+
+impl Ledger {
+    /// What the store has.
+    pub fn open(store: Box<dyn LeaseStore + Send>) -> Result<Self> {
+        let leases = store.leases()?.into_iter().map(|l| (l.address, l));
+        Ok(Self {
+            leases: leases.collect(),
+            store,
+            reserved: BTreeSet::new(),
+        })
+    }
+
+    /// Every lease, by address.
+    pub fn leases(&self) -> &BTreeMap<IpAddr, Lease> {
+        &self.leases
+    }
+
+    /// The leases of one hostlet.
+    pub fn of(&self, hostlet: &Name) -> Vec<Lease> {
+        let all = self.leases.values();
+        all.filter(|l| l.hostlet == *hostlet).cloned().collect()
+    }
+
+    /// How many leases of a pool a user has.
+    pub fn count(&self, pool: &Name, uid: u32) -> usize {
+        let all = self.leases.values();
+        all.filter(|l| l.pool == *pool && l.uid == uid).count()
+    }
+
+    /// A holder's key that nobody uses now, until [`Ledger::unreserve`]: the lowest free ordinal of that user and label, so
+    /// that whoever comes back is the same holder. With it comes its number.
+    pub fn reserve(&mut self, uid: u32, label: &str) -> Result<(String, u32)> {
+        let used: BTreeSet<&str> = self
+            .leases
+            .values()
+            .map(|l| l.holder_key.as_str())
+            .chain(self.reserved.iter().map(String::as_str))
+            .collect();
+        let mut ordinal = 1_u32;
+        let key = loop {
+            let key = format!("{uid}/{label}/{ordinal}");
+            if !used.contains(key.as_str()) {
+                break key;
+            }
+            ordinal += 1;
+        };
+        let number = self.store.holder(&key)?;
+        self.reserved.insert(key.clone());
+        Ok((key, number))
+    }
+
+    /// From now on only leases speak for the holder.
+    pub fn unreserve(&mut self, key: &str) {
+        self.reserved.remove(key);
+    }
+
+    /// Writes down that an address is to be used, unless somebody else has it.
+    pub fn claim(&mut self, lease: &Lease, now: Timestamp) -> Result<Claim> {
+        let claim = self.store.claim(lease, now)?;
+        if matches!(claim, Claim::Done) {
+            self.leases.insert(lease.address, lease.clone());
+        }
+        Ok(claim)
+    }
+
+    /// The address is in use, or goes on being so, under these terms.
+    pub fn hold(&mut self, address: IpAddr, hostlet: &Name, terms: Option<&Terms>) -> Result<()> {
+        self.store.hold(address, hostlet, terms)?;
+        if let Some(lease) = self.leases.get_mut(&address) {
+            lease.state = hostlet_store::LeaseState::Held;
+            lease.hostlet = hostlet.clone();
+            lease.terms = terms.cloned();
+        }
+        Ok(())
+    }
+
+    /// The address is free again.
+    pub fn release(&mut self, address: IpAddr, now: Timestamp) -> Result<Option<Lease>> {
+        let released = self.store.release(address, now)?;
+        self.leases.remove(&address);
+        Ok(released)
+    }
+
+    /// Not to be used for a while.
+    pub fn set_aside(&mut self, aside: &Aside) -> Result<()> {
+        self.store.set_aside(aside)
+    }
+
+    /// What is set aside now.
+    pub fn aside(&self, now: Timestamp) -> Result<Vec<Aside>> {
+        self.store.aside(now)
+    }
+
+    /// What a holder had last from a pool.
+    pub fn last(&self, holder: u32, pool: &Name, v6: bool) -> Result<Option<Remembered>> {
+        self.store.last(holder, pool, v6)
+    }
+
+    /// The addresses of a pool that were somebody's last.
+    pub fn remembered(&self, pool: &Name) -> Result<Vec<Remembered>> {
+        self.store.remembered(pool)
+    }
+
+    /// Forgets what is older.
+    pub fn prune(&self, before: Timestamp) -> Result<usize> {
+        self.store.prune(before)
+    }
+}

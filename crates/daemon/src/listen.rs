@@ -1,0 +1,174 @@
+//! The socket, and a thread for each connection.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::net::Shutdown;
+use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use hostlet_wire::{Ended, Limits, serve_connection};
+
+use crate::log;
+use crate::peer::Peer;
+use crate::serve::Caller;
+use crate::shared::Shared;
+
+/// How long calls under way may go on when hostletd ends.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// How long to wait when the kernel has no descriptor for another connection.
+const NO_DESCRIPTOR: Duration = Duration::from_millis(100);
+
+/// Makes the socket, which everybody may connect to: what he may then, the configuration says.
+pub(crate) fn bind(path: &Path) -> Result<UnixListener> {
+    if let Some(dir) = path.parent() {
+        fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    }
+    // Whoever left it is gone: only one hostletd has the lock.
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            bail!("cannot remove the old socket {}: {error}", path.display());
+        }
+        _ => {}
+    }
+    let listener =
+        UnixListener::bind(path).with_context(|| format!("cannot listen on {}", path.display()))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o666))
+        .with_context(|| format!("cannot open {} to users", path.display()))?;
+    Ok(listener)
+}
+
+/// The connections there are.
+#[derive(Default)]
+pub(crate) struct Connections {
+    open: Mutex<Open>,
+    fewer: Condvar,
+}
+
+#[derive(Default)]
+struct Open {
+    count: u32,
+    by_user: BTreeMap<u32, u32>,
+    streams: BTreeMap<u64, UnixStream>,
+    next: u64,
+    ending: bool,
+}
+
+impl Connections {
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a connection in, unless there are too many.
+    fn enter(&self, uid: u32, stream: &UnixStream, shared: &Shared) -> Option<u64> {
+        let limits = shared.config().daemon;
+        let mut open = self.open();
+        let of_user = open.by_user.get(&uid).copied().unwrap_or(0);
+        let full = open.count >= limits.connections
+            || (uid != 0 && of_user >= limits.connections_per_user);
+        if full || open.ending {
+            return None;
+        }
+        let number = open.next;
+        open.streams.insert(number, stream.try_clone().ok()?);
+        open.next += 1;
+        open.count += 1;
+        *open.by_user.entry(uid).or_default() += 1;
+        Some(number)
+    }
+
+    fn leave(&self, number: u64, uid: u32) {
+        let mut open = self.open();
+        open.streams.remove(&number);
+        open.count -= 1;
+        if let Some(count) = open.by_user.get_mut(&uid) {
+            *count -= 1;
+            if *count == 0 {
+                open.by_user.remove(&uid);
+            }
+        }
+        drop(open);
+        self.fewer.notify_all();
+    }
+
+    /// Ends all after the call that each is in, and waits for that.
+    pub fn end(&self) {
+        let mut open = self.open();
+        open.ending = true;
+        for stream in open.streams.values() {
+            // The other side may be gone already.
+            let _ = stream.shutdown(Shutdown::Read);
+        }
+        let waited = self
+            .fewer
+            .wait_timeout_while(open, FAREWELL, |open| open.count > 0);
+        drop(waited);
+    }
+}
+
+/// Accepts until the listener is shut down.
+pub(crate) fn accept(listener: &UnixListener, shared: &Arc<Shared>, all: &Arc<Connections>) {
+    loop {
+        let stream = match listener.accept() {
+            Ok((stream, _)) => stream,
+            Err(error) => match error.raw_os_error() {
+                // Shut down.
+                Some(libc_einval) if libc_einval == rustix::io::Errno::INVAL.raw_os_error() => {
+                    return;
+                }
+                _ => {
+                    log::warning(format_args!("cannot accept a connection: {error}"));
+                    // Nothing says when there is room again.
+                    std::thread::park_timeout(NO_DESCRIPTOR);
+                    continue;
+                }
+            },
+        };
+        let (shared, all) = (Arc::clone(shared), Arc::clone(all));
+        let spawned = std::thread::Builder::new()
+            .name("connection".to_owned())
+            .stack_size(512 * 1024)
+            .spawn(move || serve(&stream, &shared, &all));
+        if let Err(error) = spawned {
+            log::warning(format_args!("cannot serve a connection: {error}"));
+        }
+    }
+}
+
+fn serve(stream: &UnixStream, shared: &Arc<Shared>, all: &Connections) {
+    let peer = match Peer::of(stream) {
+        Ok(peer) => peer,
+        Err(error) => {
+            return log::warning(format_args!("a caller cannot be identified: {error}"));
+        }
+    };
+    let (pid, uid) = (peer.pid, peer.caller.uid);
+    let Some(number) = all.enter(uid, stream, shared) else {
+        return log::warning(format_args!(
+            "refused a connection of process {pid}, user {uid}: there are too many (connections, connections-per-user)"
+        ));
+    };
+    let mut caller = Caller {
+        shared: Arc::clone(shared),
+        peer,
+        opened: None,
+    };
+    match serve_connection(stream, &mut caller, &Limits::default()) {
+        Ended::Closed | Ended::Idle | Ended::Broken => {}
+        ended => log::warning(format_args!(
+            "connection of process {pid}, user {uid}: {ended}"
+        )),
+    }
+    all.leave(number, uid);
+}
+
+/// Wakes the thread that accepts, for good.
+pub(crate) fn shut(listener: &UnixListener) {
+    // It fails if it was shut before.
+    let _ = rustix::net::shutdown(listener.as_fd(), rustix::net::Shutdown::Both);
+}

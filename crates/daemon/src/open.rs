@@ -1,0 +1,337 @@
+//! `Open`: a hostlet of addresses out of pools. Everything that can be wrong with the request is said before
+//! anything is drawn; whatever fails later takes back what was done.
+
+use std::net::IpAddr;
+
+use hostlet_engine::Stamp;
+use hostlet_model::config::{Config, Pool, PoolSource};
+use hostlet_model::{HostletSpec, Lifetime, Name};
+use hostlet_platform::netlink;
+use hostlet_policy::may;
+use hostlet_store::{Lease, LeaseState};
+use hostlet_wire::{Address, Error, Open, Opened};
+
+use crate::draw::{Draw, Drawn};
+use crate::jobs::spec;
+use crate::keeper::Order;
+use crate::log;
+use crate::peer::Peer;
+use crate::shared::Shared;
+
+/// Makes the hostlet.
+pub(crate) fn open(shared: &Shared, peer: &Peer, request: Open) -> Result<Opened, Error> {
+    let config = shared.config();
+    let wanted = wanted(shared, &config, peer, &request)?;
+    let label = request.name.as_ref().unwrap_or(&wanted[0].pool.name);
+    let name = match &request.name {
+        Some(name) => name.clone(),
+        None => format!("run-{}", peer.pid).parse().map_err(failed)?,
+    };
+    let uid = peer.caller.uid;
+    let reserved = shared.ledger().reserve(uid, label.as_str());
+    let (holder_key, holder) = reserved.map_err(failed)?;
+    let template = Lease {
+        // Each draw fills these in.
+        address: IpAddr::from([0, 0, 0, 0]),
+        prefix_len: 0,
+        pool: name.clone(),
+        interface: String::new(),
+        hostlet: name.clone(),
+        holder,
+        holder_key,
+        uid,
+        user: peer.caller.user.clone(),
+        program: request.program.clone(),
+        since: shared.clock.timestamp(),
+        state: LeaseState::Claimed,
+        terms: None,
+    };
+    let mut draft = Draft {
+        shared,
+        hostlet: name.clone(),
+        key: template.holder_key.clone(),
+        drawn: Vec::new(),
+        lent: false,
+        whole: false,
+    };
+    for want in wanted {
+        let draw = Draw {
+            pool: want.pool,
+            v6: want.v6,
+            wish: want.wish,
+            template: Lease {
+                pool: want.pool.name.clone(),
+                interface: want.pool.interface.clone(),
+                ..template.clone()
+            },
+            ifindex: want.ifindex,
+        };
+        draft.drawn.push(draw.draw(shared)?);
+    }
+    draft.lend(peer, &request)?;
+    let addresses = draft.drawn.iter().map(Drawn::report).collect();
+    draft.whole = true;
+    Ok(Opened { name, addresses })
+}
+
+/// One address to be drawn.
+struct Wanted<'a> {
+    pool: &'a Pool,
+    v6: bool,
+    wish: Option<IpAddr>,
+    ifindex: u32,
+}
+
+fn bad(message: impl Into<String>) -> Error {
+    Error::BadRequest(message.into())
+}
+
+fn failed(error: impl std::fmt::Display) -> Error {
+    Error::Failed(error.to_string())
+}
+
+fn wanted<'a>(
+    shared: &Shared,
+    config: &'a Config,
+    peer: &Peer,
+    request: &Open,
+) -> Result<Vec<Wanted<'a>>, Error> {
+    peer.must_be_outside(shared)?;
+    only_root_chooses(peer, request)?;
+    if let Some(name) = &request.name {
+        if config.hostlets.contains_key(name) {
+            return Err(bad(format!(
+                "hostlet '{name}' is declared in {}: choose another name, or use 'hostlet start {name}'",
+                shared.engine.paths().config.display()
+            )));
+        }
+        let there = shared.engine.hostlets().map_err(failed)?;
+        if there.iter().any(|d| d.name == *name) {
+            return Err(bad(format!(
+                "there is a hostlet '{name}' already: choose another name, or end it with 'hostlet remove {name}'"
+            )));
+        }
+    } else if request.keep {
+        return Err(bad("a hostlet that is to stay needs a name"));
+    }
+    if request.pools.is_empty() {
+        return Err(bad("name at least one pool"));
+    }
+    let interfaces = netlink::interfaces().map_err(failed)?;
+    let mut wishes = request.request.clone();
+    let mut wanted: Vec<Wanted<'a>> = Vec::new();
+    for name in &request.pools {
+        let pool = allowed(shared, config, peer, name)?;
+        if wanted.iter().any(|w| same_source(w.pool, pool)) {
+            return Err(bad(format!(
+                "pool '{name}' would give the same address twice: name it once, and one DHCP pool of an interface"
+            )));
+        }
+        let Some(interface) = interfaces.iter().find(|i| i.name == pool.interface) else {
+            return Err(failed(format!(
+                "pool '{name}' is on interface {}, which this machine does not have (any more); see 'ip link'",
+                pool.interface
+            )));
+        };
+        if !interface.up {
+            return Err(failed(format!(
+                "interface {} of pool '{name}' is down: switch it on with 'ip link set {} up'",
+                pool.interface, pool.interface
+            )));
+        }
+        for v6 in [false, true].into_iter().filter(|v6| pool.has(*v6)) {
+            let wish = take_wish(&mut wishes, pool, v6);
+            if let Some(wish) = wish
+                && !may(&peer.caller, &pool.may_request)
+            {
+                return Err(Error::NotAllowed(format!(
+                    "user '{}' may not choose {wish} from pool '{name}': an administrator allows it with may-request = [\"user:{}\"] under [pool.{name}] in {}",
+                    peer.caller.user,
+                    peer.caller.user,
+                    shared.engine.paths().config.display()
+                )));
+            }
+            wanted.push(Wanted {
+                pool,
+                v6,
+                wish,
+                ifindex: interface.index,
+            });
+        }
+    }
+    match wishes.first() {
+        None => Ok(wanted),
+        Some(left) => {
+            let pools: Vec<String> = request.pools.iter().map(ToString::to_string).collect();
+            Err(bad(format!(
+                "{left} cannot be had from pool {}: it is in none of their ranges, or another address of its family is wished for from the same one; see 'hostlet pools'",
+                pools.join(", ")
+            )))
+        }
+    }
+}
+
+fn only_root_chooses(peer: &Peer, request: &Open) -> Result<(), Error> {
+    let chosen = [
+        ("--raw", request.raw),
+        ("--no-guard", !request.guard),
+        ("--host-loopback", !request.host_loopback.is_empty()),
+        ("hostlets that stay", request.keep),
+    ];
+    match chosen.into_iter().find(|(_, given)| *given) {
+        Some((what, _)) if peer.caller.uid != 0 => Err(Error::NotAllowed(format!(
+            "user '{}' may not choose {what}: only root may",
+            peer.caller.user
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn allowed<'a>(
+    shared: &Shared,
+    config: &'a Config,
+    peer: &Peer,
+    name: &Name,
+) -> Result<&'a Pool, Error> {
+    let file = shared.engine.paths().config.display();
+    let Some(pool) = config.pools.get(name) else {
+        let known: Vec<&str> = config.pools.keys().map(Name::as_str).collect();
+        let known = match &known[..] {
+            [] => format!("there are none in {file}"),
+            known => format!("there are {}", known.join(", ")),
+        };
+        return Err(bad(format!("there is no pool '{name}': {known}")));
+    };
+    let caller = &peer.caller;
+    if !may(caller, &pool.may_use) {
+        return Err(Error::NotAllowed(format!(
+            "user '{}' may not use pool '{name}': an administrator allows it with may-use = [\"user:{}\"] under [pool.{name}] in {file}",
+            caller.user, caller.user
+        )));
+    }
+    if let Some(most) = pool.limit_per_user
+        && caller.uid != 0
+    {
+        let held = shared.ledger().count(name, caller.uid);
+        if held >= usize::try_from(most).unwrap_or(usize::MAX) {
+            return Err(Error::NoAddress {
+                pool: name.to_string(),
+                message: format!(
+                    "user '{}' has {held} addresses, as many as limit-per-user allows; end a hostlet to free one (see 'hostlet leases')",
+                    caller.user
+                ),
+            });
+        }
+    }
+    Ok(pool)
+}
+
+/// The holder is known to a server by one hardware address on one interface.
+fn same_source(one: &Pool, other: &Pool) -> bool {
+    let dhcp = |p: &Pool| matches!(p.source, PoolSource::Dhcp(_));
+    one.name == other.name || (dhcp(one) && dhcp(other) && one.interface == other.interface)
+}
+
+fn take_wish(wishes: &mut Vec<IpAddr>, pool: &Pool, v6: bool) -> Option<IpAddr> {
+    let fits = |a: &IpAddr| {
+        a.is_ipv6() == v6
+            && match &pool.source {
+                PoolSource::Static(s) => s.ranges.contains(*a),
+                PoolSource::Dhcp(_) => true,
+            }
+    };
+    let at = wishes.iter().position(fits)?;
+    Some(wishes.remove(at))
+}
+
+/// What was done so far, to be taken back unless it becomes whole.
+struct Draft<'a> {
+    shared: &'a Shared,
+    hostlet: Name,
+    key: String,
+    drawn: Vec<Drawn>,
+    lent: bool,
+    whole: bool,
+}
+
+impl Draft<'_> {
+    /// From addresses to a hostlet.
+    fn lend(&mut self, peer: &Peer, request: &Open) -> Result<(), Error> {
+        let shared = self.shared;
+        let addresses = self
+            .drawn
+            .iter()
+            .map(|d| spec(d.lease.address, d.lease.prefix_len));
+        let spec = HostletSpec {
+            source: request.source,
+            host_loopback: request.host_loopback.clone(),
+            guard: request.guard,
+            raw: request.raw,
+            ..HostletSpec::new(self.hostlet.clone(), addresses.collect())
+        };
+        let lifetime = if request.keep {
+            Lifetime::Kept
+        } else {
+            Lifetime::Run {
+                pid: peer.pid,
+                start_ticks: peer.start_ticks,
+            }
+        };
+        let by = Stamp {
+            program: request.program.clone(),
+            uid: peer.caller.uid,
+            user: peer.caller.user.clone(),
+        };
+        shared.engine.lend(&spec, &lifetime, &by).map_err(failed)?;
+        self.lent = true;
+        for drawn in &self.drawn {
+            let terms = drawn.terms.as_ref();
+            let held = shared
+                .ledger()
+                .hold(drawn.lease.address, &self.hostlet, terms);
+            held.map_err(failed)?;
+        }
+        shared.orders.give(Order::Watch {
+            hostlet: self.hostlet.clone(),
+            cgroup: shared.engine.cgroup_of(&self.hostlet),
+            process: if request.keep { None } else { peer.watch() },
+        });
+        Ok(())
+    }
+}
+
+impl Drop for Draft<'_> {
+    fn drop(&mut self) {
+        self.shared.ledger().unreserve(&self.key);
+        if self.whole {
+            return;
+        }
+        if self.lent
+            && let Err(error) = self.shared.engine.close(&self.hostlet, true)
+        {
+            // Its addresses stay with it.
+            log::warning(format_args!(
+                "hostlet '{}' could not be taken back: {error}",
+                self.hostlet
+            ));
+            return;
+        }
+        self.shared.give_back(&self.hostlet);
+    }
+}
+
+impl Drawn {
+    fn report(&self) -> Address {
+        Address {
+            address: self.lease.address,
+            prefix: self.lease.prefix_len,
+            pool: self.lease.pool.clone(),
+            interface: self.lease.interface.clone(),
+            expires: self
+                .terms
+                .as_ref()
+                .and_then(|t| t.expires)
+                .map(|at| format!("{at:.0}")),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Who is at the other end of a connection.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+
+use hostlet_engine::caller_of;
+use hostlet_platform::{peer, proc};
+use hostlet_policy::Caller;
+use hostlet_wire::Error;
+
+use crate::shared::Shared;
+
+/// The process that connected, and for whom it speaks.
+pub(crate) struct Peer {
+    pub pid: u32,
+    pub start_ticks: u64,
+    pub caller: Caller,
+    process: OwnedFd,
+}
+
+impl Peer {
+    /// Asks the kernel.
+    pub fn of(stream: &UnixStream) -> std::io::Result<Self> {
+        let peer = peer::Peer::of(stream)?;
+        let mut caller = caller_of(peer.uid);
+        caller.units = proc::units(peer.pid);
+        Ok(Self {
+            pid: peer.pid,
+            start_ticks: peer.start_ticks,
+            caller,
+            process: peer.pidfd,
+        })
+    }
+
+    /// A descriptor of the process, to wait for its end.
+    pub fn watch(&self) -> Option<OwnedFd> {
+        self.process.try_clone().ok()
+    }
+
+    /// Whether the number still means the process that connected.
+    pub fn must_live(&self) -> Result<(), Error> {
+        if proc::alive(self.pid, self.start_ticks) {
+            return Ok(());
+        }
+        Err(Error::BadRequest(format!(
+            "process {} ended; the one that asks has to be the one that connected",
+            self.pid
+        )))
+    }
+
+    /// A member of a hostlet would leave it by what hostletd does for him.
+    pub fn must_be_outside(&self, shared: &Shared) -> Result<(), Error> {
+        let parent = &shared.engine.paths().cgroup_parent;
+        let path = proc::cgroup(self.pid).unwrap_or_default();
+        let mut parts = path.split('/').skip_while(|part| part != parent).skip(1);
+        let Some(hostlet) = parts.next() else {
+            return Ok(());
+        };
+        Err(Error::NotAllowed(format!(
+            "process {} is in hostlet '{hostlet}': ask from outside of any hostlet",
+            self.pid
+        )))
+    }
+}

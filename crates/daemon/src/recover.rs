@@ -1,0 +1,193 @@
+//! Taking over what is there: hostlets that run, their addresses, and the leases of these. Whatever an earlier hostletd was
+//! doing when it was killed is either completed or taken back.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::Result;
+use hostlet_lease::Client;
+use hostlet_model::config::PoolSource;
+use hostlet_model::{Lifetime, Name, Owned};
+use hostlet_platform::{netlink, proc};
+use hostlet_store::{Definition, Lease};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use crate::keeper::{Order, Which};
+use crate::leasing::Key;
+use crate::shared::Shared;
+use crate::{address, log, terms};
+
+/// Takes over; the keeper is running already.
+pub(crate) fn recover(shared: &Arc<Shared>) -> Result<()> {
+    let leases: Vec<Lease> = shared.ledger().leases().values().cloned().collect();
+    // Hostlets that stay come back with the healing, if their addresses are there.
+    let rows = rows(shared)?;
+    for lease in leases.iter().filter(|l| l.terms.is_none()) {
+        let kept = rows
+            .get(&lease.hostlet)
+            .is_some_and(|row| row.lifetime == Lifetime::Kept && has(row, lease));
+        if kept {
+            put_back(shared, lease)?;
+        }
+    }
+    shared.engine.heal()?;
+    let rows = self::rows(shared)?;
+    for lease in &leases {
+        match rows.get(&lease.hostlet) {
+            Some(row) if has(row, lease) => take_over(shared, lease)?,
+            _ => let_go(shared, lease),
+        }
+    }
+    let holders: Vec<&Definition> = rows
+        .values()
+        .filter(|row| leases.iter().any(|l| l.hostlet == row.name))
+        .collect();
+    for row in holders {
+        shared.orders.give(Order::Watch {
+            hostlet: row.name.clone(),
+            cgroup: shared.engine.cgroup_of(&row.name),
+            process: process(row),
+        });
+    }
+    Ok(())
+}
+
+fn rows(shared: &Shared) -> Result<BTreeMap<Name, Definition>> {
+    let all = shared.engine.hostlets()?.into_iter();
+    Ok(all.map(|row| (row.name.clone(), row)).collect())
+}
+
+fn has(row: &Definition, lease: &Lease) -> bool {
+    let owned = Owned::Single(lease.address);
+    row.entries.iter().any(|e| e.owned == owned)
+}
+
+/// The process whose end may be the hostlet's, if it lives.
+fn process(row: &Definition) -> Option<std::os::fd::OwnedFd> {
+    let Lifetime::Run { pid, start_ticks } = row.lifetime else {
+        return None;
+    };
+    let number = Pid::from_raw(i32::try_from(pid).ok()?)?;
+    let process = pidfd_open(number, PidfdFlags::empty()).ok()?;
+    proc::alive(pid, start_ticks).then_some(process)
+}
+
+fn index(interface: &str) -> Result<Option<u32>> {
+    let all = netlink::interfaces()?;
+    Ok(all.iter().find(|i| i.name == interface).map(|i| i.index))
+}
+
+/// The address is there again, if it was not.
+fn put_back(shared: &Shared, lease: &Lease) -> Result<()> {
+    if address::placed(lease.address)? {
+        return Ok(());
+    }
+    let Some(ifindex) = index(&lease.interface)? else {
+        log::warning(format_args!(
+            "hostlet '{}' is without {}: interface {} is gone",
+            lease.hostlet, lease.address, lease.interface
+        ));
+        return Ok(());
+    };
+    let valid = terms::remembered(&shared.clock, lease)
+        .and_then(|t| t.expires)
+        .map(|at| shared.clock.until(at));
+    if !address::place(ifindex, lease.address, lease.prefix_len, valid)? {
+        log::warning(format_args!(
+            "hostlet '{}' holds {}, which somebody else put on this machine",
+            lease.hostlet, lease.address
+        ));
+    }
+    Ok(())
+}
+
+/// A lease of a hostlet that is there.
+fn take_over(shared: &Shared, lease: &Lease) -> Result<()> {
+    let Some(known) = terms::remembered(&shared.clock, lease) else {
+        put_back(shared, lease)?;
+        shared.ledger().hold(lease.address, &lease.hostlet, None)?;
+        return Ok(());
+    };
+    let there = address::placed(lease.address)?;
+    let now = shared.clock.now();
+    order(shared, lease, |settings| {
+        if there {
+            Client::resume(settings, known, now).map_err(|e| e.to_string())
+        } else {
+            // The machine was started anew, or the address ran out: the server is asked whether it is still ours.
+            Ok(Client::reboot(settings, lease.address, now))
+        }
+    });
+    Ok(())
+}
+
+/// A lease whose hostlet is no more, or never came to be.
+fn let_go(shared: &Shared, lease: &Lease) {
+    if let Some(known) = terms::remembered(&shared.clock, lease) {
+        let now = shared.clock.now();
+        let key = order(shared, lease, |settings| {
+            Client::resume(settings, known, now).map_err(|e| e.to_string())
+        });
+        if let Some(key) = key {
+            shared.orders.release(Which::Key(key));
+        }
+    }
+    shared.free(lease.address);
+}
+
+/// Gives the keeper a client for a lease that is held.
+fn order(
+    shared: &Shared,
+    lease: &Lease,
+    client: impl FnOnce(hostlet_lease::Settings) -> Result<Client, String>,
+) -> Option<Key> {
+    let made = || -> Result<(Key, Client, std::time::Duration), String> {
+        let ifindex = index(&lease.interface).map_err(|e| e.to_string())?;
+        let ifindex = ifindex.ok_or_else(|| format!("interface {} is gone", lease.interface))?;
+        let config = shared.config();
+        let pool = config.pools.get(&lease.pool);
+        let plain = hostlet_model::config::DhcpPool {
+            ipv4: true,
+            ipv6: true,
+            user_class: None,
+            timeout: std::time::Duration::ZERO,
+        };
+        let dhcp = match pool.map(|p| &p.source) {
+            Some(PoolSource::Dhcp(dhcp)) => dhcp,
+            // The pool was taken out of the configuration; its leases go on.
+            _ => &plain,
+        };
+        let v6 = lease.address.is_ipv6();
+        let settings = terms::settings(shared, dhcp, lease, v6, None, Some(lease.address))
+            .map_err(|e| e.to_string())?;
+        let key = Key {
+            ifindex,
+            v6,
+            holder: lease.holder,
+        };
+        let set_aside = pool.map_or(hostlet_model::config::Pool::SET_ASIDE, |p| p.set_aside);
+        Ok((key, client(settings)?, set_aside))
+    };
+    match made() {
+        Ok((key, client, set_aside)) => {
+            let config = shared.config();
+            shared.orders.give(Order::Lease {
+                key,
+                client: Box::new(client),
+                template: Box::new(lease.clone()),
+                probe: config.pools.get(&lease.pool).and_then(|p| p.probe),
+                set_aside,
+                waiting: None,
+                held: Some(lease.address),
+            });
+            Some(key)
+        }
+        Err(why) => {
+            log::warning(format_args!(
+                "the lease of {} for hostlet '{}' cannot be looked after: {why}",
+                lease.address, lease.hostlet
+            ));
+            None
+        }
+    }
+}

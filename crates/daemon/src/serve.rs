@@ -1,0 +1,204 @@
+//! The methods of the interface, for one caller.
+
+use std::sync::Arc;
+
+use hostlet_model::Name;
+use hostlet_model::config::PoolSource;
+use hostlet_platform::proc;
+use hostlet_store::{Lease, LeaseState};
+use hostlet_wire::{Aside, Error, Open, Opened, Pool, Service};
+
+use crate::peer::Peer;
+use crate::shared::Shared;
+use crate::{open, reload};
+
+/// One connection's view of hostletd.
+pub(crate) struct Caller {
+    pub shared: Arc<Shared>,
+    pub peer: Peer,
+    /// What the last call opened: taken back if the caller never hears of it.
+    pub opened: Option<Name>,
+}
+
+impl Caller {
+    fn root(&self) -> bool {
+        self.peer.caller.uid == 0
+    }
+
+    /// The caller's own hostlet, or any to root.
+    fn owns(&self, name: &Name) -> Result<(), Error> {
+        let all = self.shared.ledger().of(name);
+        if self.root() || all.iter().any(|l| l.uid == self.peer.caller.uid) {
+            return Ok(());
+        }
+        Err(Error::NotFound(format!(
+            "user '{}' has no hostlet '{name}'; see 'hostlet leases'",
+            self.peer.caller.user
+        )))
+    }
+}
+
+impl Service for Caller {
+    fn open(&mut self, request: Open) -> Result<Opened, Error> {
+        self.opened = None;
+        let opened = open::open(&self.shared, &self.peer, request)?;
+        self.opened = Some(opened.name.clone());
+        Ok(opened)
+    }
+
+    fn join(&mut self, name: Name) -> Result<String, Error> {
+        self.opened = None;
+        self.peer.must_be_outside(&self.shared)?;
+        self.may_enter(&name)?;
+        self.peer.must_live()?;
+        let engine = &self.shared.engine;
+        engine.join(&name, self.peer.pid).map_err(failed)?;
+        // The kernel may have given the number to another process between the two looks; then that was
+        // moved, and is killed with the hostlet's end at the latest. It is said, not hidden.
+        self.peer.must_live()?;
+        proc::cgroup(self.peer.pid).ok_or_else(|| {
+            Error::Failed(format!(
+                "process {} ended while it was moved",
+                self.peer.pid
+            ))
+        })
+    }
+
+    fn close(&mut self, name: Name, kill: bool) -> Result<(), Error> {
+        self.opened = None;
+        self.owns(&name)?;
+        let engine = &self.shared.engine;
+        engine.close(&name, kill).map_err(failed)?;
+        self.shared.give_back(&name);
+        Ok(())
+    }
+
+    fn leases(&mut self) -> Result<Vec<hostlet_wire::Lease>, Error> {
+        self.opened = None;
+        let ledger = self.shared.ledger();
+        let all = ledger.leases().values();
+        Ok(all
+            .filter(|l| self.root() || l.uid == self.peer.caller.uid)
+            .map(lease)
+            .collect())
+    }
+
+    fn pools(&mut self) -> Result<Vec<Pool>, Error> {
+        self.opened = None;
+        let config = self.shared.config();
+        let ledger = self.shared.ledger();
+        let aside = ledger
+            .aside(self.shared.clock.timestamp())
+            .map_err(failed)?;
+        let caller = &self.peer.caller;
+        let mine = config
+            .pools
+            .values()
+            .filter(|p| hostlet_policy::may(caller, &p.may_use));
+        let pools = mine.map(|p| {
+            let held = ledger.leases().values().filter(|l| l.pool == p.name);
+            let (kind, ranges, size) = match &p.source {
+                PoolSource::Dhcp(_) => ("dhcp", Vec::new(), None),
+                PoolSource::Static(s) => {
+                    let ranges = s.ranges.iter().map(ToString::to_string).collect();
+                    let size = s.ranges.count(false).saturating_add(s.ranges.count(true));
+                    ("static", ranges, Some(size.to_string()))
+                }
+            };
+            Pool {
+                name: p.name.clone(),
+                interface: p.interface.clone(),
+                kind: kind.to_owned(),
+                families: p.families().into_iter().map(str::to_owned).collect(),
+                ranges,
+                size,
+                held: u64::try_from(held.count()).unwrap_or(u64::MAX),
+                asides: aside
+                    .iter()
+                    .filter(|a| a.pool == p.name)
+                    .map(|a| Aside {
+                        address: a.address,
+                        until: format!("{:.0}", a.until),
+                        why: a.why.clone(),
+                    })
+                    .collect(),
+                may_use: p.may_use.iter().map(ToString::to_string).collect(),
+            }
+        });
+        Ok(pools.collect())
+    }
+
+    fn reload(&mut self, dry_run: bool) -> Result<Vec<String>, Error> {
+        self.opened = None;
+        if !self.root() {
+            return Err(Error::NotAllowed(format!(
+                "user '{}' may not reload the configuration: only root may",
+                self.peer.caller.user
+            )));
+        }
+        reload::reload(&self.shared, dry_run)
+    }
+
+    fn undelivered(&mut self) {
+        if let Some(name) = self.opened.take() {
+            crate::jobs::ended(&self.shared, &name);
+        }
+    }
+}
+
+impl Caller {
+    /// The owner of a hostlet may, root, and whom the configuration lists, where it does not say as whom programs run.
+    fn may_enter(&self, name: &Name) -> Result<(), Error> {
+        let config = self.shared.config();
+        let Some(declared) = config.hostlets.get(name) else {
+            return self.owns(name);
+        };
+        let caller = &self.peer.caller;
+        if !hostlet_policy::may(caller, &declared.may_enter) {
+            return Err(Error::NotAllowed(format!(
+                "user '{}' may not enter hostlet '{name}': an administrator allows it with may-enter = [\"user:{}\"] under [hostlet.{name}] in {}",
+                caller.user,
+                caller.user,
+                self.shared.engine.paths().config.display()
+            )));
+        }
+        match &declared.run.user {
+            Some(user) if *user != caller.user && caller.uid != 0 => {
+                Err(Error::NotAllowed(format!(
+                    "programs in hostlet '{name}' run as user '{user}': use 'sudo hostlet enter {name}'"
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn failed(error: impl std::fmt::Display) -> Error {
+    Error::Failed(error.to_string())
+}
+
+fn lease(l: &Lease) -> hostlet_wire::Lease {
+    let terms = l.terms.as_ref();
+    hostlet_wire::Lease {
+        address: l.address,
+        prefix: l.prefix_len,
+        pool: l.pool.clone(),
+        interface: l.interface.clone(),
+        hostlet: l.hostlet.clone(),
+        user: l.user.clone(),
+        uid: l.uid,
+        program: l.program.clone(),
+        holder: l.holder,
+        since: format!("{:.0}", l.since),
+        state: match l.state {
+            LeaseState::Claimed => "claimed",
+            LeaseState::Held => "held",
+        }
+        .to_owned(),
+        hardware: terms.map(|t| t.hardware.clone()),
+        server: terms.map(|t| t.server.clone()),
+        renew: terms.map(|t| format!("{:.0}", t.renew)),
+        rebind: terms.map(|t| format!("{:.0}", t.rebind)),
+        expires: terms.and_then(|t| t.expires).map(|at| format!("{at:.0}")),
+    }
+}

@@ -1,0 +1,92 @@
+//! What all threads of hostletd work on.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use hostlet_engine::Engine;
+use hostlet_model::config::Config;
+use hostlet_model::{Name, Owned};
+use hostlet_store::Lease;
+
+use crate::clock::Clock;
+use crate::keeper::{Orders, Which};
+use crate::ledger::Ledger;
+use crate::{address, log};
+
+/// Everything that lives as long as hostletd.
+pub(crate) struct Shared {
+    pub engine: Engine,
+    pub clock: Arc<Clock>,
+    pub orders: Orders,
+    config: RwLock<Arc<Config>>,
+    ledger: Mutex<Ledger>,
+    /// Choosing a free address and claiming it are one step.
+    choosing: Mutex<()>,
+}
+
+impl Shared {
+    pub fn new(
+        engine: Engine,
+        clock: Arc<Clock>,
+        orders: Orders,
+        config: Config,
+        ledger: Ledger,
+    ) -> Self {
+        Self {
+            engine,
+            clock,
+            orders,
+            config: RwLock::new(Arc::new(config)),
+            ledger: Mutex::new(ledger),
+            choosing: Mutex::new(()),
+        }
+    }
+
+    /// The configuration as of now.
+    pub fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From now on this one counts.
+    pub fn set_config(&self, config: Config) {
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+    }
+
+    /// The record of leases. A thread that panicked while it had it left it as its last call made it: every call is whole.
+    pub fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// To be held from choosing an address to claiming it.
+    pub fn choosing(&self) -> MutexGuard<'_, ()> {
+        self.choosing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes an address from its interface and frees it, for whoever it was. What fails is tried again with the next start.
+    pub fn free(&self, address: IpAddr) {
+        if let Err(error) = address::remove(address) {
+            log::warning(format_args!(
+                "{address} stays on its interface, and held: {error}"
+            ));
+            return;
+        }
+        if let Err(error) = self.ledger().release(address, self.clock.timestamp()) {
+            log::warning(format_args!("{address} stays held: {error}"));
+        }
+    }
+
+    /// Everything that a hostlet held, after its end: released at the servers, taken away, free.
+    pub fn give_back(&self, hostlet: &Name) {
+        // While the address is there: the servers are told by it.
+        self.orders.release(Which::Hostlet(hostlet.clone()));
+        let held = self.ledger().of(hostlet);
+        for lease in held {
+            self.free(lease.address);
+        }
+    }
+}
+
+/// A lease as part of a set.
+pub(crate) fn owned(lease: &Lease) -> Owned {
+    Owned::Single(lease.address)
+}

@@ -15,6 +15,7 @@ mod destroy;
 mod doctor;
 mod error;
 mod events;
+mod exec;
 mod execute;
 mod heal;
 mod lend;
@@ -33,6 +34,7 @@ mod sockets;
 
 pub use caller::caller_of;
 pub use error::{Error, Result};
+pub use exec::become_program;
 pub use hostlet_platform::launch::{Ending, end_like};
 pub use hostlet_store::{HistoryQuery, HistoryRow};
 pub use machine::Stamp;

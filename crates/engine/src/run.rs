@@ -280,7 +280,7 @@ impl Engine {
         }
         machine.let_finish(&row)?;
         self.remove_quietly(machine, row)?;
-        if machine.tree.list()?.is_empty() {
+        if machine.rows()?.is_empty() && machine.tree.list()?.is_empty() {
             // The kernel part stays for the next run; an empty directory helps nobody.
             machine.tree.remove_parent()?;
         }
@@ -307,7 +307,7 @@ fn complete(options: &mut LaunchOptions, declared: &RunOptions, standing: &Stand
 }
 
 /// The descriptors to keep, by number or by the name that the service manager gave.
-fn keep_fds(given: &[String]) -> Result<Vec<RawFd>> {
+pub(crate) fn keep_fds(given: &[String]) -> Result<Vec<RawFd>> {
     let passed = listen_fds();
     let mut kept = Vec::new();
     for text in given {

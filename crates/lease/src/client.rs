@@ -1,6 +1,6 @@
 //! One interface for both families.
 
-use crate::{Output, ServerError, Terms, Time, dhcp4, dhcp6};
+use crate::{Output, Terms, TermsError, Time, dhcp4, dhcp6};
 
 /// Who asks for an address, and for which.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl Client {
     ///
     /// # Errors
     /// When the terms name no server, or are of the other family.
-    pub fn resume(settings: Settings, terms: Terms, now: Time) -> Result<Self, ServerError> {
+    pub fn resume(settings: Settings, terms: Terms, now: Time) -> Result<Self, TermsError> {
         Ok(match settings {
             Settings::V4(settings) => Client::V4(dhcp4::Client::resume(settings, terms, now)?),
             Settings::V6(settings) => Client::V6(dhcp6::Client::resume(settings, terms, now)?),

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::net::Ipv6Addr;
 
-use crate::{Output, ServerError, Terms, Time};
+use crate::{Output, Terms, TermsError, Time};
 
 /// Who asks, and for which address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl Client {
     ///
     /// # Errors
     /// When the terms name no server, or are of the other family.
-    pub fn resume(settings: Settings, terms: Terms, now: Time) -> Result<Self, ServerError> {
+    pub fn resume(settings: Settings, terms: Terms, now: Time) -> Result<Self, TermsError> {
         let mut client = Self::new(settings, now);
         client.terms = Some(terms);
         Ok(client)

@@ -14,10 +14,11 @@ pub mod dhcp4;
 pub mod dhcp6;
 mod hardware;
 mod terms;
+mod timing;
 
 pub use client::{Client, Settings};
 pub use hardware::{duid, hardware_address, hardware_prefix};
-pub use terms::{Destination, LostReason, Output, ServerError, Terms, server_duid, server_v4};
+pub use terms::{Destination, LostReason, Output, Terms, TermsError, server_duid, server_v4};
 
 /// A moment: how long after a start that the driver chose (hostletd: CLOCK_BOOTTIME, which goes on while the machine sleeps).
 pub type Time = std::time::Duration;

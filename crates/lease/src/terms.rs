@@ -89,18 +89,18 @@ pub enum Output {
     },
 }
 
-/// A server's name in [`Terms::server`] that is not one.
+/// Terms that a client cannot go on with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ServerError {
-    /// Neither an IPv4 address nor a DUID in hexadecimal, whichever the family needs.
+pub enum TermsError {
+    /// The server or the hardware is not what the family needs.
     #[error(
-        "cannot go on with the lease of {address}: {server:?} names no {expected}; let it go and take a new one"
+        "cannot go on with the lease of {address}: {text:?} is no {expected}; the lease has to be let go"
     )]
-    NotAServer {
+    Malformed {
         /// The address of the lease.
         address: IpAddr,
-        /// The text.
-        server: String,
+        /// What was read.
+        text: String,
         /// What was wanted.
         expected: &'static str,
     },
@@ -118,33 +118,46 @@ pub enum ServerError {
 ///
 /// # Errors
 /// When the text is not an IPv4 address.
-pub fn server_v4(terms: &Terms) -> Result<Ipv4Addr, ServerError> {
+pub fn server_v4(terms: &Terms) -> Result<Ipv4Addr, TermsError> {
     terms
         .server
         .parse()
-        .map_err(|_| not_a_server(terms, "IPv4 address of a server"))
+        .map_err(|_| malformed(terms, &terms.server, "IPv4 address of a server"))
 }
 
 /// The server's DUID of a DHCPv6 lease.
 ///
 /// # Errors
 /// When the text is not 1 to 130 bytes in hexadecimal.
-pub fn server_duid(terms: &Terms) -> Result<Vec<u8>, ServerError> {
-    let text = terms.server.as_bytes();
-    let bytes: Option<Vec<u8>> = text
-        .chunks(2)
-        .map(|pair| {
-            let pair = std::str::from_utf8(pair).ok().filter(|p| p.len() == 2)?;
-            // from_str_radix takes a sign, which is not hexadecimal.
-            if pair.starts_with('+') {
-                return None;
-            }
-            u8::from_str_radix(pair, 16).ok()
-        })
-        .collect();
-    bytes
-        .filter(|bytes| (1..=MAX_DUID).contains(&bytes.len()))
-        .ok_or_else(|| not_a_server(terms, "DUID of a server in hexadecimal"))
+pub fn server_duid(terms: &Terms) -> Result<Vec<u8>, TermsError> {
+    unhex(&terms.server)
+        .ok_or_else(|| malformed(terms, &terms.server, "DUID of a server in hexadecimal"))
+}
+
+/// The hardware address that a DHCPv4 lease was taken with.
+pub(crate) fn client_v4(terms: &Terms) -> Result<[u8; 6], TermsError> {
+    let mut parts = terms.hardware.split(':');
+    let mut hardware = [0; 6];
+    for byte in &mut hardware {
+        *byte = parts
+            .next()
+            .filter(|part| part.len() == 2 && !part.starts_with('+'))
+            .and_then(|part| u8::from_str_radix(part, 16).ok())
+            .ok_or_else(|| malformed(terms, &terms.hardware, "hardware address"))?;
+    }
+    match parts.next() {
+        None => Ok(hardware),
+        Some(_) => Err(malformed(terms, &terms.hardware, "hardware address")),
+    }
+}
+
+/// The DUID and the IAID that a DHCPv6 lease was taken with.
+pub(crate) fn client_v6(terms: &Terms) -> Result<(Vec<u8>, u32), TermsError> {
+    let read = || {
+        let (duid, iaid) = terms.hardware.split_once('/')?;
+        Some((unhex(duid)?, iaid.parse().ok()?))
+    };
+    read().ok_or_else(|| malformed(terms, &terms.hardware, "DUID with an IAID"))
 }
 
 /// The longest DUID: 2 bytes of type and 128 of content (RFC 8415, 11.1).
@@ -158,10 +171,73 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-fn not_a_server(terms: &Terms, expected: &'static str) -> ServerError {
-    ServerError::NotAServer {
+/// A DUID of hexadecimal digits.
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u8>> = text
+        .chars()
+        .map(|c| u8::try_from(c.to_digit(16)?).ok())
+        .collect();
+    let bytes: Vec<u8> = digits
+        .filter(|digits| digits.len() % 2 == 0)?
+        .chunks(2)
+        .map(|pair| pair[0] << 4 | pair[1])
+        .collect();
+    (1..=MAX_DUID).contains(&bytes.len()).then_some(bytes)
+}
+
+fn malformed(terms: &Terms, text: &str, expected: &'static str) -> TermsError {
+    TermsError::Malformed {
         address: terms.address,
-        server: terms.server.clone(),
+        text: text.to_owned(),
         expected,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn terms(server: &str, hardware: &str) -> Terms {
+        Terms {
+            address: Ipv4Addr::new(192, 0, 2, 5).into(),
+            prefix_len: 24,
+            server: server.to_owned(),
+            hardware: hardware.to_owned(),
+            renew: None,
+            rebind: None,
+            expires: None,
+        }
+    }
+
+    #[test]
+    fn what_resuming_needs_is_read_from_text() {
+        let v4 = terms("192.0.2.1", "02:ab:cd:00:00:07");
+        assert_eq!(server_v4(&v4), Ok([192, 0, 2, 1].into()));
+        assert_eq!(client_v4(&v4), Ok([2, 0xab, 0xcd, 0, 0, 7]));
+        let v6 = terms("0003000102aabb", "0004ff/4294967295");
+        assert_eq!(server_duid(&v6), Ok(vec![0, 3, 0, 1, 2, 0xaa, 0xbb]));
+        assert_eq!(client_v6(&v6), Ok((vec![0, 4, 0xff], u32::MAX)));
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        for bad in ["", "0", "+1", "abc", "zz", "0é", &"00".repeat(131)] {
+            assert!(server_duid(&terms(bad, "")).is_err(), "{bad}");
+            assert!(client_v6(&terms("", &format!("{bad}/1"))).is_err(), "{bad}");
+            assert!(server_v4(&terms(bad, "")).is_err(), "{bad}");
+        }
+        for bad in [
+            "02:ab:cd:00:00",
+            "02:ab:cd:00:00:07:",
+            "02:ab:cd:00:00:+7",
+            "2:ab:cd:00:00:07",
+        ] {
+            assert!(client_v4(&terms("", bad)).is_err(), "{bad}");
+        }
+        let text = server_v4(&terms("x", "")).unwrap_err().to_string();
+        assert!(
+            text.contains("192.0.2.5") && text.contains("\"x\""),
+            "{text}"
+        );
     }
 }

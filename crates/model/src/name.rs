@@ -1,9 +1,9 @@
-//! Names of hostlets.
+//! Names of hostlets and pools.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The name of a hostlet: 1 to 63 characters of `a-z`, `0-9` and `-`, not starting with `-`.
+/// The name of a hostlet or a pool: 1 to 63 characters of `a-z`, `0-9` and `-`, not starting with `-`.
 ///
 /// The alphabet is that of a DNS label in lower case, so that a name is a file name, a cgroup name and a host name without escaping.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,7 +13,7 @@ pub struct Name(String);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// Nothing at all.
-    #[error("a hostlet's name is empty: give 1 to 63 characters of a-z, 0-9 and '-'")]
+    #[error("the name is empty: give 1 to 63 characters of a-z, 0-9 and '-'")]
     Empty,
     /// More than [`Name::MAX`] characters.
     #[error("the name '{name}' has {length} characters, at most 63 are allowed: shorten it")]

@@ -151,6 +151,17 @@ impl FromStr for AddressRange {
     type Err = RangeError;
 
     fn from_str(given: &str) -> Result<Self, RangeError> {
+        Self::read(given, false)
+    }
+}
+
+impl AddressRange {
+    /// Reads a range to exclude: as for parsing, but a prefix has all its addresses.
+    pub(crate) fn excluded(given: &str) -> Result<Self, RangeError> {
+        Self::read(given, true)
+    }
+
+    fn read(given: &str, whole: bool) -> Result<Self, RangeError> {
         let malformed = |why| RangeError::Malformed {
             given: given.to_owned(),
             why,
@@ -169,7 +180,7 @@ impl FromStr for AddressRange {
             return Err(malformed("bits are set behind the length of the prefix"));
         }
         // Lengths 31 and 127 are links of two, where both ends are addresses like any other (RFC 3021, RFC 6164).
-        let whole = net.max_prefix_len() - net.prefix_len() <= 1;
+        let whole = whole || net.max_prefix_len() - net.prefix_len() <= 1;
         let (mut first, mut last) = (net.network(), net.broadcast());
         // The whole of it is looked at, so that 0.0.0.0/0 is refused for what it is.
         refuse_special(given, first, last)?;

@@ -22,7 +22,10 @@
 mod capability;
 mod error;
 mod pool;
+mod pools;
 mod read;
+mod time;
+mod values;
 mod who;
 
 use std::collections::BTreeMap;

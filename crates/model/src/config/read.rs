@@ -1,19 +1,16 @@
 //! From text to [`Config`]. The tree is walked by hand so that every complaint has its place in the file and all are given at once.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::net::IpAddr;
-use std::str::FromStr;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::{position, unknown};
+use super::error::position;
 use super::{Config, ConfigError, Declared, Limits, Problem, RunOptions, capability};
-use crate::address::interface_name;
-use crate::{AddressSpec, HostletId, HostletSpec, Name, Owned, SourcePolicy, check_set};
+use crate::{AddressSpec, HostletId, HostletSpec, Name, Owned, Ranges, SourcePolicy, check_set};
 
-const SECTIONS: &[&str] = &["defaults", "limits", "hostlet"];
+const SECTIONS: &[&str] = &["defaults", "limits", "hostlet", "pool", "dhcp", "hostletd"];
 const DEFAULTS: &[&str] = &["source", "guard", "assign"];
 const LIMITS: &[&str] = &["hostlets", "sockets", "history-days"];
 const HOSTLET: &[&str] = &[
@@ -62,11 +59,13 @@ pub(super) fn config(text: &str, file_name: &str) -> Result<Config, ConfigError>
 }
 
 #[derive(Default)]
-struct Reader {
+pub(super) struct Reader {
     /// Byte offset and message.
-    problems: Vec<(usize, String)>,
+    pub(super) problems: Vec<(usize, String)>,
     /// Every address declared so far, and by whom, by the first address of each. No two overlap.
     taken: BTreeMap<IpAddr, (Owned, Name)>,
+    /// What the pools read so far lend. No two overlap.
+    pub(super) lent: Vec<(Name, Ranges)>,
 }
 
 /// What `[defaults]` says.
@@ -77,11 +76,11 @@ struct Defaults {
     assign: Option<String>,
 }
 
-type Table<'i> = DeTable<'i>;
-type Value<'i> = Spanned<DeValue<'i>>;
+pub(super) type Table<'i> = DeTable<'i>;
+pub(super) type Value<'i> = Spanned<DeValue<'i>>;
 
 impl Reader {
-    fn problem(&mut self, at: usize, message: impl Into<String>) {
+    pub(super) fn problem(&mut self, at: usize, message: impl Into<String>) {
         self.problems.push((at, message.into()));
     }
 
@@ -101,34 +100,52 @@ impl Reader {
         let limits = self
             .section(top, "limits")
             .map_or_else(Limits::default, |t| self.limits(t));
-        let mut hostlets = BTreeMap::new();
-        if let Some(all) = self.section(top, "hostlet") {
-            // In the order of the file, so that the second of two that clash is the one complained about.
-            let mut all: Vec<_> = all.iter().collect();
-            all.sort_by_key(|(k, _)| k.span().start);
-            for (key, value) in all {
-                let at = key.span().start;
-                let Ok(name) = key
-                    .get_ref()
-                    .parse::<Name>()
-                    .map_err(|e| self.problem(at, e.to_string()))
-                else {
-                    continue;
-                };
-                match value.get_ref().as_table() {
-                    Some(t) => {
-                        let d = self.hostlet(&name, at, t, &defaults);
-                        hostlets.insert(name, d);
-                    }
-                    None => self.wrong_type(value, &format!("hostlet.{name}"), "a table"),
-                }
-            }
-        }
+        // Before the hostlets, which may declare no address that a pool lends.
+        let pools = self.named(top, "pool", Self::pool);
+        let hostlets = self.named(top, "hostlet", |r, name, at, t| {
+            r.hostlet(name, at, t, &defaults)
+        });
         Config {
             limits,
             hostlets,
-            ..Config::default()
+            pools,
+            dhcp: self.dhcp_options(top),
+            daemon: self.daemon_options(top),
         }
+    }
+
+    /// The tables of a section by their names, each with the place of its name.
+    fn named<T>(
+        &mut self,
+        top: &Table<'_>,
+        section: &str,
+        mut read: impl FnMut(&mut Self, &Name, usize, &Table<'_>) -> T,
+    ) -> BTreeMap<Name, T> {
+        let mut out = BTreeMap::new();
+        let Some(all) = self.section(top, section) else {
+            return out;
+        };
+        // In the order of the file, so that the second of two that clash is the one complained about.
+        let mut all: Vec<_> = all.iter().collect();
+        all.sort_by_key(|(k, _)| k.span().start);
+        for (key, value) in all {
+            let at = key.span().start;
+            let Ok(name) = key
+                .get_ref()
+                .parse::<Name>()
+                .map_err(|e| self.problem(at, e.to_string()))
+            else {
+                continue;
+            };
+            match value.get_ref().as_table() {
+                Some(t) => {
+                    let read = read(self, &name, at, t);
+                    out.insert(name, read);
+                }
+                None => self.wrong_type(value, &format!("{section}.{name}"), "a table"),
+            }
+        }
+        out
     }
 
     fn limits(&mut self, t: &Table<'_>) -> Limits {
@@ -194,6 +211,7 @@ impl Reader {
         let before = self.problems.len();
         let placed: Vec<(usize, AddressSpec)> = self.items(value, "addresses");
         for (at, a) in &placed {
+            self.not_lent(*at, &a.owned);
             let clash = self.taken_around(&a.owned).cloned();
             if clash.is_none() {
                 let first = a.owned.net().network();
@@ -222,6 +240,26 @@ impl Reader {
             self.problem(value.span().start, e.to_string());
         }
         set
+    }
+
+    /// No address of a hostlet is one that a pool lends.
+    fn not_lent(&mut self, at: usize, owned: &Owned) {
+        let net = owned.net();
+        let lent = self.lent.iter().find_map(|(pool, ranges)| {
+            Some((pool, ranges.overlap(net.network(), net.broadcast())?))
+        });
+        let Some((pool, first)) = lent else {
+            return;
+        };
+        let what = if owned.is_prefix() {
+            format!("{owned} has {first}, which")
+        } else {
+            format!("{owned} is an address that")
+        };
+        let problem = format!(
+            "{what} pool '{pool}' lends: leave it out here, or add it to 'exclude' of the pool"
+        );
+        self.problem(at, problem);
     }
 
     /// A declared entry that overlaps this one: one that begins before it, or the first that begins inside it.
@@ -264,126 +302,6 @@ impl Reader {
             match v.get_ref().as_str() {
                 Some(s) if !s.contains('\0') => out.push((key.to_owned(), s.to_owned())),
                 _ => self.wrong_type(v, key, "a string"),
-            }
-        }
-        out
-    }
-
-    fn interface(&mut self, t: &Table<'_>, key: &str) -> Option<String> {
-        let name = self.text(t, key)?;
-        if !interface_name(&name) {
-            let at = t.get(key).map_or(0, |v| v.span().start);
-            self.problem(at, format!("'{name}' cannot be the name of an interface"));
-        }
-        Some(name)
-    }
-
-    // The readers of single values follow: each gives None for an absent key and for one it has complained about.
-
-    fn known(&mut self, t: &Table<'_>, what: &str, allowed: &[&str]) {
-        for (k, _) in t {
-            let given: &str = k.get_ref();
-            if !allowed.contains(&given) {
-                self.problem(k.span().start, unknown(what, given, allowed));
-            }
-        }
-    }
-
-    fn wrong_type(&mut self, v: &Value<'_>, key: &str, wanted: &str) {
-        let is = v.get_ref().type_str();
-        self.problem(
-            v.span().start,
-            format!("'{key}' must be {wanted}, this is of type {is}"),
-        );
-    }
-
-    fn section<'t, 'i>(&mut self, t: &'t Table<'i>, key: &str) -> Option<&'t Table<'i>> {
-        let v = t.get(key)?;
-        let table = v.get_ref().as_table();
-        if table.is_none() {
-            self.wrong_type(v, key, &format!("a table: write [{key}]"));
-        }
-        table
-    }
-
-    fn text(&mut self, t: &Table<'_>, key: &str) -> Option<String> {
-        let v = t.get(key)?;
-        match v.get_ref().as_str() {
-            Some("") => {
-                self.problem(
-                    v.span().start,
-                    format!("'{key}' is empty: leave it out instead"),
-                );
-                None
-            }
-            Some(s) => Some(s.to_owned()),
-            None => {
-                self.wrong_type(v, key, "a string");
-                None
-            }
-        }
-    }
-
-    fn parsed<T: FromStr<Err: Display>>(&mut self, t: &Table<'_>, key: &str) -> Option<T> {
-        let at = t.get(key)?.span().start;
-        let text = self.text(t, key)?;
-        text.parse()
-            .map_err(|e: T::Err| self.problem(at, e.to_string()))
-            .ok()
-    }
-
-    fn boolean(&mut self, t: &Table<'_>, key: &str) -> Option<bool> {
-        let v = t.get(key)?;
-        let b = v.get_ref().as_bool();
-        if b.is_none() {
-            self.wrong_type(v, key, "true or false");
-        }
-        b
-    }
-
-    fn number(&mut self, t: &Table<'_>, key: &str, least: u32, most: u32) -> Option<u32> {
-        let v = t.get(key)?;
-        let Some(i) = v.get_ref().as_integer() else {
-            self.wrong_type(v, key, "a whole number");
-            return None;
-        };
-        match u32::from_str_radix(i.as_str(), i.radix()) {
-            Ok(n) if (least..=most).contains(&n) => Some(n),
-            _ => {
-                self.problem(
-                    v.span().start,
-                    format!(
-                        "'{key}' must be between {least} and {most}, not {}",
-                        i.as_str()
-                    ),
-                );
-                None
-            }
-        }
-    }
-
-    fn list<T: FromStr<Err: Display>>(&mut self, t: &Table<'_>, key: &str) -> Vec<T> {
-        match t.get(key) {
-            None => Vec::new(),
-            Some(v) => self.items(v, key).into_iter().map(|(_, x)| x).collect(),
-        }
-    }
-
-    /// The items of a list of strings with their places. A single string is not taken for a list: one way to write a thing.
-    fn items<T: FromStr<Err: Display>>(&mut self, v: &Value<'_>, key: &str) -> Vec<(usize, T)> {
-        let Some(array) = v.get_ref().as_array() else {
-            self.wrong_type(v, key, "a list of strings: put it into [ ]");
-            return Vec::new();
-        };
-        let mut out = Vec::new();
-        for item in array.iter() {
-            let at = item.span().start;
-            match item.get_ref().as_str() {
-                Some(s) => match s.parse() {
-                    Ok(x) => out.push((at, x)),
-                    Err(e) => self.problem(at, format!("{key}: {e}")),
-                },
-                None => self.wrong_type(item, key, "a list of strings"),
             }
         }
         out

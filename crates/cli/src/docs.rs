@@ -79,7 +79,8 @@ mod tests {
     #[test]
     fn every_reading_verb_has_json() {
         for name in [
-            "list", "show", "members", "sockets", "check", "explain", "events", "history", "doctor",
+            "list", "show", "members", "sockets", "check", "explain", "events", "history", "pools",
+            "leases", "doctor",
         ] {
             let top = Cli::command();
             let verb = top.find_subcommand(name).unwrap();

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use hostlet_engine::{Ending, end_like};
 
+use crate::table::printable;
+
 /// Something failed or was refused.
 const FAILED: u8 = 1;
 /// The command line was wrong.
@@ -53,16 +55,24 @@ pub fn failed(error: &anyhow::Error, runs_a_program: bool) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let own = error.downcast_ref::<hostlet_engine::Error>();
-    match own {
-        // Its text has its causes in it.
-        Some(own) => eprintln!("hostlet: {own}"),
-        None => eprintln!("hostlet: {error:#}"),
+    let hostletd = error.downcast_ref::<hostlet_wire::ClientError>();
+    match (own, hostletd) {
+        // Their texts have their causes in them.
+        (Some(own), _) => eprintln!("hostlet: {own}"),
+        (_, Some(hostletd)) => eprintln!("hostlet: {}", lines_of_text(&hostletd.to_string())),
+        (None, None) => eprintln!("hostlet: {error:#}"),
     }
     match own {
         Some(own) if runs_a_program => ExitCode::from(own.run_exit_code()),
         _ if runs_a_program => ExitCode::from(FAILED_TO_RUN),
         _ => ExitCode::from(FAILED),
     }
+}
+
+/// What came over a socket may have several lines, and must not steer the terminal.
+fn lines_of_text(text: &str) -> String {
+    let lines: Vec<String> = text.lines().map(printable).collect();
+    lines.join("\n")
 }
 
 /// Prints clap's answer; help and version are no failures.

@@ -4,6 +4,7 @@ mod args;
 mod docs;
 mod ending;
 mod explain;
+mod lent;
 mod print;
 mod table;
 mod verbs;

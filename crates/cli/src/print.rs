@@ -1,5 +1,7 @@
 //! How results look: tables for people, JSON for programs.
 
+mod lent;
+
 use std::io::{self, Write};
 
 use hostlet_engine::HistoryRow;
@@ -8,6 +10,8 @@ use hostlet_engine::report::{
     HostletReport, MemberReport, SocketReport,
 };
 use serde::Serialize;
+
+pub use lent::{changes, leases, pools};
 
 use crate::table::{Table, printable};
 

@@ -11,7 +11,7 @@ use hostlet_model::{HostletSpec, Name};
 
 use crate::args::{Apply, Attach, Cli, Events, Explain, LaunchArgs, SpecArgs, Verb};
 use crate::ending::End;
-use crate::{docs, explain, print};
+use crate::{docs, explain, lent, print};
 
 /// Does what the command line says.
 pub fn perform(cli: Cli) -> Result<End> {
@@ -32,7 +32,8 @@ pub fn perform(cli: Cli) -> Result<End> {
     }
 }
 
-fn set_uid() -> bool {
+/// Whether this process has more rights than the one who started it.
+pub fn set_uid() -> bool {
     rustix::process::getuid() != rustix::process::geteuid()
 }
 
@@ -54,6 +55,12 @@ fn paths(root: Option<&Path>) -> Result<Paths> {
 
 fn with_engine(engine: &Engine, verb: Verb, out: &mut dyn Write) -> Result<End> {
     match verb {
+        Verb::Run(a) if !a.spec.pools.is_empty() => return lent::run(engine, a),
+        Verb::Enter(a) if lent::comes_through_hostletd() => return lent::enter(engine, a),
+        Verb::Create(a) if !a.spec.pools.is_empty() => lent::create(engine, a, out)?,
+        Verb::Reload(a) => lent::reload(engine, &a, out)?,
+        Verb::Pools(a) => lent::pools(engine, &a, out)?,
+        Verb::Leases(a) => lent::leases(engine, &a, out)?,
         Verb::Run(a) => {
             let name = match a.name {
                 Some(name) => name,
@@ -241,7 +248,8 @@ fn spec(name: Name, a: SpecArgs) -> HostletSpec {
     }
 }
 
-fn program(a: LaunchArgs) -> Program {
+/// The program that the words of a command line mean.
+pub fn program(a: LaunchArgs) -> Program {
     let mut words = a.program.into_iter();
     Program {
         // clap demands at least one word.

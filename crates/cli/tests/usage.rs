@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use common::{Dir, HOSTLET};
 
-const VERBS: [&str; 20] = [
+const VERBS: [&str; 23] = [
     "run",
     "create",
     "remove",
@@ -16,6 +16,7 @@ const VERBS: [&str; 20] = [
     "revoke",
     "start",
     "apply",
+    "reload",
     "list",
     "show",
     "members",
@@ -24,6 +25,8 @@ const VERBS: [&str; 20] = [
     "explain",
     "events",
     "history",
+    "pools",
+    "leases",
     "doctor",
     "completions",
     "man",
@@ -100,7 +103,7 @@ fn wrong_usage_is_2_and_125_where_a_program_would_run() {
     refused(2, &["events", "--since", "yesterday"], &["10m"]);
     refused(2, &["explain", "web", "dance"], &["dance"]);
     refused(125, &["run", "--address", "192.0.2.1"], &["PROGRAM"]);
-    refused(125, &["run", "--", "true"], &["--address"]);
+    refused(125, &["run", "--", "true"], &["--address", "--pool"]);
     refused(
         125,
         &["run", "--adress", "192.0.2.1", "--", "true"],
@@ -119,6 +122,39 @@ fn wrong_usage_is_2_and_125_where_a_program_would_run() {
         ],
         &["KEY=VALUE"],
     );
+    for (both, words) in [
+        (
+            ["--pool", "office", "--address", "192.0.2.1"],
+            ["--pool", "cannot be used with"],
+        ),
+        (
+            ["--pool", "office", "--assign", "eth0"],
+            ["--assign", "cannot be used with"],
+        ),
+        (
+            ["--request-address", "192.0.2.1", "--address", "192.0.2.1"],
+            ["--request-address", "cannot be used with"],
+        ),
+        (
+            ["--pool", "office", "--request-address", "192.0.2.0/24"],
+            ["--request-address", "192.0.2.0/24"],
+        ),
+        (["--pool", "Office", "--pool", "lab"], ["--pool", "'O'"]),
+    ] {
+        refused(
+            125,
+            &[&["run"], &both[..], &["--", "true"]].concat(),
+            &words,
+        );
+        refused(2, &[&["create", "web"], &both[..]].concat(), &words);
+    }
+    refused(
+        2,
+        &["create", "web", "--request-address", "192.0.2.1"],
+        &["--pool"],
+    );
+    refused(2, &["reload", "--kill"], &["--kill"]);
+    refused(2, &["leases", "--pool", "a.b"], &["'.'"]);
     refused(125, &["enter", "web"], &["PROGRAM"]);
     refused(125, &["--root", "/nowhere", "start", "web"], &["PROGRAM"]);
 }

@@ -86,7 +86,7 @@ pub enum ClientError {
 fn hint(source: &io::Error) -> &'static str {
     match source.kind() {
         io::ErrorKind::PermissionDenied => {
-            "; members of a hostlet are not served, others need search permission on the directory and write permission on the socket"
+            "; its callers need search permission on the directory and write permission on the socket: start hostletd anew, which sets both"
         }
         io::ErrorKind::WouldBlock => "; it has more callers than it can take: try again",
         _ => "",

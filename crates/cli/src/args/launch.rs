@@ -9,7 +9,7 @@ use hostlet_model::Name;
 use super::set::SpecArgs;
 
 /// How a program is started.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct LaunchArgs {
     /// Run it as this user (name or number), with the user's groups
     #[arg(long, short = 'u', value_name = "USER")]
@@ -52,15 +52,20 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 The program keeps stdin, stdout, terminal, signals and exit status as if hostlet were not there. It is
 started without the capabilities that would let it out, sees cgroups read-only and no bpffs. The hostlet
 goes when the program ends; if the program leaves children behind, when the last of them ends (the next
-hostlet command cleans up).
+hostlet command cleans up, or hostletd).
+
+With --pool, users whom the pool's may-use admits can do this too. hostlet then becomes the program: it
+cannot gain privileges any more, set-uid programs in it run without. --user, --group, --keep-capability,
+--host-loopback, --no-guard and --raw are root's to choose.
 
 Exit status: the program's own; 126 if it cannot be executed, 127 if it is not found, 125 if hostlet failed.
 
 Example:
   hostlet run --address 192.0.2.10 -- curl http://example.net/
-  hostlet run --name web --address 192.0.2.10/24 --assign eth0 --user www-data -- ./server --port 80")]
+  hostlet run --name web --address 192.0.2.10/24 --assign eth0 --user www-data -- ./server --port 80
+  hostlet run --pool office -- firefox")]
 pub struct Run {
-    /// The name; by default run-PID
+    /// The name; by default run-PID, or one that hostletd chooses
     #[arg(long, value_name = "NAME")]
     pub name: Option<Name>,
     #[command(flatten)]
@@ -72,7 +77,8 @@ pub struct Run {
 /// `hostlet enter`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-Who besides root may do this is set by may-enter in the configuration.
+Who besides root may do this is set by may-enter in the configuration. Users who came neither through sudo
+nor a set-uid hostlet come in through hostletd; they may also enter what they opened with `hostlet run --pool`.
 
 Example:
   hostlet enter web -- ss -ltn")]

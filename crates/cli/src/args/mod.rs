@@ -1,15 +1,17 @@
 //! The command line, as clap sees it. Nothing here acts.
 
 mod launch;
+mod lent;
 mod read;
 mod set;
 
 pub use launch::{Enter, LaunchArgs, Run, Start};
+pub use lent::{Leases, Pools};
 pub use read::{
     Check, Completions, Doctor, Events, Explain, ExplainCall, History, List, Man, Members, Show,
     SocketKind, Sockets,
 };
-pub use set::{Apply, Attach, Create, Grant, Remove, Revoke, SpecArgs};
+pub use set::{Apply, Attach, Create, Grant, Reload, Remove, Revoke, SpecArgs};
 
 use std::path::PathBuf;
 
@@ -46,6 +48,7 @@ pub struct Cli {
 const MAIN_AFTER: &str = "\
 Example:
   hostlet run --address 192.0.2.10 --assign eth0 -- nginx -g 'daemon off;'
+  hostlet run --pool office -- firefox
 
 Exit status:
   run, enter, start   the program's own; 126 if it cannot be executed, 127 if it is not found,
@@ -56,7 +59,7 @@ Exit status:
 Files:
   /etc/hostlet/hostlet.toml      declared hostlets and limits
   /var/lib/hostlet/hostlet.db    definitions and history
-  /run/hostlet/                  the lock
+  /run/hostlet/                  the lock; hostletd's socket
   /sys/fs/bpf/hostlet/           the kernel part";
 
 /// Nouns read, verbs change.
@@ -80,6 +83,8 @@ pub enum Verb {
     Start(Start),
     /// Make the declared hostlets exist as the configuration says
     Apply(Apply),
+    /// Have hostletd take over the configuration as it is now
+    Reload(Reload),
     /// The hostlets that there are
     List(List),
     /// One hostlet in full
@@ -96,6 +101,10 @@ pub enum Verb {
     Events(Events),
     /// Who had which address, from when to when, running what
     History(History),
+    /// The pools that hostletd lends addresses from
+    Pools(Pools),
+    /// Who has been lent which address, and until when
+    Leases(Leases),
     /// What this kernel and system offer, what is missing, what that costs
     Doctor(Doctor),
     /// Print a completion script for a shell

@@ -2,18 +2,31 @@
 
 use clap::{ArgGroup, Args};
 use hostlet_model::{AddressSpec, HostLoopback, Name, Owned, SourcePolicy};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// What a hostlet consists of.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("where").required(true).multiple(true).args(["addresses", "pools"])))]
 pub struct SpecArgs {
     /// An address of the set; repeat it for more. The first of a family is its primary
     ///
     /// A single address (192.0.2.10, 2001:db8::10), one with the length of its subnet
     /// (192.0.2.10/24, for --assign), a whole prefix (2001:db8:7::/64), or a link-local address with
     /// its interface (fe80::10%eth0).
-    #[arg(long = "address", short = 'a', value_name = "ADDRESS", required = true)]
+    #[arg(long = "address", short = 'a', value_name = "ADDRESS")]
     pub addresses: Vec<AddressSpec>,
+
+    /// Instead: have hostletd lend addresses out of POOL, one of each family that it has; repeatable
+    ///
+    /// They are on the pool's interface as long as the hostlet lives. `hostlet pools` lists the pools. Who comes again, under the same
+    /// name or without one, gets the same address again where it is free.
+    #[arg(long = "pool", value_name = "POOL", conflicts_with_all = ["addresses", "assign"])]
+    pub pools: Vec<Name>,
+
+    /// Of the pools, this address and no other; one for each family and pool. may-request of the configuration has to allow it
+    #[arg(long = "request-address", value_name = "ADDRESS", conflicts_with_all = ["addresses", "assign"])]
+    pub request: Vec<IpAddr>,
 
     /// Put addresses that this machine does not have on IFACE, and take exactly those away at the end
     #[arg(long, value_name = "IFACE")]
@@ -46,6 +59,7 @@ pub struct SpecArgs {
 Example:
   hostlet create web --address 192.0.2.10 --address 2001:db8::10 --assign eth0
   hostlet enter web -- nginx -g 'daemon off;'
+  hostlet create mail --pool office
 
 With --json, prints the new hostlet as `hostlet show --json` does.")]
 pub struct Create {
@@ -164,4 +178,19 @@ pub struct Apply {
     /// Print the plan as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `hostlet reload`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+hostletd reads the configuration anew, checks it whole, and takes over the pools and the declared hostlets as
+it says; if something in it is wrong, nothing changes. One line is printed for each change.
+
+Example:
+  hostlet reload --dry-run
+  hostlet reload")]
+pub struct Reload {
+    /// Print the changes and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }

@@ -43,8 +43,8 @@ impl Draw<'_> {
     /// An address, or a reasoned no; then nothing is left of it.
     pub fn draw(&self, shared: &Shared) -> Result<Drawn, Error> {
         match &self.pool.source {
-            PoolSource::Static(pool) => self.from_ranges(shared, pool),
-            PoolSource::Dhcp(pool) => self.from_server(shared, pool),
+            PoolSource::Static(pool) => self.of_ranges(shared, pool),
+            PoolSource::Dhcp(pool) => self.of_server(shared, pool),
         }
     }
 
@@ -59,7 +59,7 @@ impl Draw<'_> {
         Error::Failed(error.to_string())
     }
 
-    fn from_ranges(&self, shared: &Shared, pool: &StaticPool) -> Result<Drawn, Error> {
+    fn of_ranges(&self, shared: &Shared, pool: &StaticPool) -> Result<Drawn, Error> {
         for _ in 0..TRIES {
             let lease = self.claim(shared, pool)?;
             let address = lease.address;
@@ -153,7 +153,7 @@ impl Draw<'_> {
         }
     }
 
-    fn from_server(&self, shared: &Shared, pool: &DhcpPool) -> Result<Drawn, Error> {
+    fn of_server(&self, shared: &Shared, pool: &DhcpPool) -> Result<Drawn, Error> {
         let last = shared
             .ledger()
             .last(self.template.holder, &self.pool.name, self.v6)
@@ -225,6 +225,7 @@ impl Draw<'_> {
             since: shared.clock.timestamp(),
             ..self.template.clone()
         };
+        shared.ledger().complete(&lease, shared.clock.timestamp())?;
         let written = terms::written(&shared.clock, new);
         Ok(Drawn {
             lease,

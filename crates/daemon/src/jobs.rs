@@ -36,6 +36,8 @@ pub(crate) enum Job {
     },
     /// Routes, addresses or interfaces changed.
     NetworkChanged,
+    /// What failed before is to be tried again.
+    Again,
     /// hostletd ends.
     Stop,
 }
@@ -80,6 +82,11 @@ pub(crate) fn work(shared: &Arc<Shared>, jobs: &Receiver<Job>) {
                     ));
                 }
             }
+            Job::Again => {
+                let (hostlets, addresses) = shared.take_left();
+                hostlets.iter().for_each(|name| ended(shared, name));
+                addresses.iter().for_each(|address| shared.free(*address));
+            }
             Job::Stop => return,
         }
     }
@@ -107,9 +114,12 @@ pub(crate) fn ended(shared: &Shared, hostlet: &Name) {
         }
         // Somebody is still, or again, in it.
         Ok(false) => {}
-        Err(error) => log::warning(format_args!(
-            "hostlet '{hostlet}' ended and could not be removed: {error}"
-        )),
+        Err(error) => {
+            log::warning(format_args!(
+                "hostlet '{hostlet}' ended and cannot be removed now: {error}"
+            ));
+            shared.leave(hostlet);
+        }
     }
 }
 
@@ -163,6 +173,7 @@ fn take_up(shared: &Shared, key: Key, lease: &Lease, new: &Terms) -> Result<(), 
     if !placed.map_err(|e| e.to_string())? {
         return Err("the machine has this address already".to_owned());
     }
+    shared.ledger().complete(lease, shared.clock.timestamp())?;
     let gained = [spec(lease.address, lease.prefix_len)];
     let granted = shared.engine.replace(&lease.hostlet, &[], &gained);
     granted.map_err(|e| e.to_string())?;

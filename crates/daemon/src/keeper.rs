@@ -29,6 +29,8 @@ use crate::shared::Shared;
 /// How long the network may go on changing before the kernel's picture of it is made anew: a hundred
 /// addresses at once are one change.
 const SETTLE: Duration = Duration::from_millis(50);
+/// How long to wait with what failed.
+const AGAIN: Duration = Duration::from_secs(10);
 
 /// What other threads want of the keeper.
 pub(crate) enum Order {
@@ -64,6 +66,8 @@ pub(crate) enum Order {
     },
     /// It is gone.
     Unwatch { hostlet: Name },
+    /// Something could not be given back: try again in a while.
+    Later,
     /// The clock was set ahead.
     Tick,
     /// hostletd ends; what is held stays held.
@@ -153,6 +157,7 @@ pub(crate) struct Keeper {
     armed: Option<Time>,
     network: RouteWatch,
     changed: Option<Time>,
+    again: Option<Time>,
     pub ends: Ends,
     pub leasing: Leasing,
 }
@@ -184,6 +189,7 @@ impl Keeper {
             armed: None,
             network,
             changed: None,
+            again: None,
             ends,
             leasing: Leasing::default(),
         })
@@ -270,6 +276,10 @@ impl Keeper {
                     ));
                 }
             }
+            Order::Later => {
+                let at = self.shared.clock.now() + AGAIN;
+                self.again.get_or_insert(at);
+            }
             Order::Unwatch { hostlet } => self.ends.unwatch(&hostlet),
             // The timer is armed anew each time.
             Order::Tick | Order::Stop => self.armed = None,
@@ -289,12 +299,16 @@ impl Keeper {
             self.changed = None;
             self.jobs.give(Job::NetworkChanged);
         }
+        if self.again.is_some_and(|at| at <= now) {
+            self.again = None;
+            self.jobs.give(Job::Again);
+        }
         self.timers(now);
     }
 
     /// Sets the timer to whatever comes next.
     fn arm(&mut self) {
-        let next = [self.leasing.next_timeout(), self.changed]
+        let next = [self.leasing.next_timeout(), self.changed, self.again]
             .into_iter()
             .flatten()
             .min();

@@ -79,6 +79,18 @@ impl Ledger {
         Ok(claim)
     }
 
+    /// Completes a claim with what the server said.
+    pub fn complete(&mut self, lease: &Lease, now: Timestamp) -> std::result::Result<(), String> {
+        match self.claim(lease, now).map_err(|e| e.to_string())? {
+            Claim::Done => Ok(()),
+            Claim::Taken(other) => Err(format!(
+                "hostlet '{}' has {} already",
+                other.hostlet, lease.address
+            )),
+            Claim::SetAside { why, .. } => Err(format!("{} is set aside: {why}", lease.address)),
+        }
+    }
+
     /// The address is in use, or goes on being so, under these terms.
     pub fn hold(&mut self, address: IpAddr, hostlet: &Name, terms: Option<&Terms>) -> Result<()> {
         self.store.hold(address, hostlet, terms)?;

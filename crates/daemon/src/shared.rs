@@ -1,5 +1,6 @@
 //! What all threads of hostletd work on.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -9,7 +10,7 @@ use hostlet_model::{Name, Owned};
 use hostlet_store::Lease;
 
 use crate::clock::Clock;
-use crate::keeper::{Orders, Which};
+use crate::keeper::{Order, Orders, Which};
 use crate::ledger::Ledger;
 use crate::{address, log};
 
@@ -22,6 +23,15 @@ pub(crate) struct Shared {
     ledger: Mutex<Ledger>,
     /// Choosing a free address and claiming it are one step.
     choosing: Mutex<()>,
+    /// What could not be given back yet.
+    left: Mutex<Left>,
+}
+
+/// What could not be given back when it was time, the disk being full for instance.
+#[derive(Debug, Default)]
+struct Left {
+    hostlets: BTreeSet<Name>,
+    addresses: BTreeSet<IpAddr>,
 }
 
 impl Shared {
@@ -39,6 +49,7 @@ impl Shared {
             config: RwLock::new(Arc::new(config)),
             ledger: Mutex::new(ledger),
             choosing: Mutex::new(()),
+            left: Mutex::default(),
         }
     }
 
@@ -62,17 +73,37 @@ impl Shared {
         self.choosing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes an address from its interface and frees it, for whoever it was. What fails is tried again with the next start.
+    /// Takes an address from its interface and frees it, for whoever it was. What fails is tried again.
     pub fn free(&self, address: IpAddr) {
-        if let Err(error) = address::remove(address) {
+        let done = address::remove(address)
+            .map_err(|e| e.to_string())
+            .and_then(|()| {
+                let released = self.ledger().release(address, self.clock.timestamp());
+                released.map_err(|e| e.to_string())
+            });
+        if let Err(why) = done {
             log::warning(format_args!(
-                "{address} stays on its interface, and held: {error}"
+                "{address} cannot be given back now, and is tried again: {why}"
             ));
-            return;
+            self.left().addresses.insert(address);
+            self.orders.give(Order::Later);
         }
-        if let Err(error) = self.ledger().release(address, self.clock.timestamp()) {
-            log::warning(format_args!("{address} stays held: {error}"));
-        }
+    }
+
+    /// A hostlet that ended, and could not be removed.
+    pub fn leave(&self, hostlet: &Name) {
+        self.left().hostlets.insert(hostlet.clone());
+        self.orders.give(Order::Later);
+    }
+
+    /// What is to be tried again: hostlets to end, addresses to free.
+    pub fn take_left(&self) -> (BTreeSet<Name>, BTreeSet<IpAddr>) {
+        let left = std::mem::take(&mut *self.left());
+        (left.hostlets, left.addresses)
+    }
+
+    fn left(&self) -> MutexGuard<'_, Left> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Everything that a hostlet held, after its end: released at the servers, taken away, free.

@@ -104,6 +104,17 @@ impl Agent {
         self.child.id()
     }
 
+    /// Kills what was started, so that neither it nor the probe can do anything more.
+    ///
+    /// # Errors
+    /// When it cannot be waited for.
+    pub fn kill(mut self) -> Result<ExitStatus> {
+        self.child.kill().ok();
+        self.child
+            .wait()
+            .with_context(|| format!("waiting for {}", self.name))
+    }
+
     /// Lets the probe end and gives the exit status of the command.
     pub fn finish(mut self) -> Result<ExitStatus> {
         self.input = None;

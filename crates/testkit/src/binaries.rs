@@ -18,6 +18,11 @@ pub fn hostlet() -> Result<PathBuf> {
     find("hostlet", "HOSTLET_BIN", "cargo build -p hostlet")
 }
 
+/// The product's server component.
+pub fn hostletd() -> Result<PathBuf> {
+    find("hostletd", "HOSTLETD_BIN", "cargo build --bin hostletd")
+}
+
 /// A test's program lies in `deps` below the directory with the programs of its build.
 fn find(name: &str, variable: &str, build: &str) -> Result<PathBuf> {
     if let Some(path) = std::env::var_os(variable) {

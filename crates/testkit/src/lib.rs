@@ -8,6 +8,7 @@ pub mod agent;
 pub mod binaries;
 pub mod daemon;
 pub mod dir;
+pub mod hostletd;
 pub mod install;
 pub mod lan;
 pub mod netns;

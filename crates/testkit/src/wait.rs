@@ -25,3 +25,12 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) -> anyhow::Result<
     }
     Ok(())
 }
+
+/// Lets time pass, where time is what a test is about: a server is silent for so long.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "there is no event: that nothing happens meanwhile is the point"
+)]
+pub fn pass(time: Duration) {
+    std::thread::sleep(time);
+}

@@ -1,0 +1,139 @@
+//! B3: who may ask for what.
+
+use anyhow::{Result, ensure};
+use hostlet_testkit::wait;
+
+use crate::stage::{Stage, text};
+
+/// Users that every system has.
+const NOBODY: u32 = 65534;
+const DAEMON: u32 = 1;
+
+const CONFIG: &str = "[pool.office]\ninterface = \"eth0\"\n\
+    ranges = [\"10.0.0.100-10.0.0.109\"]\nprobe = \"off\"\n\
+    may-use = [\"user:nobody\"]\nlimit-per-user = 2\n";
+
+#[test]
+fn a_user_draws_as_he_may_and_no_other() -> Result<()> {
+    let stage = Stage::new(CONFIG)?;
+    let run = ["run", "--pool", "office", "--", "true"];
+    let refused = stage.output_as(DAEMON, &run)?;
+    let said = String::from_utf8_lossy(&refused.stderr);
+    ensure!(refused.status.code() == Some(125), "{refused:?}");
+    ensure!(
+        said.contains("office") && said.contains("may-use"),
+        "{said}"
+    );
+
+    let mut first = stage.hold_as(NOBODY, &["--pool", "office"])?;
+    let address = stage.seen(&mut first, false)?;
+    let leases = stage.leases()?;
+    ensure!(leases.len() == 1, "{leases:?}");
+    ensure!(text(&leases[0], "user")? == "nobody", "{}", leases[0]);
+    ensure!(leases[0]["uid"] == NOBODY, "{}", leases[0]);
+    ensure!(text(&leases[0], "address")? == address.to_string());
+
+    let second = stage.hold_as(NOBODY, &["--pool", "office"])?;
+    let third = stage.output_as(NOBODY, &run)?;
+    let said = String::from_utf8_lossy(&third.stderr);
+    ensure!(third.status.code() == Some(125), "{third:?}");
+    ensure!(said.contains('2'), "the limit is not named: {said}");
+    first.kill()?;
+    second.finish()?;
+    stage.nothing_left()?;
+    let done = stage.output_as(NOBODY, &run)?;
+    ensure!(done.status.success(), "{done:?}");
+    Ok(())
+}
+
+#[test]
+fn a_user_gets_nothing_that_is_roots() -> Result<()> {
+    let stage = Stage::new(CONFIG)?;
+    let run = ["run", "--pool", "office"];
+    for option in [
+        &["--raw"][..],
+        &["--no-guard"],
+        &["--host-loopback", "127.0.0.1:53"],
+        &["--request-address", "10.0.0.105"],
+    ] {
+        let all = [&run[..], option, &["--", "true"]].concat();
+        let done = stage.output_as(NOBODY, &all)?;
+        ensure!(done.status.code() == Some(125), "{option:?}: {done:?}");
+    }
+    ensure!(stage.leases()?.is_empty());
+    Ok(())
+}
+
+/// Whoever is in a hostlet already gets no other one.
+#[test]
+fn a_member_gets_nothing() -> Result<()> {
+    let stage = Stage::new(CONFIG)?;
+    let hostlet = hostlet_testkit::binaries::hostlet()?;
+    let root = stage.install.root().display().to_string();
+    let inner = [
+        &hostlet.display().to_string(),
+        "--root",
+        &root,
+        "run",
+        "--pool",
+        "office",
+        "--",
+        "true",
+    ];
+    let all = [&["run", "--pool", "office", "--"][..], &inner].concat();
+    let done = stage.output_as(NOBODY, &all)?;
+    ensure!(done.status.code() == Some(125), "{done:?}");
+    stage.nothing_left()
+}
+
+#[test]
+fn without_hostletd_the_error_says_so() -> Result<()> {
+    let mut stage = Stage::new(CONFIG)?;
+    if let Some(daemon) = stage.daemon.take() {
+        daemon.stop()?;
+    }
+    stage.refused(&["--pool", "office"], &["hostletd"])?;
+    let said = stage.install.fail(&stage.host, 1, &["leases"])?;
+    ensure!(said.contains("hostletd"), "{said}");
+    Ok(())
+}
+
+/// Two hundred at once at a hundred addresses: a hundred are served, the others told.
+#[test]
+fn two_hundred_callers_at_a_hundred_addresses() -> Result<()> {
+    let config = "[pool.hundred]\ninterface = \"eth0\"\n\
+        ranges = [\"10.0.0.100-10.0.0.199\"]\nprobe = \"off\"\n";
+    let stage = Stage::new(config)?;
+    let results: Vec<_> = std::thread::scope(|scope| {
+        let callers: Vec<_> = (0..200)
+            .map(|_| scope.spawn(|| stage.hold(&["--pool", "hundred"])))
+            .collect();
+        callers.into_iter().map(|c| c.join()).collect()
+    });
+    let mut agents = Vec::new();
+    let mut refused = 0;
+    for result in results {
+        match result.expect("no caller panics") {
+            Ok(agent) => agents.push(agent),
+            Err(why) => {
+                let why = format!("{why:#}");
+                ensure!(why.contains("hundred"), "{why}");
+                refused += 1;
+            }
+        }
+    }
+    ensure!(agents.len() == 100 && refused == 100, "{}", agents.len());
+    let held = stage.held()?;
+    ensure!(held.len() == 100, "{} hold", held.len());
+    ensure!(stage.placed()?.len() == 100);
+    let mut seen = std::collections::BTreeSet::new();
+    for agent in &mut agents {
+        let address = stage.seen(agent, false)?;
+        ensure!(seen.insert(address), "{address} is used by two");
+    }
+    drop(agents);
+    stage.nothing_left()?;
+    wait::until("the pool to be empty", || {
+        stage.pool("hundred").is_ok_and(|p| p["held"] == 0)
+    })
+}

@@ -1,0 +1,128 @@
+//! Networks that lose, double and reorder; disks that are full.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use hostlet_testkit::agent::Agent;
+use hostlet_testkit::servers::dhcp::{Kind, Options};
+use hostlet_testkit::wire::Trouble;
+
+use crate::stage::{RANGES, Stage};
+
+/// As many lease at once across a bad wire; all are served, none twice.
+fn across(loss: f64, kind: Kind, callers: usize) -> Result<()> {
+    let trouble = Trouble {
+        loss,
+        double: 0.05,
+        hold: 0.1,
+        hold_for: Duration::from_millis(30),
+        delay: Duration::from_micros(500),
+    };
+    let mut stage = Stage::bare(Some((42, trouble)))?;
+    stage.serve(kind, Options::new("eth0", &RANGES)?)?;
+    stage.configure(
+        "[pool.lab]\ninterface = \"eth0\"\ndhcp = [\"ipv4\", \"ipv6\"]\nprobe = \"off\"\ntimeout = \"55s\"\n",
+    )?;
+    stage.begin()?;
+    let agents: Vec<Agent> = std::thread::scope(|scope| {
+        let starting: Vec<_> = (0..callers)
+            .map(|_| scope.spawn(|| stage.hold(&["--pool", "lab"])))
+            .collect();
+        let started = starting.into_iter().map(|s| s.join());
+        started
+            .map(|s| s.expect("no panic"))
+            .collect::<Result<Vec<_>>>()
+    })?;
+    let held = stage.held()?;
+    let all: BTreeSet<_> = held.values().flatten().copied().collect();
+    ensure!(all.len() == 2 * callers, "{held:?}");
+    ensure!(stage.placed()? == all, "{:?}", stage.placed());
+    let counts = stage.wire.as_ref().context("a wire")?.counts();
+    ensure!(counts.lost > 0, "nothing was lost: {counts:?}");
+    // What the server still thinks lent has to contain ours; a lost RELEASE leaves more.
+    let server = stage.server.as_ref().context("a server")?;
+    let theirs: BTreeSet<_> = server.leases()?.iter().map(|l| l.address).collect();
+    ensure!(all.is_subset(&theirs), "ours {all:?} theirs {theirs:?}");
+    stage
+        .wire
+        .as_ref()
+        .context("a wire")?
+        .set(Trouble::default());
+    drop(agents);
+    stage.nothing_left()
+}
+
+#[test]
+fn five_in_a_hundred_frames_are_lost() -> Result<()> {
+    across(0.05, Kind::Dnsmasq, 20)?;
+    across(0.05, Kind::Kea, 20)
+}
+
+#[test]
+fn thirty_in_a_hundred_frames_are_lost() -> Result<()> {
+    across(0.3, Kind::Dnsmasq, 20)?;
+    across(0.3, Kind::Kea, 20)
+}
+
+/// The wire is cut when somebody asks: an error that says what was waited for, and
+/// nothing is left.
+#[test]
+fn no_server_hears() -> Result<()> {
+    let mut stage = Stage::bare(Some((1, Trouble::default())))?;
+    stage.configure(
+        "[pool.lab]\ninterface = \"eth0\"\ndhcp = [\"ipv4\", \"ipv6\"]\ntimeout = \"2s\"\n",
+    )?;
+    stage.begin()?;
+    stage.wire.as_ref().context("a wire")?.cut();
+    stage.refused(&["--pool", "lab"], &["lab", "eth0"])?;
+    stage.nothing_left()
+}
+
+/// With the disk full nobody gets an address that could not be written down.
+#[test]
+fn a_full_disk() -> Result<()> {
+    let mut stage = Stage::bare(None)?;
+    let root = stage.install.root().to_path_buf();
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=2m,mode=755", "tmpfs"])
+        .arg(&root)
+        .status()
+        .context("mounting a small disk")?;
+    ensure!(mounted.success(), "mounting a small disk: {mounted}");
+    stage.configure(
+        "[pool.office]\ninterface = \"eth0\"\nranges = [\"10.0.0.100-10.0.0.109\"]\nprobe = \"off\"\n",
+    )?;
+    stage.begin()?;
+    let mut before = stage.hold(&["--pool", "office", "--name", "before"])?;
+    let address = stage.seen(&mut before, false)?;
+    let fill = root.join("fill");
+    let full = std::fs::File::create(&fill)
+        .and_then(|mut file| std::io::copy(&mut std::io::repeat(b'x'), &mut file));
+    ensure!(full.is_err(), "the disk is endless");
+    // More than the pages that the database has anyway.
+    let mut refused = 0;
+    let mut agents = Vec::new();
+    for n in 0..9 {
+        let name = format!("{n}-{}", "x".repeat(40));
+        match stage.hold(&["--pool", "office", "--name", &name]) {
+            Ok(agent) => agents.push(agent),
+            Err(why) => {
+                let why = format!("{why:#}");
+                ensure!(why.contains("full") || why.contains("space"), "{why}");
+                refused += 1;
+            }
+        }
+    }
+    ensure!(refused > 0, "a full disk refuses nobody");
+    ensure!(stage.placed()?.len() == 1 + agents.len());
+    ensure!(stage.seen(&mut before, false)? == address);
+    // With room again all is as before, and what could not be written is made up for.
+    std::fs::remove_file(&fill)?;
+    drop(agents);
+    before.finish()?;
+    stage.nothing_left()?;
+    stage.hold(&["--pool", "office"])?;
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! What becomes of a holder whose lease is lost: cut off, or on the machine's address.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use hostlet_testkit::agent::Agent;
+use hostlet_testkit::servers::dhcp::{Kind, Options};
+use hostlet_testkit::wait;
+
+use crate::stage::{LAB, RANGES, Stage};
+
+/// From where the short leases come after the server has moved.
+const ELSEWHERE: [&str; 2] = ["10.0.0.200-10.0.0.220/24", "2001:db8::200-2001:db8::220/64"];
+
+fn short(ranges: &[&str], seconds: u64) -> Result<Options> {
+    Ok(Options::new("eth0", ranges)?.lease(Duration::from_secs(seconds)))
+}
+
+fn stage(on_loss: &str, seconds: u64) -> Result<Stage> {
+    let config = format!("{LAB}on-loss = \"{on_loss}\"\n");
+    Stage::with_server(Kind::Kea, short(&RANGES, seconds)?, &config)
+}
+
+/// A connection that is open, and waits for its end.
+fn connect(agent: &mut Agent) -> Result<()> {
+    for line in ["open = socket tcp4", "connect open 10.0.0.2:9"] {
+        let said = agent.ask(line)?;
+        ensure!(said == "ok", "{line}: {said}");
+    }
+    Ok(())
+}
+
+/// Its socket on the lost address has died.
+fn is_dead(agent: &mut Agent) -> Result<()> {
+    let said = agent.ask("send open hello")?;
+    ensure!(said.starts_with('E'), "the old connection sends: {said}");
+    Ok(())
+}
+
+fn gone(stage: &Stage) -> Result<()> {
+    wait::until("the addresses to go", || {
+        stage.placed().is_ok_and(|p| p.is_empty())
+    })
+}
+
+/// No server until the lease ends: the address goes, the sockets die, nothing is
+/// reachable; with the server a new lease comes, for the same hostlet.
+#[test]
+fn a_silent_server_cuts_off_until_it_is_back() -> Result<()> {
+    let mut stage = stage("cut-off", 4)?;
+    let mut agent = stage.hold(&["--pool", "lab", "--name", "one"])?;
+    connect(&mut agent)?;
+    let before = stage.held()?;
+    stage.server()?.stop()?;
+    gone(&stage)?;
+    is_dead(&mut agent)?;
+    agent.ask("now = socket tcp4")?;
+    let met = agent.ask("connect now 10.0.0.2:9")?;
+    ensure!(met == "ENETUNREACH", "cut off, connecting: {met}");
+    let met = agent.ask("bind now 10.0.0.1:80")?;
+    ensure!(met == "EADDRNOTAVAIL", "cut off, binding: {met}");
+    stage.server()?.restart()?;
+    wait::until("a new lease", || stage.held().is_ok_and(|h| h == before))?;
+    let address = stage.seen(&mut agent, false)?;
+    ensure!(before["one"].contains(&address), "{address}");
+    Ok(())
+}
+
+/// The server is away for less than the lease: nobody notices.
+#[test]
+fn a_server_that_is_away_past_t1_and_t2() -> Result<()> {
+    let mut stage = stage("cut-off", 8)?;
+    let mut agent = stage.hold(&["--pool", "lab"])?;
+    connect(&mut agent)?;
+    let before = stage.held()?;
+    for _ in 0..2 {
+        let server = stage.server()?;
+        let log = server.logs();
+        let from = log[0].len();
+        log[0].wait_from(from, "DHCP4_LEASE_ALLOC", Duration::from_secs(10))?;
+        server.freeze()?;
+        // From a renewal until after T2, which is at 7 of 8 s, it hears nothing.
+        wait::pass(Duration::from_millis(7300));
+        server.thaw()?;
+    }
+    let logs = stage.server()?.logs();
+    let from = logs[0].len();
+    logs[0].wait_from(from, "DHCP4_LEASE_ALLOC", Duration::from_secs(10))?;
+    ensure!(stage.held()? == before);
+    ensure!(agent.ask("send open hello")? == "5", "the connection died");
+    Ok(())
+}
+
+/// It has forgotten everything and serves other addresses: NAK.
+#[test]
+fn a_nak_after_amnesia_cuts_off_and_gives_a_new_address() -> Result<()> {
+    let mut stage = stage("cut-off", 4)?;
+    let mut agent = stage.hold(&["--pool", "lab", "--name", "one"])?;
+    connect(&mut agent)?;
+    let before = stage.held()?;
+    let server = stage.server()?;
+    server.forget()?;
+    server.restart_with(short(&ELSEWHERE, 4)?)?;
+    wait::until("other addresses", || {
+        stage.held().is_ok_and(|h| {
+            h.get("one")
+                .is_some_and(|now| now.len() == 2 && now.is_disjoint(&before["one"]))
+        })
+    })?;
+    is_dead(&mut agent)?;
+    let now = stage.held()?;
+    for v6 in [false, true] {
+        let address = stage.seen(&mut agent, v6)?;
+        ensure!(now["one"].contains(&address), "{address}: {now:?}");
+    }
+    let placed = stage.placed()?;
+    ensure!(placed == now["one"], "{placed:?}: {now:?}");
+    Ok(())
+}
+
+#[test]
+fn fallen_back_it_has_the_machines_address() -> Result<()> {
+    let mut stage = stage("fall-back", 4)?;
+    let mut agent = stage.hold(&["--pool", "lab"])?;
+    connect(&mut agent)?;
+    stage.server()?.stop()?;
+    gone(&stage)?;
+    is_dead(&mut agent)?;
+    wait::until("the machine's address", || {
+        stage
+            .seen(&mut agent, false)
+            .is_ok_and(|a| a.to_string() == "10.0.0.1")
+    })?;
+    let six = stage.seen(&mut agent, true)?;
+    ensure!(six.to_string() == "2001:db8::1", "{six}");
+    agent.finish()?;
+    let daemon = stage.daemon.take().context("hostletd")?;
+    daemon.stop()
+}

@@ -1,0 +1,10 @@
+//! B3 to B7, B15, B16: addresses that hostletd lends, from pools and from real DHCP
+//! servers, in namespaces. They need root.
+
+mod callers;
+mod dhcp;
+mod faults;
+mod lost;
+mod pools;
+mod restarts;
+mod stage;

@@ -23,7 +23,7 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(30);
 /// interfaces without ARP, such as the loopback or a tunnel.
 ///
 /// # Errors
-/// Without root, when the interface is off or gone, and for IPv6 when it is switched off there.
+/// Without root, when the interface is off or gone, and for IPv6 when the interface has none.
 pub fn probe(ifindex: u32, addr: IpAddr, wait: Duration) -> io::Result<Option<[u8; 6]>> {
     let what = |e: io::Error| explain(format!("probe {addr} on interface {ifindex}"), &e);
     ask(ifindex, addr, wait).map_err(what)

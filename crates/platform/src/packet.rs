@@ -4,7 +4,7 @@
 //! protocol's own header.
 
 use std::io;
-use std::mem::{MaybeUninit, offset_of, zeroed};
+use std::mem::zeroed;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 
@@ -44,22 +44,9 @@ pub(crate) struct Frame {
     pub(crate) checksum_unfinished: bool,
 }
 
-/// The kernel's `struct tpacket_auxdata`.
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct AuxData {
-    status: u32,
-    _len: u32,
-    _snaplen: u32,
-    _mac: u16,
-    _net: u16,
-    vlan_tci: u16,
-    _vlan_tpid: u16,
-}
-
+/// The size of the kernel's `struct tpacket_auxdata`, which begins with a status word.
+const AUX_DATA: usize = 20;
 const STATUS_CHECKSUM_NOT_READY: u32 = 1 << 3;
-const STATUS_VLAN_VALID: u32 = 1 << 4;
-const VLAN_ID: u16 = 0x0fff;
 
 /// Enough for one control message of that type, aligned as such messages have to be.
 #[repr(C, align(8))]
@@ -186,8 +173,8 @@ impl PacketSocket {
         }
     }
 
-    /// The next frame that waits, if any. What does not fit, and what belongs to a VLAN on the interface,
-    /// is left out.
+    /// The next frame that waits, if any. What does not fit, and what is for others (a VLAN on the
+    /// interface among them), is left out.
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<Frame>> {
         loop {
             // SAFETY: all zeros are a valid address, and a valid header.
@@ -213,11 +200,11 @@ impl PacketSocket {
                     _ => return Err(error),
                 }
             };
-            let aux = aux_data(&header);
-            let tagged =
-                aux.is_some_and(|a| a.status & STATUS_VLAN_VALID != 0 && a.vlan_tci & VLAN_ID != 0);
             let cut = header.msg_flags & libc::MSG_TRUNC != 0;
-            if tagged || cut || from.sll_pkttype == libc::PACKET_OUTGOING {
+            // Of a frame with a VLAN tag that no interface here takes, the kernel says only that it is
+            // somebody else's: the tag is gone by now.
+            let others = [libc::PACKET_OTHERHOST, libc::PACKET_OUTGOING];
+            if cut || others.contains(&from.sll_pkttype) {
                 continue;
             }
             let mut mac = [0; 6];
@@ -225,7 +212,7 @@ impl PacketSocket {
             return Ok(Some(Frame {
                 length,
                 from: mac,
-                checksum_unfinished: aux.is_some_and(|a| a.status & STATUS_CHECKSUM_NOT_READY != 0),
+                checksum_unfinished: status(&header) & STATUS_CHECKSUM_NOT_READY != 0,
             }));
         }
     }
@@ -237,31 +224,25 @@ impl AsFd for PacketSocket {
     }
 }
 
-fn aux_data(header: &libc::msghdr) -> Option<AuxData> {
+/// The `TP_STATUS_*` bits that came with a frame.
+fn status(header: &libc::msghdr) -> u32 {
     // SAFETY: the kernel has filled the header, whose control buffer is still alive.
     let mut at = unsafe { libc::CMSG_FIRSTHDR(header) };
     while !at.is_null() {
         // SAFETY: not null, so it points to a whole message header in the buffer.
         let message = unsafe { &*at };
+        // SAFETY: only computes.
+        let enough = unsafe { libc::CMSG_LEN(AUX_DATA as u32) } as usize;
         if (message.cmsg_level, message.cmsg_type) == (libc::SOL_PACKET, libc::PACKET_AUXDATA)
-            && message.cmsg_len as usize
-                >= offset_of!(libc::cmsghdr, cmsg_type) + size_of::<AuxData>()
+            && message.cmsg_len as usize >= enough
         {
-            let mut data = MaybeUninit::<AuxData>::uninit();
-            // SAFETY: the message is of this type, and long enough for it; any bytes are valid for it.
-            return Some(unsafe {
-                ptr::copy_nonoverlapping(
-                    libc::CMSG_DATA(at),
-                    data.as_mut_ptr().cast(),
-                    size_of::<AuxData>(),
-                );
-                data.assume_init()
-            });
+            // SAFETY: the message is long enough for the word at its beginning.
+            return unsafe { libc::CMSG_DATA(at).cast::<u32>().read_unaligned() };
         }
         // SAFETY: both are of the same, living buffer.
         at = unsafe { libc::CMSG_NXTHDR(header, at) };
     }
-    None
+    0
 }
 
 /// Lets a socket receive only what a classic BPF program gives a length for.

@@ -3,6 +3,7 @@
 mod common;
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use common::{in_netns, sh};
 use hostlet_platform::netlink::{self, AddressKind, RouteWatch};
@@ -36,8 +37,11 @@ fn interfaces_are_listed() {
         let found = netlink::interfaces().unwrap();
         let lo = found.iter().find(|i| i.name == "lo").unwrap();
         assert!(lo.up && lo.loopback);
+        assert_eq!(lo.mac, None);
         let va = found.iter().find(|i| i.name == "va").unwrap();
         assert!(va.up && !va.loopback);
+        let mac = va.mac.unwrap().map(|byte| format!("{byte:02x}")).join(":");
+        assert!(sh("ip link show va").contains(&mac));
     });
 }
 
@@ -73,6 +77,83 @@ fn addresses_come_and_go_exactly() {
     });
 }
 
+fn ours(addr: &str) -> bool {
+    let found = netlink::addresses().unwrap();
+    found.iter().find(|a| a.addr == ip(addr)).unwrap().ours
+}
+
+#[test]
+fn every_address_of_hostlets_carries_its_mark() {
+    in_netns(|| {
+        let va = link();
+        sh("ip addr add 10.1.2.9/24 dev va; ip addr add 2001:db8::9/64 dev va");
+        assert!(!ours("10.1.2.9") && !ours("2001:db8::9") && !ours("127.0.0.1"));
+        for (addr, len) in [("10.1.2.3", 24), ("2001:db8::3", 64)] {
+            assert!(netlink::add_address(va, ip(addr), len, AddressKind::OnLink).unwrap());
+            assert!(ours(addr));
+        }
+        for (addr, len) in [("10.1.2.4", 24), ("2001:db8::4", 64)] {
+            assert!(netlink::lend_address(va, ip(addr), len, None).unwrap());
+            assert!(ours(addr));
+        }
+        for (addr, len) in [("10.1.2.9", 24), ("2001:db8::9", 64)] {
+            assert!(!netlink::lend_address(va, ip(addr), len, None).unwrap());
+            assert!(!ours(addr));
+        }
+    });
+}
+
+/// The lifetimes of an address, in whole seconds, as `ip` knows them.
+fn lifetimes(addr: &str) -> String {
+    let shown = sh(&format!("ip -o addr show to {addr} dev va"));
+    shown.split_once("valid_lft").unwrap().1.trim().to_owned()
+}
+
+#[test]
+fn a_lent_address_goes_by_itself_when_its_time_is_over() {
+    in_netns(|| {
+        let va = link();
+        let hour = Some(Duration::from_millis(3_599_001));
+        for (addr, len) in [("10.1.2.4", 24), ("2001:db8::4", 64)] {
+            assert!(netlink::lend_address(va, ip(addr), len, hour).unwrap());
+            let shown = lifetimes(addr);
+            assert!(
+                shown.starts_with("3600sec") || shown.starts_with("3599sec"),
+                "{shown}"
+            );
+            // Bound at once, and nobody's source by chance.
+            std::net::UdpSocket::bind((ip(addr), 0)).unwrap();
+            assert!(len == 24 || shown.contains("preferred_lft 0sec"), "{shown}");
+
+            assert!(netlink::set_lifetime(va, ip(addr), len, None).unwrap());
+            assert!(lifetimes(addr).starts_with("forever"));
+            let beyond = Some(Duration::from_secs(u64::MAX));
+            assert!(netlink::set_lifetime(va, ip(addr), len, beyond).unwrap());
+            assert!(ours(addr));
+            assert!(!netlink::set_lifetime(va, ip(addr), len - 1, None).unwrap());
+            assert!(!netlink::set_lifetime(9999, ip(addr), len, None).unwrap());
+        }
+        let routes = sh("ip route; ip -6 route");
+        assert!(!routes.contains("10.1.2.0/24") && !routes.contains("2001:db8::/64"));
+        // Neither another's address nor one that is not there.
+        sh("ip addr add 10.1.2.9/24 dev va valid_lft 500 preferred_lft 500");
+        assert!(!netlink::set_lifetime(va, ip("10.1.2.9"), 24, None).unwrap());
+        assert!(!lifetimes("10.1.2.9").starts_with("forever"));
+        assert!(!netlink::set_lifetime(va, ip("10.1.2.10"), 24, None).unwrap());
+        assert!(!has(va, "10.1.2.10", 24));
+
+        let watch = RouteWatch::open().unwrap();
+        for (addr, len) in [("10.1.2.4", 24), ("2001:db8::4", 64)] {
+            let now = Some(Duration::ZERO);
+            assert!(netlink::set_lifetime(va, ip(addr), len, now).unwrap());
+            while has(va, addr, len) {
+                common::readable(&watch, "the address outlives its lease");
+                watch.drain().unwrap();
+            }
+        }
+    });
+}
+
 #[test]
 fn a_dedicated_loopback_address_is_usable_and_never_preferred() {
     in_netns(|| {
@@ -105,6 +186,22 @@ fn removing_the_first_address_of_a_subnet_spares_the_others() {
             sh("sysctl -n net.ipv4.conf.va.promote_secondaries").trim(),
             "0"
         );
+    });
+}
+
+#[test]
+fn an_interface_may_have_a_dot_in_its_name() {
+    in_netns(|| {
+        link();
+        sh("ip link set va down; ip link set va name va.10; ip link set va.10 up");
+        sh("sysctl -qw net.ipv4.conf.all.promote_secondaries=0");
+        sh("echo 0 > /proc/sys/net/ipv4/conf/va.10/promote_secondaries");
+        let found = netlink::interfaces().unwrap();
+        let va = found.iter().find(|i| i.name == "va.10").unwrap().index;
+        assert!(netlink::add_address(va, ip("10.1.2.3"), 24, AddressKind::Plain).unwrap());
+        sh("ip addr add 10.1.2.4/24 dev va.10");
+        assert!(netlink::del_address(va, ip("10.1.2.3"), 24).unwrap());
+        assert!(has(va, "10.1.2.4", 24));
     });
 }
 

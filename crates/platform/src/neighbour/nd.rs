@@ -67,10 +67,13 @@ fn group_mac(group: Ipv6Addr) -> Mac {
 /// it, which a filter of the hardware alone would not do.
 pub(super) fn join(ifindex: u32, addr: Ipv6Addr) -> io::Result<UdpSocket> {
     let off = |e: io::Error| match e.raw_os_error() {
-        Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL | libc::EINVAL) => io::Error::new(
-            io::ErrorKind::Unsupported,
-            "IPv6 is switched off there (sysctl net.ipv6.conf.*.disable_ipv6)",
-        ),
+        Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL | libc::EINVAL | libc::ENODEV) => {
+            io::Error::new(
+                io::ErrorKind::Unsupported,
+                "there is no IPv6 on the interface; was the machine started with ipv6.disable, or is \
+                 the MTU below 1280?",
+            )
+        }
         _ => e,
     };
     let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).map_err(off)?;

@@ -176,3 +176,106 @@ impl Running {
         self.child.wait().unwrap()
     }
 }
+
+/// A network namespace of its own, for as long as this lives.
+pub struct Netns {
+    fd: std::fs::File,
+}
+
+impl Netns {
+    /// Its loopback interface is on; addresses are usable as soon as they are there.
+    pub fn new() -> Netns {
+        let fd = in_netns(|| {
+            sh("echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad");
+            std::fs::File::open("/proc/thread-self/ns/net").unwrap()
+        });
+        Netns { fd }
+    }
+
+    /// Two of them, joined by the interfaces `va` in the first and `vb` in the second, both on.
+    pub fn pair() -> (Netns, Netns) {
+        let (a, b) = (Netns::new(), Netns::new());
+        a.sh(&format!(
+            "ip link add va type veth peer name vb netns {}; ip link set va up",
+            b.path()
+        ));
+        b.sh("ip link set vb up");
+        (a, b)
+    }
+
+    pub fn path(&self) -> String {
+        use std::os::fd::AsRawFd;
+        format!("/proc/{}/fd/{}", std::process::id(), self.fd.as_raw_fd())
+    }
+
+    /// Runs on a thread in it.
+    pub fn within<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                let kind = Some(rustix::thread::LinkNameSpaceType::Network);
+                rustix::thread::move_into_link_name_space(std::os::fd::AsFd::as_fd(&self.fd), kind)
+                    .unwrap();
+                work()
+            });
+            match thread.join() {
+                Ok(value) => value,
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })
+    }
+
+    /// Runs a script in it, which must succeed.
+    pub fn sh(&self, script: &str) -> String {
+        self.within(|| sh(script))
+    }
+
+    /// The number and the hardware address of an interface.
+    pub fn link(&self, name: &str) -> (u32, [u8; 6]) {
+        let found = self.within(|| hostlet_platform::netlink::interfaces().unwrap());
+        let link = found.iter().find(|i| i.name == name).unwrap();
+        (link.index, link.mac.unwrap())
+    }
+}
+
+/// Waits until a descriptor is readable; panics when it is not in time.
+pub fn readable(fd: impl std::os::fd::AsFd, what: &str) {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let limit = Timespec::try_from(LIMIT).unwrap();
+    let mut fds = [PollFd::new(&fd, PollFlags::IN)];
+    assert_eq!(poll(&mut fds, Some(&limit)).unwrap(), 1, "{what}");
+}
+
+/// A directory that everybody can enter, with copies of examples of this crate.
+pub struct Public {
+    pub dir: PathBuf,
+}
+
+impl Public {
+    pub fn with(examples: &[&str]) -> Public {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = std::env::temp_dir().join(unique("public"));
+        std::fs::create_dir(&dir).unwrap();
+        std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o777)).unwrap();
+        for name in examples {
+            std::fs::copy(example(name), dir.join(name)).unwrap();
+        }
+        Public { dir }
+    }
+
+    /// A command that runs one of the copies as nobody, with groups 7 and 8.
+    pub fn nobody(&self, example: &str) -> Command {
+        need_root();
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--reuid=65534", "--regid=65534", "--groups=7,8", "--"])
+            .arg(self.dir.join(example))
+            .current_dir("/");
+        command
+    }
+}
+
+impl Drop for Public {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.dir).unwrap();
+    }
+}

@@ -242,14 +242,12 @@ fn interface_of(ifindex: u32) -> String {
 
 /// How much of the address is the subnet on the link: as the pool says, or as the interface's own addresses have it.
 fn subnet(pool: &StaticPool, address: IpAddr, here: &[netlink::HostAddress]) -> u8 {
-    let declared = pool.subnets.iter().filter(|s| s.contains(&address));
     let own = here.iter().filter_map(|a| {
         let net = ipnet::IpNet::new(a.addr, a.prefix_len).ok()?;
         net.contains(&address).then_some(net.prefix_len())
     });
-    declared
-        .map(ipnet::IpNet::prefix_len)
-        .max()
+    pool.subnet_of(address)
+        .map(|net| net.prefix_len())
         .or_else(|| own.max())
         .unwrap_or(if address.is_ipv4() { 32 } else { 128 })
 }

@@ -146,6 +146,7 @@ fn lost(shared: &Shared, lease: &Lease, why: &str) {
     if let Err(error) = gone {
         log::warning(format_args!("{error}"));
     }
+    shared.ledger().bereave(lease);
     shared.free(lease.address);
     if on_loss == OnLoss::FallBack {
         shared.orders.release(Which::Hostlet(hostlet.clone()));

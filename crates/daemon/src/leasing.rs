@@ -2,18 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use hostlet_lease::{Client, Destination, LostReason, Output, Terms, Time};
-use hostlet_platform::dhcp::{SendTo, Socket4, Socket6};
+use hostlet_lease::{Client, LostReason, Output, Terms, Time};
 use hostlet_platform::neighbour;
 use hostlet_store::{Aside, Claim, Lease, LeaseState};
 
 use crate::jobs::Job;
-use crate::keeper::{Answer, Keeper, Order, Which, listen, token};
+use crate::keeper::{Answer, Keeper, Order, Which, token};
+use crate::links::Links;
 use crate::log;
 use crate::shared::Shared;
 use crate::terms;
@@ -42,18 +41,11 @@ struct Entry {
     losing: bool,
 }
 
-/// The sockets of one interface; they are there while somebody needs them.
-#[derive(Default)]
-struct Link {
-    v4: Option<Socket4>,
-    v6: Option<Socket6>,
-}
-
 /// All leases that come from servers.
 #[derive(Default)]
 pub(crate) struct Leasing {
     entries: BTreeMap<Key, Entry>,
-    links: BTreeMap<u32, Link>,
+    links: Links,
 }
 
 impl Leasing {
@@ -77,7 +69,7 @@ impl Keeper {
                 waiting,
                 held,
             } => {
-                if let Err(why) = self.open_socket(key) {
+                if let Err(why) = self.leasing.links.open(&self.epoll, key.ifindex, key.v6) {
                     log::warning(format_args!("{why}"));
                     if let Some(waiting) = &waiting {
                         // Who waits may have given up.
@@ -123,27 +115,7 @@ impl Keeper {
     pub(crate) fn received(&mut self, socket: u64) {
         let ifindex = u32::try_from(socket & 0xffff_ffff).unwrap_or(0);
         let v6 = socket >= token::SOCKET6;
-        let mut buffer = vec![0_u8; 2048];
-        loop {
-            let Some(link) = self.leasing.links.get(&ifindex) else {
-                return;
-            };
-            let got = match (v6, &link.v4, &link.v6) {
-                (false, Some(s), _) => s.recv(&mut buffer).map(|r| r.map(|r| r.payload.to_vec())),
-                (true, _, Some(s)) => s.recv(&mut buffer).map(|r| r.map(|r| r.payload.to_vec())),
-                _ => return,
-            };
-            let payload = match got {
-                Ok(Some(payload)) => payload,
-                Ok(None) => return,
-                Err(error) => {
-                    // The interface went down, or away; the clients go on by their timers.
-                    log::warning(format_args!(
-                        "cannot receive on interface {ifindex}: {error}"
-                    ));
-                    return;
-                }
-            };
+        while let Some(payload) = self.leasing.links.receive(ifindex, v6) {
             let now = self.shared.clock.now();
             // Each client knows its own exchange, and lets the rest go at the cost of a comparison.
             let of_link = Key {
@@ -193,7 +165,9 @@ impl Keeper {
                 return;
             };
             match output {
-                Output::Send { payload, to } => self.send(key, &payload, &to),
+                Output::Send { payload, to } => {
+                    self.leasing.links.send(key.ifindex, &payload, &to);
+                }
                 Output::Claim { address } => self.claim(key, address),
                 Output::Probe { address } => self.probe(key, address),
                 Output::Bound(terms) => self.bound(key, terms),
@@ -220,28 +194,6 @@ impl Keeper {
                     }
                 }
             }
-        }
-    }
-
-    fn send(&mut self, key: Key, payload: &[u8], to: &Destination) {
-        let Some(link) = self.leasing.links.get(&key.ifindex) else {
-            return;
-        };
-        let sent = match (to, &link.v4, &link.v6) {
-            (Destination::Broadcast, Some(s), _) => s.send(payload, SendTo::Broadcast),
-            (Destination::Server { server, source }, Some(s), _) => {
-                let (server, source) = (*server, *source);
-                s.send(payload, SendTo::Server { server, source })
-            }
-            (Destination::Multicast6, _, Some(s)) => s.send(payload),
-            _ => return,
-        };
-        if let Err(error) = sent {
-            // As if the message were lost on the wire: it is sent again.
-            log::warning(format_args!(
-                "cannot send to a DHCP server on interface {}: {error}",
-                key.ifindex
-            ));
         }
     }
 
@@ -351,6 +303,7 @@ impl Keeper {
 
     fn renewed(&mut self, key: Key, new: &Terms) {
         let shared = Arc::clone(&self.shared);
+        self.leasing.links.close_port(key.ifindex, new.address);
         let Some(entry) = self.leasing.entries.get_mut(&key) else {
             return;
         };
@@ -402,47 +355,26 @@ impl Keeper {
                 .and_then(|e| e.client.poll())
             {
                 if let Output::Send { payload, to } = output {
-                    self.send(key, &payload, &to);
+                    self.leasing.links.send(key.ifindex, &payload, &to);
                 }
             }
             if let Some(entry) = self.leasing.entries.remove(&key)
                 && let Some(address) = entry.claimed
             {
+                self.leasing.links.close_port(key.ifindex, address);
                 self.shared.free(address);
             }
-            self.close_unused(key.ifindex);
+            self.close_unused(key);
         }
     }
 
-    fn open_socket(&mut self, key: Key) -> Result<(), String> {
-        let link = self.leasing.links.entry(key.ifindex).or_default();
-        let on = u64::from(key.ifindex);
-        if key.v6 && link.v6.is_none() {
-            let socket =
-                Socket6::open(key.ifindex).map_err(|e| format!("cannot speak DHCPv6: {e}"))?;
-            listen(&self.epoll, socket.as_fd(), token::SOCKET6 + on).map_err(|e| e.to_string())?;
-            link.v6 = Some(socket);
-        } else if !key.v6 && link.v4.is_none() {
-            let socket =
-                Socket4::open(key.ifindex).map_err(|e| format!("cannot speak DHCP: {e}"))?;
-            listen(&self.epoll, socket.as_fd(), token::SOCKET4 + on).map_err(|e| e.to_string())?;
-            link.v4 = Some(socket);
-        }
-        Ok(())
-    }
-
-    /// Every message on the wire wakes whoever has a socket open.
-    fn close_unused(&mut self, ifindex: u32) {
-        let used = |v6| {
-            self.leasing
-                .entries
-                .keys()
-                .any(|k| k.ifindex == ifindex && k.v6 == v6)
-        };
-        let (v4, v6) = (used(false), used(true));
-        if let Some(link) = self.leasing.links.get_mut(&ifindex) {
-            link.v4.take_if(|_| !v4);
-            link.v6.take_if(|_| !v6);
+    fn close_unused(&mut self, key: Key) {
+        let all = &self.leasing.entries;
+        if !all
+            .keys()
+            .any(|k| (k.ifindex, k.v6) == (key.ifindex, key.v6))
+        {
+            self.leasing.links.close(key.ifindex, key.v6);
         }
     }
 }

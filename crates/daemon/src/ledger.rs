@@ -13,6 +13,8 @@ pub(crate) struct Ledger {
     leases: BTreeMap<IpAddr, Lease>,
     /// Holders that are about to get a lease.
     reserved: BTreeSet<String>,
+    /// Holders that are without one for now: hostlets that lost theirs, and still live.
+    bereft: BTreeMap<Name, String>,
 }
 
 impl Ledger {
@@ -23,6 +25,7 @@ impl Ledger {
             leases: leases.collect(),
             store,
             reserved: BTreeSet::new(),
+            bereft: BTreeMap::new(),
         })
     }
 
@@ -51,6 +54,7 @@ impl Ledger {
             .values()
             .map(|l| l.holder_key.as_str())
             .chain(self.reserved.iter().map(String::as_str))
+            .chain(self.bereft.values().map(String::as_str))
             .collect();
         let mut ordinal = 1_u32;
         let key = loop {
@@ -68,6 +72,17 @@ impl Ledger {
     /// From now on only leases speak for the holder.
     pub fn unreserve(&mut self, key: &str) {
         self.reserved.remove(key);
+    }
+
+    /// The holder of a lost lease stays the holder, until its hostlet ends.
+    pub fn bereave(&mut self, lease: &Lease) {
+        self.bereft
+            .insert(lease.hostlet.clone(), lease.holder_key.clone());
+    }
+
+    /// A hostlet ended.
+    pub fn ended(&mut self, hostlet: &Name) {
+        self.bereft.remove(hostlet);
     }
 
     /// Writes down that an address is to be used, unless somebody else has it.

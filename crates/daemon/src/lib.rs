@@ -15,6 +15,7 @@ mod jobs;
 mod keeper;
 mod leasing;
 mod ledger;
+mod links;
 mod listen;
 mod log;
 mod open;

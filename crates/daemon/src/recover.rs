@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::time::Instant;
 
 use anyhow::Result;
 use hostlet_lease::Client;
@@ -12,7 +14,7 @@ use hostlet_platform::{netlink, proc};
 use hostlet_store::{Definition, Lease};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use crate::keeper::{Order, Which};
+use crate::keeper::{Answer, Order, Which};
 use crate::leasing::Key;
 use crate::shared::Shared;
 use crate::{address, log, terms};
@@ -38,11 +40,8 @@ pub(crate) fn recover(shared: &Arc<Shared>) -> Result<()> {
             _ => let_go(shared, lease),
         }
     }
-    let holders: Vec<&Definition> = rows
-        .values()
-        .filter(|row| leases.iter().any(|l| l.hostlet == row.name))
-        .collect();
-    for row in holders {
+    // Those without a lease as well: one that was cut off, or whose command was killed.
+    for row in rows.values() {
         shared.orders.give(Order::Watch {
             hostlet: row.name.clone(),
             cgroup: shared.engine.cgroup_of(&row.name),
@@ -110,7 +109,7 @@ fn take_over(shared: &Shared, lease: &Lease) -> Result<()> {
     };
     let there = address::placed(lease.address)?;
     let now = shared.clock.now();
-    order(shared, lease, |settings| {
+    order(shared, lease, None, |settings| {
         if there {
             Client::resume(settings, known, now).map_err(|e| e.to_string())
         } else {
@@ -122,23 +121,59 @@ fn take_over(shared: &Shared, lease: &Lease) -> Result<()> {
 }
 
 /// A lease whose hostlet is no more, or never came to be.
-fn let_go(shared: &Shared, lease: &Lease) {
-    if let Some(known) = terms::remembered(&shared.clock, lease) {
-        let now = shared.clock.now();
-        let key = order(shared, lease, |settings| {
-            Client::resume(settings, known, now).map_err(|e| e.to_string())
-        });
-        if let Some(key) = key {
-            shared.orders.release(Which::Key(key));
+fn let_go(shared: &Arc<Shared>, lease: &Lease) {
+    let now = shared.clock.now();
+    match terms::remembered(&shared.clock, lease) {
+        Some(known) => {
+            let key = order(shared, lease, None, |settings| {
+                Client::resume(settings, known, now).map_err(|e| e.to_string())
+            });
+            if let Some(key) = key {
+                shared.orders.release(Which::Key(key));
+            }
         }
+        None => ask_and_release(shared, lease),
     }
     shared.free(lease.address);
+}
+
+/// The server may have given what was only claimed here, and only it knows: it is asked, and then told.
+fn ask_and_release(shared: &Arc<Shared>, lease: &Lease) {
+    let config = shared.config();
+    let Some(PoolSource::Dhcp(pool)) = config.pools.get(&lease.pool).map(|p| &p.source) else {
+        return;
+    };
+    let (sender, answers) = channel();
+    let now = shared.clock.now();
+    let key = order(shared, lease, Some(sender), |settings| {
+        Ok(Client::reboot(settings, lease.address, now))
+    });
+    let Some(key) = key else {
+        return;
+    };
+    let (shared, until) = (Arc::clone(shared), Instant::now() + pool.timeout);
+    let wait = move || {
+        while let Ok(Answer::Refused(_)) =
+            answers.recv_timeout(until.saturating_duration_since(Instant::now()))
+        {}
+        shared.orders.release(Which::Key(key));
+    };
+    let spawned = std::thread::Builder::new()
+        .name("release".to_owned())
+        .spawn(wait);
+    if let Err(error) = spawned {
+        log::warning(format_args!(
+            "{} may stay leased at its server: {error}",
+            lease.address
+        ));
+    }
 }
 
 /// Gives the keeper a client for a lease that is held.
 fn order(
     shared: &Shared,
     lease: &Lease,
+    waiting: Option<Sender<Answer>>,
     client: impl FnOnce(hostlet_lease::Settings) -> Result<Client, String>,
 ) -> Option<Key> {
     let made = || -> Result<(Key, Client, std::time::Duration), String> {
@@ -177,7 +212,7 @@ fn order(
                 template: Box::new(lease.clone()),
                 probe: config.pools.get(&lease.pool).and_then(|p| p.probe),
                 set_aside,
-                waiting: None,
+                waiting,
                 held: Some(lease.address),
             });
             Some(key)

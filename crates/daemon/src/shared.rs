@@ -110,7 +110,11 @@ impl Shared {
     pub fn give_back(&self, hostlet: &Name) {
         // While the address is there: the servers are told by it.
         self.orders.release(Which::Hostlet(hostlet.clone()));
-        let held = self.ledger().of(hostlet);
+        let held = {
+            let mut ledger = self.ledger();
+            ledger.ended(hostlet);
+            ledger.of(hostlet)
+        };
         for lease in held {
             self.free(lease.address);
         }

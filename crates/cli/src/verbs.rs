@@ -159,14 +159,17 @@ fn read(engine: &Engine, verb: Verb, out: &mut dyn Write) -> Result<End> {
         }
         Verb::Events(a) => events(engine, &a, out)?,
         Verb::History(a) => {
+            // The store goes by names; a user whose account is gone has but a number.
+            let uid: Option<u32> = a.user.as_ref().and_then(|user| user.parse().ok());
             let query = HistoryQuery {
                 hostlet: a.hostlet,
                 address: a.address,
-                user: a.user,
+                user: a.user.filter(|_| uid.is_none()),
                 since: a.since,
                 until: a.until,
             };
-            let rows = engine.history(&query)?;
+            let mut rows = engine.history(&query)?;
+            rows.retain(|row| uid.is_none_or(|uid| row.uid == uid));
             if a.json {
                 print::json(out, &rows)?
             } else {

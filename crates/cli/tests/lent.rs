@@ -1,4 +1,4 @@
-//! The verbs that go through hostletd, where hostletd is not there, and as whom they go.
+//! The verbs that go through hostletd, where hostletd is not there, and as whom they go; the history of what was held.
 
 mod common;
 
@@ -8,7 +8,7 @@ use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use common::{Dir, HOSTLET};
+use common::{Dir, HOSTLET, Machine};
 
 /// Neither root nor anybody who is in a list.
 const NOBODY: [&str; 3] = ["--reuid=65534", "--regid=65534", "--clear-groups"];
@@ -186,5 +186,43 @@ fn the_user_of_a_set_uid_hostlet_comes_as_himself() {
             said(&output).contains("closed the connection before it answered"),
             "{args:?}: {output:?}"
         );
+    }
+}
+
+/// B13: who had which address, when: by user (name or number), by address, by time.
+#[test]
+fn the_history_is_found_by_user_address_and_time() {
+    let m = Machine::new("history");
+    m.ok(&["run", "--name", "one", "-a", "10.1.0.1", "--", "true"]);
+    let by_nobody = m
+        .inside(HOSTLET)
+        .args(["run", "--name", "two", "-a", "10.1.0.2", "--", "true"])
+        .env("SUDO_UID", "65534")
+        .output()
+        .unwrap();
+    assert!(by_nobody.status.success(), "{by_nobody:?}");
+    let found = |filter: &[&str]| -> Vec<String> {
+        let text = m.ok(&[&["history", "--json"], filter].concat());
+        let rows: serde_json::Value = serde_json::from_str(&text).unwrap();
+        rows.as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row["hostlet"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    for (filter, names) in [
+        (&[][..], &["one", "two"][..]),
+        (&["--user", "root"], &["one"]),
+        (&["--user", "0"], &["one"]),
+        (&["--user", "nobody"], &["two"]),
+        (&["--user", "65534", "--since", "1h"], &["two"]),
+        (&["--user", "nobody", "--address", "10.1.0.1"], &[]),
+        (&["--address", "10.1.0.2"], &["two"]),
+        (&["--user", "1"], &[]),
+        (&["--since", "1h"], &["one", "two"]),
+        (&["--since", "2999-01-01T00:00:00Z"], &[]),
+        (&["--until", "1h"], &[]),
+    ] {
+        assert_eq!(found(filter), names, "{filter:?}");
     }
 }

@@ -225,7 +225,7 @@ pub struct History {
     /// Only this address, or a prefix that has it
     #[arg(long, value_name = "ADDRESS")]
     pub address: Option<IpAddr>,
-    /// Only what this user started
+    /// Only what this user started (name or number)
     #[arg(long, value_name = "USER")]
     pub user: Option<String>,
     /// Only what was held after TIME

@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::Result;
 use hostlet_model::Name;
 use hostlet_platform::cgroup::EmptyWatch;
+use rustix::event::epoll;
 
 use crate::keeper::{listen, token};
 use crate::log;
@@ -51,10 +52,15 @@ impl Ends {
         Ok(self.cgroups.add(hostlet.as_str(), cgroup)?)
     }
 
-    /// Stops watching. Closing the descriptor of a process takes it out of the epoll set.
-    pub fn unwatch(&mut self, hostlet: &Name) {
+    /// Stops watching.
+    pub fn unwatch(&mut self, epoll: &OwnedFd, hostlet: &Name) {
         self.cgroups.remove(hostlet.as_str());
-        self.processes.retain(|_, (name, _)| name != hostlet);
+        self.processes.retain(|_, (name, process)| {
+            if name == hostlet {
+                forget(epoll, process);
+            }
+            name != hostlet
+        });
     }
 
     /// The hostlets whose cgroup became empty, or went.
@@ -72,7 +78,16 @@ impl Ends {
     }
 
     /// The hostlet of a process that ended.
-    pub fn process_ended(&mut self, number: u64) -> Option<Name> {
-        self.processes.remove(&number).map(|(name, _)| name)
+    pub fn process_ended(&mut self, epoll: &OwnedFd, number: u64) -> Option<Name> {
+        let (name, process) = self.processes.remove(&number)?;
+        forget(epoll, &process);
+        Some(name)
+    }
+}
+
+/// Closing it would not do: the connection has another descriptor of the same process open.
+fn forget(epoll: &OwnedFd, process: &OwnedFd) {
+    if let Err(error) = epoll::delete(epoll, process) {
+        log::warning(format_args!("cannot stop watching a process: {error}"));
     }
 }

@@ -253,7 +253,10 @@ impl Keeper {
                 Err(error) => log::warning(format_args!("{error}")),
             },
             process if process >= token::PROCESS => {
-                if let Some(hostlet) = self.ends.process_ended(process - token::PROCESS) {
+                if let Some(hostlet) = self
+                    .ends
+                    .process_ended(&self.epoll, process - token::PROCESS)
+                {
                     self.jobs.give(Job::Ended { hostlet });
                 }
             }
@@ -280,7 +283,7 @@ impl Keeper {
                 let at = self.shared.clock.now() + AGAIN;
                 self.again.get_or_insert(at);
             }
-            Order::Unwatch { hostlet } => self.ends.unwatch(&hostlet),
+            Order::Unwatch { hostlet } => self.ends.unwatch(&self.epoll, &hostlet),
             // The timer is armed anew each time.
             Order::Tick | Order::Stop => self.armed = None,
             Order::Lease { .. }

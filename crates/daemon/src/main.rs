@@ -60,7 +60,10 @@ fn run(cli: &Cli) -> Result<()> {
     let paths = cli.root.as_deref().map_or_else(Paths::system, Paths::under);
     // Whoever started it through sudo does not ask for anything here: callers do, and hostletd knows who they are.
     // SAFETY: no other thread runs yet, so nobody reads the environment meanwhile.
-    unsafe { std::env::remove_var("SUDO_UID") };
+    #[expect(clippy::disallowed_methods, reason = "no thread runs yet")]
+    unsafe {
+        std::env::remove_var("SUDO_UID");
+    }
     // Before any thread: all of them leave these signals to this one.
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).context("cannot catch signals")?;
     let given = ListenFd::from_env()

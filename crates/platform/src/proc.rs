@@ -256,3 +256,51 @@ pub(crate) fn kill(pid: u32, signal: i32) {
 fn gone(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::units_in;
+
+    #[test]
+    fn units_end_where_delegation_begins() {
+        for (cgroups, expected) in [
+            (
+                "0::/system.slice/web.service",
+                &["system.slice", "web.service"][..],
+            ),
+            (
+                "0::/user.slice/user-1000.slice/session-3.scope\n",
+                &["user.slice", "user-1000.slice", "session-3.scope"],
+            ),
+            (
+                "0::/user.slice/user-1000.slice/user@1000.service/app.slice/web.service",
+                &["user.slice", "user-1000.slice", "user@1000.service"],
+            ),
+            (
+                "0::/system.slice/web.service/worker.service",
+                &["system.slice", "web.service"],
+            ),
+            ("0::/init.scope", &["init.scope"]),
+            ("0::/hostlet/web.service", &[]),
+            ("0::/", &[]),
+            ("0::/../../web.service", &[]),
+            ("", &[]),
+            // A hybrid machine, with the process in a hostlet.
+            (
+                "12:pids:/other.service\n1:name=systemd:/system.slice/a:b@x.service\n0::/hostlet/web",
+                &["system.slice", "a:b@x.service"],
+            ),
+            (
+                "1:name=systemd:/system.slice/web.service\n0::/system.slice/web.service",
+                &["system.slice", "web.service"],
+            ),
+            // As systemd escapes what the kernel has names for.
+            (
+                "0::/_cpu.slice/_notify_on_release.service",
+                &["cpu.slice", "notify_on_release.service"],
+            ),
+        ] {
+            assert_eq!(units_in(cgroups), expected, "{cgroups}");
+        }
+    }
+}

@@ -173,16 +173,24 @@ impl EmptyWatch {
         }
     }
 
-    /// Takes everything that happened since the last time, in order. The same thing may be reported
-    /// twice; a cgroup that was reported empty may have members again.
+    /// Takes everything that happened since the last time, in order: it may be nothing. The same thing may
+    /// be reported twice; a cgroup that was reported empty may have members again.
     ///
     /// # Errors
     /// When the kernel does not give its reports.
     pub fn drain(&mut self) -> Result<Vec<(String, Vacancy)>, CgroupError> {
         // Before looking: what comes later rings again.
         let _ = rustix::io::read(&self.bell, &mut [0; 8]);
-        for name in self.touched()? {
-            self.look(&name);
+        // To stop watching makes the kernel report that, too. A cgroup that goes on and on changing
+        // has to wait for the next time.
+        for _ in 0..4 {
+            let touched = self.touched()?;
+            if touched.is_empty() {
+                break;
+            }
+            for name in touched {
+                self.look(&name);
+            }
         }
         // What was looked at just now rang as well.
         let _ = rustix::io::read(&self.bell, &mut [0; 8]);

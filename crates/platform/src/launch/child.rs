@@ -1,5 +1,6 @@
 //! The new process between its birth and the exec.
 
+use std::ffi::CStr;
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
@@ -290,16 +291,22 @@ pub(super) unsafe fn exec(image: &Image) -> (Stage, i32) {
                 return (Stage::Exec, errno());
             }
             libc::ENOENT => {
-                let mut stat = MaybeUninit::<libc::stat>::uninit();
-                // SAFETY: the path is zero-terminated, the buffer of the right type.
-                if unsafe { libc::stat(file.as_ptr(), stat.as_mut_ptr()) } == 0 {
+                if exists(file) {
                     worst = (Stage::Interpreter, libc::ENOENT);
                 }
             }
             libc::ENOTDIR | libc::ESTALE | libc::ENODEV | libc::ETIMEDOUT if searching => {}
+            // A directory of PATH that one may not enter has no programs, as for a shell.
+            libc::EACCES if searching && !exists(file) => {}
             libc::EACCES => worst = (Stage::Exec, libc::EACCES),
             other => return (Stage::Exec, other),
         }
     }
     worst
+}
+
+fn exists(file: &CStr) -> bool {
+    let mut stat = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: the path is zero-terminated, the buffer of the right type.
+    unsafe { libc::stat(file.as_ptr(), stat.as_mut_ptr()) == 0 }
 }

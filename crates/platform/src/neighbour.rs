@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::packet::{Link, Mac, PacketSocket, explain};
+use crate::packet::{BROADCAST, Link, Mac, PacketSocket, explain};
 
 /// No shorter pause lies between two questions.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(30);
@@ -29,14 +29,64 @@ pub fn probe(ifindex: u32, addr: IpAddr, wait: Duration) -> io::Result<Option<[u
     ask(ifindex, addr, wait).map_err(what)
 }
 
-/// Tells everybody on the link that an address is to be found at this interface: whoever knows it
-/// elsewhere learns better. The address has to be on the interface. Does nothing on interfaces without ARP.
+/// Tells everybody on the link that an address is to be found at this interface, as an
+/// [`Announcer`] that is used once.
 ///
 /// # Errors
-/// Without root, and when the interface is off or gone.
+/// As [`Announcer::open`] and [`Announcer::announce`].
 pub fn announce(ifindex: u32, addr: IpAddr) -> io::Result<()> {
-    let what = |e: io::Error| explain(format!("announce {addr} on interface {ifindex}"), &e);
-    tell(ifindex, addr).map_err(what)
+    Announcer::open()?.announce(ifindex, addr)
+}
+
+/// Tells others where addresses are. To keep one saves time: the kernel takes a while (some 20 ms) to close
+/// such a socket. It belongs to the network namespace of the thread that opened it.
+#[derive(Debug)]
+pub struct Announcer {
+    socket: PacketSocket,
+}
+
+impl Announcer {
+    /// Makes one, for any number of interfaces.
+    ///
+    /// # Errors
+    /// Without root.
+    pub fn open() -> io::Result<Announcer> {
+        let socket = PacketSocket::sender().map_err(|e| explain("announce addresses", &e))?;
+        Ok(Announcer { socket })
+    }
+
+    /// Tells everybody on the link that an address is to be found at this interface: whoever knows it
+    /// elsewhere learns better. The address has to be on the interface. Does nothing on interfaces
+    /// without ARP.
+    ///
+    /// # Errors
+    /// When the interface is off or gone.
+    pub fn announce(&self, ifindex: u32, addr: IpAddr) -> io::Result<()> {
+        self.tell(ifindex, addr)
+            .map_err(|e| explain(format!("announce {addr} on interface {ifindex}"), &e))
+    }
+
+    fn tell(&self, ifindex: u32, addr: IpAddr) -> io::Result<()> {
+        let Some((link, mac)) = resolving(self.socket.link_of(ifindex)?) else {
+            return Ok(());
+        };
+        // Twice, for a link that loses one.
+        for _ in 0..2 {
+            match addr {
+                IpAddr::V4(addr) => {
+                    for packet in arp::announcements(addr, mac) {
+                        self.socket
+                            .send_on(ifindex, arp::PROTOCOL, &packet, BROADCAST)?;
+                    }
+                }
+                IpAddr::V6(addr) => {
+                    let (packet, to) = nd::announcement(addr, mac, nd::routes(&link.name));
+                    self.socket.send_on(ifindex, nd::PROTOCOL, &packet, to)?;
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What is asked, and how an answer is told.
@@ -50,15 +100,15 @@ trait Question {
 fn ask(ifindex: u32, addr: IpAddr, wait: Duration) -> io::Result<Option<Mac>> {
     match addr {
         IpAddr::V4(addr) => {
-            let socket = arp::open(ifindex, Some(addr))?;
-            match resolving(&socket)? {
+            let socket = arp::open(ifindex, addr)?;
+            match resolving(socket.link()?) {
                 None => Ok(None),
                 Some((_, mac)) => listen(&socket, &arp::Probe { addr, mac }, mac, wait),
             }
         }
         IpAddr::V6(addr) => {
-            let socket = nd::open(ifindex, Some(addr))?;
-            match resolving(&socket)? {
+            let socket = nd::open(ifindex, addr)?;
+            match resolving(socket.link()?) {
                 None => Ok(None),
                 Some((_, mac)) => {
                     // Kept until the answer came: others who ask send to this group only.
@@ -71,12 +121,11 @@ fn ask(ifindex: u32, addr: IpAddr, wait: Duration) -> io::Result<Option<Mac>> {
 }
 
 /// The interface and its hardware address, if addresses are resolved there.
-fn resolving(socket: &PacketSocket) -> io::Result<Option<(Link, Mac)>> {
-    let link = socket.link()?;
-    Ok(match link.mac {
+fn resolving(link: Link) -> Option<(Link, Mac)> {
+    match link.mac {
         Some(mac) if !link.no_arp => Some((link, mac)),
         _ => None,
-    })
+    }
 }
 
 fn listen(
@@ -120,29 +169,4 @@ fn listen(
             Err(error) => return Err(error.into()),
         }
     }
-}
-
-fn tell(ifindex: u32, addr: IpAddr) -> io::Result<()> {
-    let socket = match addr {
-        IpAddr::V4(_) => arp::open(ifindex, None)?,
-        IpAddr::V6(_) => nd::open(ifindex, None)?,
-    };
-    let Some((link, mac)) = resolving(&socket)? else {
-        return Ok(());
-    };
-    // Twice, for a link that loses one.
-    for _ in 0..2 {
-        match addr {
-            IpAddr::V4(addr) => {
-                for packet in arp::announcements(addr, mac) {
-                    socket.send(&packet, crate::packet::BROADCAST)?;
-                }
-            }
-            IpAddr::V6(addr) => {
-                let (packet, to) = nd::announcement(addr, mac, nd::routes(&link.name));
-                socket.send(&packet, to)?;
-            }
-        }
-    }
-    Ok(())
 }

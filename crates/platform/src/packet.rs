@@ -3,6 +3,8 @@
 //! The link-layer header is the kernel's business; what is sent and received begins with the
 //! protocol's own header.
 
+pub(crate) mod filter;
+
 use std::io;
 use std::mem::zeroed;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -52,6 +54,29 @@ const STATUS_CHECKSUM_NOT_READY: u32 = 1 << 3;
 #[repr(C, align(8))]
 struct Control([u8; 64]);
 
+fn socket() -> io::Result<OwnedFd> {
+    let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // SAFETY: no pointers.
+    match unsafe { libc::socket(libc::AF_PACKET, kind, 0) } {
+        fd if fd < 0 => Err(io::Error::last_os_error()),
+        // SAFETY: the descriptor is new, and nobody else's.
+        fd => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+    }
+}
+
+fn address(ifindex: i32, protocol: u16, to: Option<Mac>) -> sockaddr_ll {
+    // SAFETY: all zeros are a valid address.
+    let mut address: sockaddr_ll = unsafe { zeroed() };
+    address.sll_family = libc::AF_PACKET as u16;
+    address.sll_protocol = protocol.to_be();
+    address.sll_ifindex = ifindex;
+    if let Some(to) = to {
+        address.sll_halen = 6;
+        address.sll_addr[..6].copy_from_slice(&to);
+    }
+    address
+}
+
 impl PacketSocket {
     /// Opens one that gets only what the filter lets pass.
     pub(crate) fn open(
@@ -59,15 +84,8 @@ impl PacketSocket {
         protocol: u16,
         filter: &[sock_filter],
     ) -> io::Result<PacketSocket> {
-        let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-        // Without a protocol it gets nothing: no frame may come before the filter is there.
-        // SAFETY: no pointers.
-        let fd = unsafe { libc::socket(libc::AF_PACKET, kind, 0) };
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: the descriptor is new, and nobody else's.
-        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        // It gets nothing before it is bound: no frame may come before the filter is there.
+        let fd = socket()?;
         attach_filter(fd.as_fd(), filter)?;
         set(fd.as_fd(), libc::SOL_PACKET, libc::PACKET_AUXDATA, 1)?;
         let socket = PacketSocket {
@@ -75,7 +93,7 @@ impl PacketSocket {
             ifindex: i32::try_from(ifindex).map_err(|_| no_device())?,
             protocol,
         };
-        let address = socket.address(None);
+        let address = address(socket.ifindex, protocol, None);
         // SAFETY: the address is of the type that the length says.
         let code = unsafe {
             libc::bind(
@@ -88,51 +106,47 @@ impl PacketSocket {
         Ok(socket)
     }
 
-    fn address(&self, to: Option<Mac>) -> sockaddr_ll {
-        // SAFETY: all zeros are a valid address.
-        let mut address: sockaddr_ll = unsafe { zeroed() };
-        address.sll_family = libc::AF_PACKET as u16;
-        address.sll_protocol = self.protocol.to_be();
-        address.sll_ifindex = self.ifindex;
-        if let Some(to) = to {
-            address.sll_halen = 6;
-            address.sll_addr[..6].copy_from_slice(&to);
-        }
-        address
+    /// A socket that only sends, on any interface: see [`PacketSocket::send_on`].
+    pub(crate) fn sender() -> io::Result<PacketSocket> {
+        Ok(PacketSocket {
+            fd: socket()?,
+            ifindex: 0,
+            protocol: 0,
+        })
     }
 
-    /// What is known of the interface.
+    /// What is known of its interface.
     pub(crate) fn link(&self) -> io::Result<Link> {
-        // SAFETY: all zeros are a valid address.
-        let mut address: sockaddr_ll = unsafe { zeroed() };
-        let mut length = size_of::<sockaddr_ll>() as u32;
-        // SAFETY: the buffer has the length that is given.
-        let code = unsafe {
-            libc::getsockname(self.fd.as_raw_fd(), (&raw mut address).cast(), &mut length)
-        };
-        done(code)?;
-        let ethernet = address.sll_hatype == libc::ARPHRD_ETHER && address.sll_halen == 6;
-        let mut mac = [0; 6];
-        mac.copy_from_slice(&address.sll_addr[..6]);
+        self.link_of(self.ifindex as u32)
+    }
 
+    /// What is known of any interface.
+    pub(crate) fn link_of(&self, ifindex: u32) -> io::Result<Link> {
         // SAFETY: all zeros are a valid request.
         let mut request: libc::ifreq = unsafe { zeroed() };
-        request.ifr_ifru.ifru_ifindex = self.ifindex;
+        request.ifr_ifru.ifru_ifindex = i32::try_from(ifindex).map_err(|_| no_device())?;
         self.ask(libc::SIOCGIFNAME, &mut request)?;
         let name = request.ifr_name.iter().take_while(|c| **c != 0);
         let name: Vec<u8> = name.map(|c| *c as u8).collect();
         self.ask(libc::SIOCGIFFLAGS, &mut request)?;
         // SAFETY: the call has just filled this member.
         let flags = i32::from(unsafe { request.ifr_ifru.ifru_flags });
+        self.ask(libc::SIOCGIFHWADDR, &mut request)?;
+        // SAFETY: the call has just filled this member.
+        let hardware = unsafe { request.ifr_ifru.ifru_hwaddr };
+        let mut mac = [0; 6];
+        for (to, from) in mac.iter_mut().zip(hardware.sa_data) {
+            *to = from as u8;
+        }
         Ok(Link {
             name: String::from_utf8_lossy(&name).into_owned(),
-            mac: ethernet.then_some(mac),
+            mac: (hardware.sa_family == libc::ARPHRD_ETHER).then_some(mac),
             no_arp: flags & (libc::IFF_NOARP | libc::IFF_LOOPBACK) != 0,
         })
     }
 
     fn ask(&self, what: libc::Ioctl, request: &mut libc::ifreq) -> io::Result<()> {
-        // SAFETY: both calls made here read and write one ifreq.
+        // SAFETY: all calls made here read and write one ifreq.
         done(unsafe { libc::ioctl(self.fd.as_raw_fd(), what, ptr::from_mut(request)) })
     }
 
@@ -150,7 +164,19 @@ impl PacketSocket {
 
     /// Sends one packet, without its link-layer header.
     pub(crate) fn send(&self, packet: &[u8], to: Mac) -> io::Result<()> {
-        let address = self.address(Some(to));
+        self.send_on(self.ifindex as u32, self.protocol, packet, to)
+    }
+
+    /// Sends one packet of any protocol on any interface.
+    pub(crate) fn send_on(
+        &self,
+        ifindex: u32,
+        protocol: u16,
+        packet: &[u8],
+        to: Mac,
+    ) -> io::Result<()> {
+        let ifindex = i32::try_from(ifindex).map_err(|_| no_device())?;
+        let address = address(ifindex, protocol, Some(to));
         loop {
             // SAFETY: buffer and address have the lengths that are given.
             let sent = unsafe {
@@ -298,59 +324,6 @@ pub(crate) fn explain(what: impl std::fmt::Display, error: &io::Error) -> io::Er
         _ => "",
     };
     io::Error::new(error.kind(), format!("cannot {what}: {error}{hint}"))
-}
-
-/// The building blocks of filters.
-pub(crate) mod filter {
-    use libc::sock_filter;
-
-    const fn step(code: u32, k: u32, jt: u8, jf: u8) -> sock_filter {
-        sock_filter {
-            code: code as u16,
-            jt,
-            jf,
-            k,
-        }
-    }
-
-    pub(crate) const fn load8(at: u32) -> sock_filter {
-        step(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, at, 0, 0)
-    }
-
-    pub(crate) const fn load16(at: u32) -> sock_filter {
-        step(libc::BPF_LD | libc::BPF_H | libc::BPF_ABS, at, 0, 0)
-    }
-
-    pub(crate) const fn load32(at: u32) -> sock_filter {
-        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, at, 0, 0)
-    }
-
-    /// Sets the index to the length of the IPv4 header at the beginning.
-    pub(crate) const fn index_by_ipv4_header() -> sock_filter {
-        step(libc::BPF_LDX | libc::BPF_B | libc::BPF_MSH, 0, 0, 0)
-    }
-
-    pub(crate) const fn load16_indexed(at: u32) -> sock_filter {
-        step(libc::BPF_LD | libc::BPF_H | libc::BPF_IND, at, 0, 0)
-    }
-
-    /// Goes on with the `yes`th step from the next one if equal, with the `no`th if not.
-    pub(crate) const fn equal(value: u32, yes: u8, no: u8) -> sock_filter {
-        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, value, yes, no)
-    }
-
-    /// The same, if any of the bits is set.
-    pub(crate) const fn any_bit(bits: u32, yes: u8, no: u8) -> sock_filter {
-        step(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K, bits, yes, no)
-    }
-
-    pub(crate) const fn pass() -> sock_filter {
-        step(libc::BPF_RET | libc::BPF_K, u32::MAX, 0, 0)
-    }
-
-    pub(crate) const fn drop() -> sock_filter {
-        step(libc::BPF_RET | libc::BPF_K, 0, 0, 0)
-    }
 }
 
 /// The Internet checksum of several pieces, each but the last of even length; zero if the pieces contain

@@ -64,13 +64,7 @@ fn read(stream: &UnixStream) -> io::Result<Peer> {
             exists(&pidfd)?;
             pidfd
         }
-        None => {
-            let pidfd = pidfd_open(handle, PidfdFlags::empty())?;
-            if proc::start_ticks(pid) != Some(before) {
-                return Err(Errno::SRCH.into());
-            }
-            pidfd
-        }
+        None => by_pid(handle, before)?,
     };
     Ok(Peer {
         pid,
@@ -80,6 +74,16 @@ fn read(stream: &UnixStream) -> io::Result<Peer> {
         start_ticks: before,
         pidfd,
     })
+}
+
+/// The process with that id, if it is still the one that started then.
+fn by_pid(pid: Pid, start_ticks: u64) -> io::Result<OwnedFd> {
+    let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
+    let number = u32::try_from(pid.as_raw_nonzero().get()).unwrap_or(0);
+    if proc::start_ticks(number) != Some(start_ticks) {
+        return Err(Errno::SRCH.into());
+    }
+    Ok(pidfd)
 }
 
 /// Asks for an option that is a structure, into `value`; gives the length that the kernel has for it.
@@ -144,5 +148,23 @@ fn exists(pidfd: &OwnedFd) -> io::Result<()> {
         // It runs as somebody whom we may not signal: it is there.
         (_, error) if error.raw_os_error() == Some(libc::EPERM) => Ok(()),
         (_, error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pid_alone_is_not_enough() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let pid = Pid::from_child(&child);
+        let ticks = proc::start_ticks(child.id()).unwrap();
+        assert!(by_pid(pid, ticks).is_ok());
+        let error = by_pid(pid, ticks + 1).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ESRCH));
+        child.wait().unwrap();
+        let error = by_pid(pid, ticks).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ESRCH));
     }
 }

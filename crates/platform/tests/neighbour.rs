@@ -93,13 +93,14 @@ fn an_announcement_moves_what_others_knew() {
     let (a, b) = pair();
     let (va, mac) = a.link("va");
     let mac = mac.map(|byte| format!("{byte:02x}")).join(":");
+    let announcer = a.within(|| neighbour::Announcer::open().unwrap());
     for (addr, len) in [(FREE[0], 24), (FREE[1], 64)] {
         b.sh(&format!(
             "ip neigh add {addr} lladdr 02:00:00:00:00:99 dev vb nud stale"
         ));
         a.within(|| {
             assert!(netlink::lend_address(va, ip(addr), len, None).unwrap());
-            neighbour::announce(va, ip(addr)).unwrap();
+            announcer.announce(va, ip(addr)).unwrap();
         });
         let deadline = Instant::now() + LIMIT;
         loop {

@@ -7,17 +7,16 @@ use crate::packet::{BROADCAST, Mac, PacketSocket, filter};
 
 use super::Question;
 
+/// The protocol's number in frames.
+pub(super) const PROTOCOL: u16 = libc::ETH_P_ARP as u16;
+
 const LENGTH: usize = 28;
 const REQUEST: u16 = 1;
 const REPLY: u16 = 2;
 const NOBODY: Mac = [0; 6];
 
-/// A socket that gets what concerns one address, or nothing.
-pub(super) fn open(ifindex: u32, about: Option<Ipv4Addr>) -> io::Result<PacketSocket> {
-    let protocol = libc::ETH_P_ARP as u16;
-    let Some(addr) = about else {
-        return PacketSocket::open(ifindex, protocol, &[filter::drop()]);
-    };
+/// A socket that gets what concerns one address.
+pub(super) fn open(ifindex: u32, addr: Ipv4Addr) -> io::Result<PacketSocket> {
     let addr = u32::from(addr);
     let filter = [
         // For IPv4, from one who has the address, or asks for it without having one.
@@ -31,7 +30,7 @@ pub(super) fn open(ifindex: u32, about: Option<Ipv4Addr>) -> io::Result<PacketSo
         filter::pass(),
         filter::drop(),
     ];
-    PacketSocket::open(ifindex, protocol, &filter)
+    PacketSocket::open(ifindex, PROTOCOL, &filter)
 }
 
 fn packet(operation: u16, sender: (Mac, Ipv4Addr), target: (Mac, Ipv4Addr)) -> Vec<u8> {

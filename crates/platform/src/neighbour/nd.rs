@@ -8,6 +8,9 @@ use crate::packet::{Mac, PacketSocket, checksum, filter};
 
 use super::Question;
 
+/// The protocol's number in frames.
+pub(super) const PROTOCOL: u16 = libc::ETH_P_IPV6 as u16;
+
 const ICMPV6: u8 = 58;
 const SOLICITATION: u8 = 135;
 const ADVERTISEMENT: u8 = 136;
@@ -21,12 +24,8 @@ const OVERRIDE: u8 = 0x20;
 const HOP_LIMIT: u8 = 255;
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 
-/// A socket that gets solicitations and advertisements for one address, or nothing.
-pub(super) fn open(ifindex: u32, about: Option<Ipv6Addr>) -> io::Result<PacketSocket> {
-    let protocol = libc::ETH_P_IPV6 as u16;
-    let Some(addr) = about else {
-        return PacketSocket::open(ifindex, protocol, &[filter::drop()]);
-    };
+/// A socket that gets solicitations and advertisements for one address.
+pub(super) fn open(ifindex: u32, addr: Ipv6Addr) -> io::Result<PacketSocket> {
     let bits = u128::from(addr);
     let word = |n: u32| (bits >> (96 - 32 * n)) as u32;
     let filter = [
@@ -48,7 +47,7 @@ pub(super) fn open(ifindex: u32, about: Option<Ipv6Addr>) -> io::Result<PacketSo
         filter::pass(),
         filter::drop(),
     ];
-    PacketSocket::open(ifindex, protocol, &filter)
+    PacketSocket::open(ifindex, PROTOCOL, &filter)
 }
 
 /// Where solicitations for an address go.

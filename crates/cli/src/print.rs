@@ -69,6 +69,17 @@ pub fn show(out: &mut dyn Write, h: &HostletReport) -> io::Result<()> {
             &format!("{} on {} (/{}{by})", a.address, a.interface, a.onlink),
         )?;
     }
+    if h.fallen_back {
+        line(
+            "addresses",
+            "those of this machine: its lease was lost, and it has fallen back",
+        )?;
+    } else if h.state == "cut-off" {
+        line(
+            "addresses",
+            "none: its lease was lost, and it has only its loopback",
+        )?;
+    }
     line(
         "loopback",
         &h.loopback

@@ -169,7 +169,7 @@ impl Client {
         self.field("Leases", json!({}), "leases")
     }
 
-    /// The pools that there are.
+    /// The pools that this process may see.
     ///
     /// # Errors
     /// [`ClientError::Refused`] with hostletd's reason, or there was no answer.

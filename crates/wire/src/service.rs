@@ -32,7 +32,7 @@ pub trait Service {
     /// A no, with the reason.
     fn leases(&mut self) -> Result<Vec<Lease>, Error>;
 
-    /// The pools that there are.
+    /// The pools that the caller may see.
     ///
     /// # Errors
     /// A no, with the reason.

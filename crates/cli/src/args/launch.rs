@@ -54,9 +54,9 @@ started without the capabilities that would let it out, sees cgroups read-only a
 goes when the program ends; if the program leaves children behind, when the last of them ends (the next
 hostlet command cleans up, or hostletd).
 
-With --pool, users whom the pool's may-use admits can do this too. hostlet then becomes the program: it
-cannot gain privileges any more, set-uid programs in it run without. --user, --group, --keep-capability,
---host-loopback, --no-guard and --raw are root's to choose.
+With --pool, users whom the pool's may-use admits can do this too. hostlet then becomes the program:
+it cannot gain privileges any more, set-uid programs in it run without. --user, --group,
+--keep-capability, --host-loopback, --no-guard and --raw are root's to choose.
 
 Exit status: the program's own; 126 if it cannot be executed, 127 if it is not found, 125 if hostlet failed.
 
@@ -77,8 +77,9 @@ pub struct Run {
 /// `hostlet enter`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-Who besides root may do this is set by may-enter in the configuration. Users who came neither through sudo
-nor a set-uid hostlet come in through hostletd; they may also enter what they opened with `hostlet run --pool`.
+Who besides root may do this is set by may-enter in the configuration. Users who came neither
+through sudo nor a set-uid hostlet come in through hostletd, and become the program as with
+`hostlet run --pool`; what they opened with that, they may enter too.
 
 Example:
   hostlet enter web -- ss -ltn")]

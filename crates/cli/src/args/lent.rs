@@ -6,11 +6,13 @@ use hostlet_model::Name;
 /// `hostlet pools`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-An address that somebody else was found using is set aside for a while; it is listed with the one who answered.
+Root sees all pools, others those that they may use. An address that somebody else was found using
+is set aside for a while; it is listed with the one who answered.
 
-JSON (--json): [{\"name\", \"interface\", \"kind\": \"static\"|\"dhcp\", \"families\": [\"ipv4\"|\"ipv6\"…],
-\"ranges\": [text…], \"size\" (a number as text; null: the DHCP server knows), \"held\": count,
-\"asides\": [{\"address\", \"until\" (RFC 3339), \"why\"}], \"may_use\": [who…]}]
+JSON (--json): [{\"name\", \"interface\", \"kind\": \"static\"|\"dhcp\",
+\"families\": [\"ipv4\"|\"ipv6\"…], \"ranges\": [text…], \"size\" (a number as text; null: the DHCP
+server knows), \"held\": count, \"asides\": [{\"address\", \"until\" (RFC 3339), \"why\"}],
+\"may_use\": [who…]}]
 
 Example:
   hostlet pools")]
@@ -25,9 +27,10 @@ pub struct Pools {
 #[command(after_long_help = "\
 Root sees all leases, others their own. Those of the past are in `hostlet history`.
 
-JSON (--json): [{\"address\", \"prefix\", \"pool\", \"interface\", \"hostlet\", \"user\", \"uid\", \"program\": [word…],
-\"holder\" (its number in DHCP), \"since\" (RFC 3339), \"state\": \"claimed\"|\"held\"; and of a DHCP lease, else null:
-\"hardware\", \"server\", \"renew\", \"rebind\", \"expires\"}]
+JSON (--json): [{\"address\", \"prefix\", \"pool\", \"interface\", \"hostlet\", \"user\", \"uid\",
+\"program\": [word…], \"holder\" (its number in DHCP), \"since\" (RFC 3339),
+\"state\": \"claimed\"|\"held\"; and of a DHCP lease, else null: \"hardware\", \"server\", \"renew\",
+\"rebind\", \"expires\"}]
 
 Example:
   hostlet leases --pool office")]

@@ -23,7 +23,11 @@ pub struct List {
 /// `hostlet show`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-JSON (--json): {\"name\", \"id\", \"state\": \"live\"|\"pending\"|\"removing\"|\"stale\", \"lifetime\":
+A hostlet that lost its lease and was cut off has its loopback and nothing else; one that has
+fallen back uses this machine's addresses until it ends.
+
+JSON (--json): {\"name\", \"id\", \"state\": \"live\"|\"cut-off\"|\"fallen-back\"|\"pending\"|\"removing\"|\"stale\",
+\"fallen_back\": bool, \"lifetime\":
 \"run\"|\"kept\"|\"declared\", \"addresses\": [{\"address\", \"interface\", \"onlink\", \"assigned\"}],
 \"loopback\": [address…], \"source\", \"host_loopback\": [ADDR:PORT…], \"guard\", \"raw\", \"created\" (RFC 3339),
 \"uid\", \"user\", \"program\": [word…], \"cgroup\", \"cgroup_id\" (null: not there), \"attached_cgroups\": [DIR…],

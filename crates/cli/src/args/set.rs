@@ -183,8 +183,9 @@ pub struct Apply {
 /// `hostlet reload`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-hostletd reads the configuration anew, checks it whole, and takes over the pools and the declared hostlets as
-it says; if something in it is wrong, nothing changes. One line is printed for each change.
+hostletd reads the configuration anew, checks it whole, and takes over the pools and the declared
+hostlets as it says; if something in it is wrong, nothing changes. One line is printed for each
+change.
 
 Example:
   hostlet reload --dry-run

@@ -4,12 +4,16 @@ PREFIX  ?= /usr/local
 OUT     := $(or $(CARGO_TARGET_DIR),target)
 SHARE    = $(DESTDIR)$(PREFIX)/share
 HOSTLET  = $(OUT)/release/hostlet
+HOSTLETD = $(OUT)/release/hostletd
+SYSTEMD  = $(DESTDIR)$(PREFIX)/lib/systemd/system
 
-.PHONY: build demo test lint figures install clean
+.PHONY: build demo demo-leases test lint figures fuzz install clean
 
-build: ; @scripts/install-missing build && cargo build --release -p hostlet
+build: ; @scripts/install-missing build && cargo build --release -p hostlet -p hostlet-daemon
 
 demo: ; @scripts/demo
+
+demo-leases: ; @scripts/demo-leases
 
 test: ; @scripts/test
 
@@ -17,16 +21,22 @@ lint: ; @scripts/lint
 
 figures: ; @scripts/figures
 
+fuzz: ; @scripts/fuzz
+
 # After `make build`; needs neither Rust nor the network.
-install: $(HOSTLET)
+install: $(HOSTLET) $(HOSTLETD)
 	install -D -m 755 $(HOSTLET) $(DESTDIR)$(PREFIX)/bin/hostlet
-	install -d $(SHARE)/man/man1 $(SHARE)/bash-completion/completions \
+	install -D -m 755 $(HOSTLETD) $(DESTDIR)$(PREFIX)/sbin/hostletd
+	install -D -m 644 dist/hostletd.socket $(SYSTEMD)/hostletd.socket
+	sed 's,@sbindir@,$(PREFIX)/sbin,' dist/hostletd.service > $(SYSTEMD)/hostletd.service
+	install -d $(SHARE)/man/man1 $(SHARE)/man/man8 $(SHARE)/bash-completion/completions \
 		$(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d
 	$(HOSTLET) man $(SHARE)/man/man1
+	$(HOSTLETD) --man > $(SHARE)/man/man8/hostletd.8
 	$(HOSTLET) completions bash > $(SHARE)/bash-completion/completions/hostlet
 	$(HOSTLET) completions zsh > $(SHARE)/zsh/site-functions/_hostlet
 	$(HOSTLET) completions fish > $(SHARE)/fish/vendor_completions.d/hostlet.fish
 
-$(HOSTLET): ; @echo "nothing to install yet: run make build first" >&2; exit 1
+$(HOSTLET) $(HOSTLETD): ; @echo "nothing to install yet: run make build first" >&2; exit 1
 
 clean: ; cargo clean

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use hostlet_daemon::{Clock, Daemon};
 use hostlet_engine::Paths;
 use listenfd::ListenFd;
@@ -38,6 +38,10 @@ struct Cli {
     /// Keep everything of this installation below DIR; see hostlet(1)
     #[arg(long, value_name = "DIR", env = "HOSTLET_ROOT")]
     root: Option<PathBuf>,
+
+    /// Print the man page, for packages
+    #[arg(long, hide = true)]
+    man: bool,
 }
 
 fn main() -> ExitCode {
@@ -52,6 +56,10 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<()> {
+    if cli.man {
+        let page = clap_mangen::Man::new(Cli::command()).section("8");
+        return page.render(&mut std::io::stdout()).context("cannot print the man page");
+    }
     if !rustix::process::geteuid().is_root() {
         bail!(
             "only root can run hostletd: use sudo, or start the service with 'systemctl start hostletd'"

@@ -27,7 +27,13 @@ fn files_agree(stage: &Stage) -> Result<()> {
                 .leases()?
                 .into_iter()
                 .map(|l| {
-                    let name = l.hardware.or(l.client_id).unwrap_or_default();
+                    let name = match (l.hardware, l.iaid) {
+                        (None, Some(iaid)) => {
+                            let duid = l.client_id.unwrap_or_default();
+                            format!("{}/{iaid}", duid.replace(':', ""))
+                        }
+                        (hardware, _) => hardware.unwrap_or_default(),
+                    };
                     (l.address, name)
                 })
                 .collect();
@@ -41,11 +47,7 @@ fn files_agree(stage: &Stage) -> Result<()> {
             }
             let placed = stage.placed()?;
             difference = format!("ours {ours:?}\ntheirs {theirs:?}\nplaced {placed:?}");
-            let same = ours.len() == theirs.len()
-                && ours.iter().all(|(address, hardware)| {
-                    // Of IPv6 ours has the association beside the DUID.
-                    theirs.get(address).is_some_and(|t| hardware.contains(t))
-                });
+            let same = ours == theirs;
             Ok(same && placed == ours.keys().copied().collect())
         })();
         compared.unwrap_or_else(|why| {
@@ -234,6 +236,7 @@ fn through_a_relay() -> Result<()> {
         below.plug(&stage.host, "eth1", &["10.1.0.1/24"])?;
         relay.set("ipv4/ip_forward", "1")?;
         stage.far.ip(["route add 10.1.0.0/24 via 10.0.0.3"])?;
+        stage.host.ip(["route add default via 10.1.0.3 dev eth1"])?;
         let ranges = [RANGES[0], "10.1.0.100-10.1.0.199/24"];
         stage.serve(kind, Options::new("eth0", &ranges)?)?;
         let running = Relay::start(&relay, "eth1", "eth0", "10.0.0.2")?;

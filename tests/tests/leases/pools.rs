@@ -148,7 +148,7 @@ fn an_address_that_the_machine_has_is_not_touched() -> Result<()> {
     let mut agent = stage.hold(&["--pool", "small"])?;
     let got = stage.seen(&mut agent, false)?;
     ensure!(got.to_string() == "10.0.0.101", "{got}");
-    stage.refused(&["--pool", "small"], &["10.0.0.100"])?;
+    stage.refused(&["--pool", "small"], &["on this host"])?;
     agent.finish()?;
     wait::until("the lent address to go", || {
         stage.placed().is_ok_and(|p| p.len() == 1)

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
-use std::net::{IpAddr, TcpListener};
+use std::net::{IpAddr, TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -154,29 +154,40 @@ impl Stage {
 
     /// The address from which the far machine sees the program connect.
     pub fn seen(&self, agent: &mut Agent, v6: bool) -> Result<IpAddr> {
+        let (own, _) = self.connect(agent, "seen", v6)?;
+        agent.ask("close seen")?;
+        Ok(own)
+    }
+
+    /// A connection to the far machine that stays open: its source, and its other end.
+    pub fn connect(
+        &self,
+        agent: &mut Agent,
+        socket: &str,
+        v6: bool,
+    ) -> Result<(IpAddr, TcpStream)> {
         let (kind, to) = if v6 {
             ("tcp6", "[2001:db8::2]:9")
         } else {
             ("tcp4", "10.0.0.2:9")
         };
-        agent.ask(&format!("seen = socket {kind}"))?;
-        let met = agent.ask(&format!("connect seen {to}"))?;
+        agent.ask(&format!("{socket} = socket {kind}"))?;
+        let met = agent.ask(&format!("connect {socket} {to}"))?;
         ensure!(met == "ok", "connecting to {to}: {met}");
         let listener = &self.listeners[usize::from(v6)];
-        let mut from = None;
+        let mut accepted = None;
         wait::until("a connection to arrive", || match listener.accept() {
             Err(e) if e.kind() == ErrorKind::WouldBlock => false,
             other => {
-                from = other.ok();
+                accepted = other.ok();
                 true
             }
         })?;
-        let (_, from) = from.context("accepting")?;
-        let own = agent.ask("address seen")?;
-        agent.ask("close seen")?;
+        let (stream, from) = accepted.context("accepting")?;
+        let own = agent.ask(&format!("address {socket}"))?;
         let own: IpAddr = own.trim_matches(['[', ']']).parse().context(own)?;
         ensure!(from.ip() == own, "{own} arrived as {}", from.ip());
-        Ok(own)
+        Ok((own, stream))
     }
 
     /// What `leases --json` lists.

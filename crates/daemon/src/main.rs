@@ -58,7 +58,9 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<()> {
     if cli.man {
         let page = clap_mangen::Man::new(Cli::command()).section("8");
-        return page.render(&mut std::io::stdout()).context("cannot print the man page");
+        return page
+            .render(&mut std::io::stdout())
+            .context("cannot print the man page");
     }
     if !rustix::process::geteuid().is_root() {
         bail!(

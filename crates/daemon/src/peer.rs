@@ -50,10 +50,7 @@ impl Peer {
 
     /// A member of a hostlet would leave it by what hostletd does for him.
     pub fn must_be_outside(&self, shared: &Shared) -> Result<(), Error> {
-        let parent = &shared.engine.paths().cgroup_parent;
-        let path = proc::cgroup(self.pid).unwrap_or_default();
-        let mut parts = path.split('/').skip_while(|part| part != parent).skip(1);
-        let Some(hostlet) = parts.next() else {
+        let Some(hostlet) = shared.engine.hostlet_of(self.pid) else {
             return Ok(());
         };
         Err(Error::NotAllowed(format!(

@@ -55,6 +55,20 @@ impl Engine {
         })
     }
 
+    /// The hostlet that a process is in, be it by the hostlet's own cgroup or by one that was attached.
+    #[must_use]
+    pub fn hostlet_of(&self, pid: u32) -> Option<Name> {
+        let path = proc::cgroup(pid)?;
+        let mut parts = path
+            .split('/')
+            .skip_while(|part| *part != self.paths.cgroup_parent);
+        if let Some(name) = parts.nth(1) {
+            return name.parse().ok();
+        }
+        let mount = cgroup::find_mount().ok()?;
+        attached::hostlet_of(&self.paths, &mount.join(path.trim_start_matches('/')))
+    }
+
     /// Puts a hostlet's rules on a cgroup that others made.
     ///
     /// # Errors

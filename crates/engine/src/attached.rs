@@ -65,6 +65,19 @@ pub(crate) fn all(paths: &Paths, name: &Name) -> Result<Vec<Attached>> {
     Ok(found)
 }
 
+/// The hostlet whose rules are on this cgroup or one above it, if it is an attached one.
+pub(crate) fn hostlet_of(paths: &Paths, dir: &Path) -> Option<Name> {
+    let names = fs::read_dir(paths.run.join("attached")).ok()?;
+    names.flatten().find_map(|entry| {
+        let name: Name = entry.file_name().to_str()?.parse().ok()?;
+        let attached = all(paths, &name).ok()?;
+        attached
+            .iter()
+            .any(|a| dir.starts_with(&a.dir))
+            .then_some(name)
+    })
+}
+
 /// Forgets those of a hostlet.
 pub(crate) fn forget(paths: &Paths, name: &Name) -> Result<()> {
     let dir = dir(paths, name);

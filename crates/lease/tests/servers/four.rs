@@ -69,7 +69,7 @@ impl Four {
         Some(address)
     }
 
-    fn answer(&self, to: &Message, kind: MessageType, address: Option<Ipv4Addr>) -> Vec<u8> {
+    pub fn answer(&self, to: &Message, kind: MessageType, address: Option<Ipv4Addr>) -> Vec<u8> {
         let mut message = Message::new_with_id(
             to.xid(),
             Ipv4Addr::UNSPECIFIED,

@@ -2,6 +2,7 @@
 
 mod four;
 mod net;
+mod odd;
 mod six;
 
 use std::net::IpAddr;

@@ -7,7 +7,9 @@ use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use hostlet_wire::{Ended, Error, Lease, Limits, Open, Opened, Pool, Service, serve_connection};
+use hostlet_wire::{
+    Ended, Error, Lease, Limits, Name, Open, Opened, Pool, Service, serve_connection,
+};
 use libfuzzer_sys::fuzz_target;
 
 /// Answers with what it was asked.
@@ -24,11 +26,11 @@ impl Service for Echo {
         })
     }
 
-    fn join(&mut self, name: hostlet_model::Name) -> Result<String, Error> {
+    fn join(&mut self, name: Name) -> Result<String, Error> {
         Ok(name.to_string())
     }
 
-    fn close(&mut self, name: hostlet_model::Name, kill: bool) -> Result<(), Error> {
+    fn close(&mut self, name: Name, kill: bool) -> Result<(), Error> {
         Err(Error::NotFound(format!("{name} {kill}")))
     }
 

@@ -12,6 +12,9 @@ mod serve;
 mod service;
 mod types;
 
+/// The words of the model that requests and answers are made of.
+pub use hostlet_model::{HostLoopback, Name, SourcePolicy};
+
 pub use client::{Client, ClientError, is_running};
 pub use error::Error;
 pub use serve::{Ended, Limits, refuse_connection, serve_connection};

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use hostlet_platform::neighbour;
+use hostlet_platform::neighbour::Announcer;
 use hostlet_platform::netlink::{self, NetError};
 
 use crate::log;
@@ -11,6 +11,7 @@ use crate::log;
 /// Puts an address on an interface and tells the neighbours. False: the machine has it already, there or
 /// on another interface.
 pub(crate) fn place(
+    announcer: &Announcer,
     ifindex: u32,
     address: IpAddr,
     prefix_len: u8,
@@ -22,7 +23,7 @@ pub(crate) fn place(
     if !netlink::lend_address(ifindex, address, prefix_len, valid)? {
         return Ok(false);
     }
-    if let Err(error) = neighbour::announce(ifindex, address) {
+    if let Err(error) = announcer.announce(ifindex, address) {
         // Neighbours that remember another holder find out by themselves, later.
         log::warning(format_args!("{address} could not be announced: {error}"));
     }

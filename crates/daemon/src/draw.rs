@@ -69,7 +69,13 @@ impl Draw<'_> {
             };
             let conflict = match conflict {
                 Some(why) => Some(why),
-                None => match address::place(self.ifindex, address, lease.prefix_len, None) {
+                None => match address::place(
+                    &shared.announcer,
+                    self.ifindex,
+                    address,
+                    lease.prefix_len,
+                    None,
+                ) {
                     Ok(true) => None,
                     Ok(false) => Some("this machine has it".to_owned()),
                     Err(error) => {
@@ -209,7 +215,13 @@ impl Draw<'_> {
             ));
         }
         let valid = new.expires.map(|at| shared.clock.until(at));
-        match address::place(self.ifindex, new.address, new.prefix_len, valid) {
+        match address::place(
+            &shared.announcer,
+            self.ifindex,
+            new.address,
+            new.prefix_len,
+            valid,
+        ) {
             Ok(true) => {}
             Ok(false) => {
                 return Err(format!(

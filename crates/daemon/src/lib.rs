@@ -35,6 +35,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use hostlet_engine::{Engine, Paths};
+use hostlet_platform::neighbour::Announcer;
 use hostlet_store::Store;
 use rustix::fs::{FlockOperation, flock};
 
@@ -69,7 +70,10 @@ impl Daemon {
         let ledger = Ledger::open(Box::new(store))?;
         let (orders, incoming) = keeper::queue()?;
         let socket = engine.paths().socket();
-        let shared = Arc::new(Shared::new(engine, clock, orders, config, ledger));
+        let announcer = Announcer::open().context("cannot open a packet socket")?;
+        let shared = Arc::new(Shared::new(
+            engine, clock, orders, config, ledger, announcer,
+        ));
         let (jobs, work) = jobs::queue();
         let keeper = Keeper::new(Arc::clone(&shared), jobs.clone(), incoming)?;
         let mut threads = vec![thread("keeper", move || keeper.run())?];

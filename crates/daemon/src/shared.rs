@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use hostlet_engine::Engine;
 use hostlet_model::config::Config;
 use hostlet_model::{Name, Owned};
+use hostlet_platform::neighbour::Announcer;
 use hostlet_store::Lease;
 
 use crate::clock::Clock;
@@ -19,6 +20,7 @@ pub(crate) struct Shared {
     pub engine: Engine,
     pub clock: Arc<Clock>,
     pub orders: Orders,
+    pub announcer: Announcer,
     config: RwLock<Arc<Config>>,
     ledger: Mutex<Ledger>,
     /// Choosing a free address and claiming it are one step.
@@ -41,11 +43,13 @@ impl Shared {
         orders: Orders,
         config: Config,
         ledger: Ledger,
+        announcer: Announcer,
     ) -> Self {
         Self {
             engine,
             clock,
             orders,
+            announcer,
             config: RwLock::new(Arc::new(config)),
             ledger: Mutex::new(ledger),
             choosing: Mutex::new(()),

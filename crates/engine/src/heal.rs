@@ -2,13 +2,16 @@
 //! start of every changing command, under the lock.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
+use std::path::Path;
 
 use hostlet_model::{HostletId, Lifetime};
+use hostlet_platform::proc;
 use hostlet_policy::{Action, plan_remove, plan_restore, plan_settle};
 use hostlet_store::{Definition, State, Version};
 use jiff::Timestamp;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::execute::{Perform, forward, onward};
 use crate::machine::{Machine, abandoned, state_of, with_members};
 use crate::{attached, namespace, network};
@@ -21,10 +24,14 @@ pub(crate) fn heal(machine: &mut Machine<'_>) -> Result<()> {
         kernel: machine.kernel.is_none(),
         changing: machine.store.changing()?.into_iter().collect(),
     };
-    for row in machine.rows()?.iter() {
-        heal_one(machine, row.clone(), &lost)?;
+    let mut look = Look::at(machine)?;
+    // Most are well, and that must cost next to nothing.
+    let mut ailing = machine.rows()?.to_vec();
+    ailing.retain(|row| look.ails(machine, row, &lost));
+    for row in ailing {
+        heal_one(machine, row, &lost)?;
     }
-    remove_orphans(machine)?;
+    remove_orphans(machine, &look)?;
     match &machine.kernel {
         // Killed before it came to this.
         Some(kernel) if !machine.rows()?.is_empty() => Ok(kernel.wake()?),
@@ -40,6 +47,81 @@ struct Lost {
     kernel: bool,
     /// Commands that were changing a hostlet, by its id, and between what.
     changing: BTreeMap<HostletId, Vec<Version>>,
+}
+
+/// How many processes of runs are looked at closely by each command.
+const CLOSELY: usize = 64;
+
+/// A quick look at all hostlets, at the cost of one call for all cgroups and one for each process of a run.
+struct Look {
+    cgroups: BTreeSet<String>,
+    /// Whether a process that made hostlets lives.
+    alive: BTreeMap<(u32, u64), bool>,
+    /// The first of those that this command looks at closely, going round; and how many rows there are.
+    closely: (usize, usize),
+    seen: usize,
+}
+
+impl Look {
+    fn at(machine: &Machine<'_>) -> Result<Self> {
+        let rows = machine.rows()?.len();
+        let clock = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        Ok(Self {
+            cgroups: names_in(machine.tree.path())?,
+            alive: BTreeMap::new(),
+            closely: (clock.tv_nsec as usize % rows.max(1), rows),
+            seen: 0,
+        })
+    }
+
+    /// Whether there may be something to heal.
+    fn ails(&mut self, machine: &Machine<'_>, row: &Definition, lost: &Lost) -> bool {
+        let well = !lost.namespace
+            && !lost.kernel
+            && state_of(row, &machine.boot_id) == "live"
+            && self.cgroups.contains(row.name.as_str())
+            && !lost.changing.contains_key(&row.id);
+        let place = self.seen;
+        self.seen += 1;
+        match row.lifetime {
+            Lifetime::Run { pid, start_ticks } if well => !self.lives(place, pid, start_ticks),
+            _ => !well,
+        }
+    }
+
+    /// Whether a process lives. Another with its number, or a zombie, may be taken for it where there are many; a
+    /// later command finds out.
+    fn lives(&mut self, place: usize, pid: u32, start_ticks: u64) -> bool {
+        let (first, rows) = self.closely;
+        let closely = (place + rows - first) % rows < CLOSELY;
+        *self.alive.entry((pid, start_ticks)).or_insert_with(|| {
+            if closely {
+                return proc::alive(pid, start_ticks);
+            }
+            let pid = rustix::process::Pid::from_raw(pid.cast_signed());
+            pid.is_some_and(|pid| {
+                rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH)
+            })
+        })
+    }
+}
+
+/// The directories in one; none if it is not there.
+fn names_in(dir: &Path) -> Result<BTreeSet<String>> {
+    let failed = |error| Error::file("list the cgroups in", dir, error);
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut names = BTreeSet::new();
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            names.extend(entry.file_name().into_string());
+        }
+    }
+    Ok(names)
 }
 
 /// Whether the network namespace of this installation is gone, and with it all
@@ -165,20 +247,21 @@ pub(crate) fn republish(machine: &mut Machine<'_>, row: &Definition) -> Result<(
 }
 
 /// Cgroups that no row speaks of: left by a kill at the wrong moment, or the store was lost.
-fn remove_orphans(machine: &mut Machine<'_>) -> Result<()> {
+fn remove_orphans(machine: &mut Machine<'_>, look: &Look) -> Result<()> {
     let rows = machine.rows()?;
     let known: BTreeSet<&str> = rows.iter().map(|row| row.name.as_str()).collect();
-    for (dir, _) in machine.tree.list()? {
-        if known.contains(dir.as_str()) {
+    for dir in &look.cgroups {
+        // Healing made cgroups for rows, and took those of others away with them.
+        if known.contains(dir.as_str()) || !machine.tree.path_of(dir).exists() {
             continue;
         }
-        if machine.tree.members(&dir, true)?.is_empty() {
-            machine.tree.remove(&dir)?;
+        if machine.tree.members(dir, true)?.is_empty() {
+            machine.tree.remove(dir)?;
             disown_strangers(machine)?;
         } else {
             machine.warnings.push(format!(
                 "cgroup {} has members but no hostlet of that name is remembered: end them, the next command removes it",
-                machine.tree.path_of(&dir).display()
+                machine.tree.path_of(dir).display()
             ));
         }
     }

@@ -48,7 +48,8 @@ impl Engine {
     /// # Errors
     /// The state cannot be read or written. What cannot be healed is a warning.
     pub fn heal(&self) -> Result<()> {
-        self.machine("put hostlets right", Stamp::default()).map(|_| ())
+        self.machine("put hostlets right", Stamp::default())
+            .map(|_| ())
     }
 
     /// The directory of a hostlet's cgroup, whether it is there or not.

@@ -138,9 +138,32 @@ impl<'p> Machine<'p> {
         Ok(rows)
     }
 
-    /// To be called with every change of the store.
+    /// To be called when others may have changed the store.
     pub fn forget_rows(&self) {
         *self.rows.borrow_mut() = None;
+    }
+
+    /// To be called with every change of a row: reading all of them again would take long where there are many.
+    pub fn forget_row(&self, name: &Name) -> Result<()> {
+        let mut rows = self.rows.borrow_mut();
+        let Some(all) = rows.as_mut() else {
+            return Ok(());
+        };
+        let now = match self.store.get(name) {
+            Ok(now) => now,
+            Err(error) => {
+                *rows = None;
+                return Err(error.into());
+            }
+        };
+        let all = Rc::make_mut(all);
+        match (all.binary_search_by(|row| row.name.cmp(name)), now) {
+            (Ok(at), Some(now)) => all[at] = now,
+            (Ok(at), None) => drop(all.remove(at)),
+            (Err(at), Some(now)) => all.insert(at, now),
+            (Err(_), None) => {}
+        }
+        Ok(())
     }
 
     /// The kernel part; the first hostlet brings it there.

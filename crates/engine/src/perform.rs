@@ -25,7 +25,28 @@ const KILL_SECONDS: u64 = 10;
 
 impl Perform for Machine<'_> {
     fn perform(&mut self, action: &Action) -> Result<()> {
-        self.forget_rows();
+        let done = self.step(action);
+        match remembered(action) {
+            Some(name) => done.and(self.forget_row(name)),
+            None => done,
+        }
+    }
+}
+
+/// The row of the store that a step changes.
+fn remembered(action: &Action) -> Option<&Name> {
+    match action {
+        Action::Remember(d) => Some(&d.spec.name),
+        Action::Redefine { new, .. } => Some(&new.spec.name),
+        Action::MarkLive { name } | Action::MarkRemoving { name } | Action::Unremember { name } => {
+            Some(name)
+        }
+        _ => None,
+    }
+}
+
+impl Machine<'_> {
+    fn step(&mut self, action: &Action) -> Result<()> {
         // Neither of these makes or ends a socket.
         if !matches!(
             action,
@@ -127,9 +148,7 @@ impl Perform for Machine<'_> {
             Action::KillMembers { name } => self.kill_members(name),
         }
     }
-}
 
-impl Machine<'_> {
     fn remember(&self, d: &Definition) -> Result<()> {
         Ok(self.store.insert(&store::Definition {
             id: d.id,

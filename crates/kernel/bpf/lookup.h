@@ -116,7 +116,8 @@ static inline int lookup_host(struct bpf_sk_lookup *ctx, const struct hl_addr *l
 	struct hl_port_key key = port_key(0, ctx->local_port, ctx->protocol, family_of(local));
 	struct hl_globals *g = global();
 
-	if (!g || !g->autobound)
+	/* No packet is for the wildcard: somebody looks for the socket itself, to destroy it. */
+	if (!g || !g->autobound || addr_wild(local))
 		return SK_PASS;
 	return bpf_map_lookup_elem(&ports, &key) ? SK_DROP : SK_PASS;
 }

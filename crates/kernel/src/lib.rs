@@ -6,6 +6,7 @@
 
 mod abi;
 mod attach;
+mod batch;
 mod error;
 mod events;
 mod install;

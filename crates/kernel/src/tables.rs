@@ -320,6 +320,9 @@ impl Kernel {
 
     fn entries(&self, table: &'static str) -> Result<Vec<Pair>> {
         let map = self.map(table)?;
+        if let Some(all) = crate::batch::entries(map) {
+            return Ok(all);
+        }
         let mut all = Vec::new();
         for key in map.keys() {
             // An entry may go while the table is walked.

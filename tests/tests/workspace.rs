@@ -13,6 +13,8 @@ use serde_json::Value;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("hostlet-model", &[]),
     ("hostlet-policy", &["hostlet-model"]),
+    ("hostlet-lease", &["hostlet-model"]),
+    ("hostlet-wire", &["hostlet-model"]),
     ("hostlet-kernel", &["hostlet-model"]),
     ("hostlet-platform", &["hostlet-model"]),
     ("hostlet-store", &["hostlet-model"]),
@@ -28,7 +30,24 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     (
         "hostlet",
-        &["hostlet-model", "hostlet-policy", "hostlet-engine"],
+        &[
+            "hostlet-model",
+            "hostlet-policy",
+            "hostlet-engine",
+            "hostlet-wire",
+        ],
+    ),
+    (
+        "hostlet-daemon",
+        &[
+            "hostlet-model",
+            "hostlet-policy",
+            "hostlet-lease",
+            "hostlet-platform",
+            "hostlet-store",
+            "hostlet-engine",
+            "hostlet-wire",
+        ],
     ),
     // The oracle must not share code with what it judges.
     ("hostlet-testkit", &[]),

@@ -12,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use hostlet_wire::{Ended, Limits, serve_connection};
+use hostlet_wire::{Ended, Error, Limits, refuse_connection, serve_connection};
 
 use crate::log;
 use crate::peer::Peer;
@@ -149,9 +149,12 @@ fn serve(stream: &UnixStream, shared: &Arc<Shared>, all: &Connections) {
     };
     let (pid, uid) = (peer.pid, peer.caller.uid);
     let Some(number) = all.enter(uid, stream, shared) else {
-        return log::warning(format_args!(
-            "refused a connection of process {pid}, user {uid}: there are too many (connections, connections-per-user)"
+        log::warning(format_args!(
+            "refused a connection of process {pid}, user {uid}: there are too many"
         ));
+        let why = "hostletd serves as many callers at once as it may (connections, connections-per-user under [hostletd] in the configuration): try again";
+        let _ = refuse_connection(stream, &Error::Failed(why.to_owned()), &Limits::default());
+        return;
     };
     let mut caller = Caller {
         shared: Arc::clone(shared),

@@ -126,3 +126,15 @@ impl Client {
         both!(self, client => client.state())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thousand_clients_are_small_and_go_between_threads() {
+        fn sent<T: Send>() {}
+        sent::<Client>();
+        assert!(size_of::<Client>() <= 1024, "{}", size_of::<Client>());
+    }
+}

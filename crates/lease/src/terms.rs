@@ -75,7 +75,8 @@ pub enum Output {
     Bound(Terms),
     /// It may be used for longer, on these terms.
     Renewed(Terms),
-    /// The address must not be used any more, as of now. The client starts over by itself.
+    /// The address must not be used any more, as of now, and what was claimed of it is void. The client starts over by itself. Comes
+    /// after [`Output::Bound`] or a resumed lease, and for an old address ([`crate::Client::reboot`]) that a DHCPv4 server refused.
     Lost {
         /// The address.
         address: IpAddr,

@@ -139,7 +139,13 @@ fn who_may() {
         units: vec![],
     };
     assert!(may(&root, &[]) && !may(&alice, &[]));
-    for yes in ["user:alice", "user:1000", "group:ops", "group:50"] {
+    for yes in [
+        "user:alice",
+        "user:1000",
+        "group:ops",
+        "group:50",
+        "unit:web.service",
+    ] {
         assert!(may(&alice, &who(&["user:bob", yes])), "{yes}");
     }
     for no in [
@@ -149,6 +155,7 @@ fn who_may() {
         "user:100",
         "user:alic",
         "group:1001",
+        "unit:db.service",
     ] {
         assert!(!may(&alice, &who(&[no])), "{no}");
     }

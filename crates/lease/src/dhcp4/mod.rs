@@ -245,7 +245,9 @@ impl Client {
         self.sent = 0;
         match server {
             _ if !ok => {
-                self.forget(address);
+                // A server that has forgotten who holds it would offer it again and again: it is asked for one further on.
+                let further = u32::from(address).checked_add(self.failures.saturating_add(1));
+                self.hint = further.map(Ipv4Addr::from).filter(|a| message::usable(*a));
                 self.wait(after_failure(self.failures + 1), now);
             }
             Some(server) => self.request(address, server, now),

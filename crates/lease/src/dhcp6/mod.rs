@@ -258,7 +258,10 @@ impl Client {
             self.begin(now);
             self.request(offer, now);
         } else {
-            self.forget(offer.address);
+            // A server that has forgotten who holds it would offer it again and again: it is asked for one further on.
+            let step = u128::from(self.failures) + 1;
+            let further = u128::from(offer.address).checked_add(step);
+            self.hint = further.map(Ipv6Addr::from).filter(|a| message::usable(*a));
             self.fail(now);
         }
     }

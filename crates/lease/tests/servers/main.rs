@@ -140,6 +140,7 @@ both! {
     insists_on_a_wish
     waits_out_an_exhausted_server
     does_not_take_what_is_not_granted_here
+    gets_past_addresses_that_a_forgetful_server_gives_twice
     many_clients_get_as_many_addresses
 }
 
@@ -359,6 +360,22 @@ fn does_not_take_what_is_not_granted_here<F: Family>() {
     assert!(sent < 20, "{sent} messages in vain");
 }
 
+fn gets_past_addresses_that_a_forgetful_server_gives_twice<F: Family>() {
+    let mut net = Net::new(Wire::GOOD, vec![F::server(5, 3600)]);
+    for holder in 1..=3 {
+        net.add(Client::new(F::settings(holder), net.now));
+    }
+    net.run_until(net.now + seconds(1));
+    net.servers[0].forget();
+    net.trusted = false;
+    // Three addresses are somebody's here, and free for the server.
+    net.run_until(net.now + seconds(10));
+    net.add(Client::new(F::settings(4), net.now));
+    net.run_until(net.now + seconds(10));
+    let terms = net.hosts[3].terms.as_ref().expect("an address in time");
+    assert!(terms.address >= F::nth(3));
+}
+
 fn many_clients_get_as_many_addresses<F: Family>() {
     let mut net: Net<F> = Net::new(
         Wire {
@@ -446,8 +463,16 @@ fn faults() -> impl Strategy<Value = Vec<(u8, u16)>> {
     proptest::collection::vec((any::<u8>(), 0_u16..1500), 0..8)
 }
 
+/// PROPTEST_CASES, else few: each is hours of simulated time.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok())
+        .unwrap_or(48)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
     #[test]
     fn dhcp4_survives_wires_and_servers(wire in wires(), clients in 1_u32..20, lease in 60_u32..4000, faults in faults()) {

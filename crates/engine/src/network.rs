@@ -22,7 +22,9 @@ pub(crate) fn refresh(machine: &Machine<'_>) -> Result<()> {
     kernel.wake()?;
     let interfaces: Vec<u32> = netlink::interfaces()?.iter().map(|i| i.index).collect();
     kernel.watch(&interfaces)?;
-    let routed = rows.iter().any(|d| {
+    // One address leaves nothing to choose; most have no more.
+    let mut several = rows.iter().filter(|d| d.entries.len() > 1);
+    let routed = several.any(|d| {
         let view = kernel_view(d.id, &d.spec, &d.entries, &[], true);
         view.routed4 || view.routed6
     });

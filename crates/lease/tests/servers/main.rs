@@ -417,6 +417,7 @@ fn survives<F: Family>(wire: Wire, clients: u32, lease: u32, faults: &[(u8, u16)
                 let i = usize::from(*time) % net.hosts.len();
                 let address = net.release(i);
                 // A RELEASE that comes after the next REQUEST of the same holder would end the new lease.
+                net.run_while(net.now + seconds(60), |net| !net.hosts[i].client.is_done());
                 net.run_until(net.now + wire.delay);
                 let holder = u32::try_from(i).unwrap() + 1;
                 let client = match address {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use hostlet_model::Name;
-use hostlet_platform::cgroup::EmptyWatch;
+use hostlet_platform::cgroup::{EmptyWatch, Vacancy};
 use rustix::event::epoll;
 
 use crate::keeper::{listen, token};
@@ -63,12 +63,12 @@ impl Ends {
         });
     }
 
-    /// The hostlets whose cgroup became empty, or went.
-    pub fn ended(&mut self) -> Vec<Name> {
+    /// The hostlets whose cgroup became empty, or went; and whether it went.
+    pub fn ended(&mut self) -> Vec<(Name, bool)> {
         match self.cgroups.drain() {
             Ok(all) => all
                 .iter()
-                .filter_map(|(name, _)| name.parse().ok())
+                .filter_map(|(name, how)| Some((name.parse().ok()?, *how == Vacancy::Gone)))
                 .collect(),
             Err(error) => {
                 log::warning(format_args!("cannot read which cgroups are empty: {error}"));

@@ -14,14 +14,14 @@ use jiff::{SignedDuration, Timestamp};
 use crate::keeper::{Order, Which};
 use crate::leasing::Key;
 use crate::shared::{Shared, owned};
-use crate::{address, log, terms};
+use crate::{address, log, recover, terms};
 
 const A_DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// Something to do.
 pub(crate) enum Job {
-    /// The last process of a hostlet ended, or the one that asked for it, or it was removed.
-    Ended { hostlet: Name },
+    /// The last process of a hostlet ended, or the one that asked for it, or its cgroup is gone.
+    Ended { hostlet: Name, gone: bool },
     /// A server took an address back, or did not prolong it.
     Lost {
         key: Key,
@@ -69,9 +69,19 @@ pub(crate) fn work(shared: &Arc<Shared>, jobs: &Receiver<Job>) {
             prune(shared, now);
         }
         match job {
-            Job::Ended { hostlet } => ended(shared, &hostlet),
+            Job::Ended { hostlet, gone } => {
+                if !ended(shared, &hostlet) && gone {
+                    // It was healed, and has another cgroup now.
+                    let cgroup = shared.engine.cgroup_of(&hostlet);
+                    shared.orders.give(Order::Watch {
+                        hostlet,
+                        cgroup,
+                        process: None,
+                    });
+                }
+            }
             Job::Lost { key, lease, why } => {
-                lost(shared, &lease, &why);
+                lost(shared, key, &lease, &why);
                 shared.orders.give(Order::Lost { key });
             }
             Job::Regained { key, lease, terms } => regained(shared, key, *lease, &terms),
@@ -81,10 +91,13 @@ pub(crate) fn work(shared: &Arc<Shared>, jobs: &Receiver<Job>) {
                         "the kernel's picture of the network is old: {error}"
                     ));
                 }
+                recover::put_all_back(shared);
             }
             Job::Again => {
                 let (hostlets, addresses) = shared.take_left();
-                hostlets.iter().for_each(|name| ended(shared, name));
+                for name in &hostlets {
+                    ended(shared, name);
+                }
                 addresses.iter().for_each(|address| shared.free(*address));
             }
             Job::Stop => return,
@@ -103,27 +116,29 @@ fn prune(shared: &Shared, now: Timestamp) {
     }
 }
 
-/// Removes a hostlet that nobody is in any more, and gives back what it held.
-pub(crate) fn ended(shared: &Shared, hostlet: &Name) {
+/// Removes a hostlet that nobody is in any more, and gives back what it held. False: somebody is, or it cannot be done now.
+pub(crate) fn ended(shared: &Shared, hostlet: &Name) -> bool {
     match shared.engine.end(hostlet) {
         Ok(true) => {
             shared.orders.give(Order::Unwatch {
                 hostlet: hostlet.clone(),
             });
             shared.give_back(hostlet);
+            true
         }
         // Somebody is still, or again, in it.
-        Ok(false) => {}
+        Ok(false) => false,
         Err(error) => {
             log::warning(format_args!(
                 "hostlet '{hostlet}' ended and cannot be removed now: {error}"
             ));
             shared.leave(hostlet);
+            false
         }
     }
 }
 
-fn lost(shared: &Shared, lease: &Lease, why: &str) {
+fn lost(shared: &Shared, key: Key, lease: &Lease, why: &str) {
     let on_loss = shared
         .config()
         .pools
@@ -149,7 +164,7 @@ fn lost(shared: &Shared, lease: &Lease, why: &str) {
     shared.ledger().bereave(lease);
     shared.free(lease.address);
     if on_loss == OnLoss::FallBack {
-        shared.orders.release(Which::Hostlet(hostlet.clone()));
+        shared.orders.release(Which::Key(key));
     }
 }
 

@@ -240,8 +240,8 @@ impl Keeper {
                 self.armed = None;
             }
             token::CGROUPS => {
-                for hostlet in self.ends.ended() {
-                    self.jobs.give(Job::Ended { hostlet });
+                for (hostlet, gone) in self.ends.ended() {
+                    self.jobs.give(Job::Ended { hostlet, gone });
                 }
             }
             token::NETWORK => match self.network.drain() {
@@ -257,7 +257,8 @@ impl Keeper {
                     .ends
                     .process_ended(&self.epoll, process - token::PROCESS)
                 {
-                    self.jobs.give(Job::Ended { hostlet });
+                    let gone = false;
+                    self.jobs.give(Job::Ended { hostlet, gone });
                 }
             }
             socket => self.received(socket),

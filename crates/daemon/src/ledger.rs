@@ -11,8 +11,10 @@ use jiff::Timestamp;
 pub(crate) struct Ledger {
     store: Box<dyn LeaseStore + Send>,
     leases: BTreeMap<IpAddr, Lease>,
-    /// Holders that are about to get a lease.
-    reserved: BTreeSet<String>,
+    /// Holders that are about to get a lease, and for which hostlet.
+    reserved: BTreeMap<String, Name>,
+    /// How many addresses of a pool a user is about to get.
+    pending: BTreeMap<(Name, u32), usize>,
     /// Holders that are without one for now: hostlets that lost theirs, and still live.
     bereft: BTreeMap<Name, String>,
 }
@@ -24,7 +26,8 @@ impl Ledger {
         Ok(Self {
             leases: leases.collect(),
             store,
-            reserved: BTreeSet::new(),
+            reserved: BTreeMap::new(),
+            pending: BTreeMap::new(),
             bereft: BTreeMap::new(),
         })
     }
@@ -40,20 +43,68 @@ impl Ledger {
         all.filter(|l| l.hostlet == *hostlet).cloned().collect()
     }
 
-    /// How many leases of a pool a user has.
-    pub fn count(&self, pool: &Name, uid: u32) -> usize {
+    /// Counts a user in who wants so many addresses of a pool, until [`Ledger::settle`]; the number that he has, or is about to
+    /// get, if that would be more than the most.
+    pub fn admit(
+        &mut self,
+        pool: &Name,
+        uid: u32,
+        wants: usize,
+        most: usize,
+    ) -> std::result::Result<(), usize> {
         let all = self.leases.values();
-        all.filter(|l| l.pool == *pool && l.uid == uid).count()
+        let held = all.filter(|l| l.pool == *pool && l.uid == uid).count();
+        let pending = self.pending.entry((pool.clone(), uid)).or_default();
+        if held + *pending + wants > most {
+            return Err(held + *pending);
+        }
+        *pending += wants;
+        Ok(())
+    }
+
+    /// What was wanted is there, or was not to be had.
+    pub fn settle(&mut self, pool: &Name, uid: u32, wanted: usize) {
+        let key = (pool.clone(), uid);
+        if let Some(pending) = self.pending.get_mut(&key) {
+            *pending = pending.saturating_sub(wanted);
+            if *pending == 0 {
+                self.pending.remove(&key);
+            }
+        }
+    }
+
+    /// Whether a hostlet of this name has a lease, had one that it lost, or is about to get one.
+    pub fn knows(&self, hostlet: &Name) -> bool {
+        self.leases.values().any(|l| l.hostlet == *hostlet)
+            || self.reserved.values().any(|name| name == hostlet)
+            || self.bereft.contains_key(hostlet)
+    }
+
+    /// The hostlets of a user's holders of one label.
+    pub fn hostlets(&self, uid: u32, label: &str) -> BTreeSet<Name> {
+        let prefix = format!("{uid}/{label}/");
+        let all = self.leases.values();
+        all.filter(|l| l.holder_key.starts_with(&prefix))
+            .map(|l| l.hostlet.clone())
+            .collect()
     }
 
     /// A holder's key that nobody uses now, until [`Ledger::unreserve`]: the lowest free ordinal of that user and label, so
-    /// that whoever comes back is the same holder. With it comes its number.
-    pub fn reserve(&mut self, uid: u32, label: &str) -> Result<(String, u32)> {
+    /// that whoever comes back is the same holder. With it comes its number. None: the hostlet is known already.
+    pub fn reserve(
+        &mut self,
+        uid: u32,
+        label: &str,
+        hostlet: &Name,
+    ) -> Result<Option<(String, u32)>> {
+        if self.knows(hostlet) {
+            return Ok(None);
+        }
         let used: BTreeSet<&str> = self
             .leases
             .values()
             .map(|l| l.holder_key.as_str())
-            .chain(self.reserved.iter().map(String::as_str))
+            .chain(self.reserved.keys().map(String::as_str))
             .chain(self.bereft.values().map(String::as_str))
             .collect();
         let mut ordinal = 1_u32;
@@ -65,8 +116,8 @@ impl Ledger {
             ordinal += 1;
         };
         let number = self.store.holder(&key)?;
-        self.reserved.insert(key.clone());
-        Ok((key, number))
+        self.reserved.insert(key.clone(), hostlet.clone());
+        Ok(Some((key, number)))
     }
 
     /// From now on only leases speak for the holder.

@@ -12,14 +12,15 @@ use hostlet_store::{Lease, LeaseState};
 use hostlet_wire::{Address, Error, Open, Opened};
 
 use crate::draw::{Draw, Drawn};
-use crate::jobs::spec;
+use crate::jobs::{ended, spec};
 use crate::keeper::Order;
 use crate::log;
 use crate::peer::Peer;
 use crate::shared::Shared;
 
 /// Makes the hostlet.
-pub(crate) fn open(shared: &Shared, peer: &Peer, request: Open) -> Result<Opened, Error> {
+pub(crate) fn open(shared: &Shared, peer: &Peer, mut request: Open) -> Result<Opened, Error> {
+    shorten(&mut request.program);
     let config = shared.config();
     let wanted = wanted(shared, &config, peer, &request)?;
     let label = request.name.as_ref().unwrap_or(&wanted[0].pool.name);
@@ -28,8 +29,11 @@ pub(crate) fn open(shared: &Shared, peer: &Peer, request: Open) -> Result<Opened
         None => format!("run-{}", peer.pid).parse().map_err(failed)?,
     };
     let uid = peer.caller.uid;
-    let reserved = shared.ledger().reserve(uid, label.as_str());
-    let (holder_key, holder) = reserved.map_err(failed)?;
+    end_ended(shared, uid, label);
+    let reserved = shared.ledger().reserve(uid, label.as_str(), &name);
+    let Some((holder_key, holder)) = reserved.map_err(failed)? else {
+        return Err(taken(&name));
+    };
     let template = Lease {
         // Each draw fills these in.
         address: IpAddr::from([0, 0, 0, 0]),
@@ -50,10 +54,13 @@ pub(crate) fn open(shared: &Shared, peer: &Peer, request: Open) -> Result<Opened
         shared,
         hostlet: name.clone(),
         key: template.holder_key.clone(),
+        uid,
+        admitted: Vec::new(),
         drawn: Vec::new(),
         lent: false,
         whole: false,
     };
+    draft.admit(&wanted, peer)?;
     for want in wanted {
         let draw = Draw {
             pool: want.pool,
@@ -72,6 +79,45 @@ pub(crate) fn open(shared: &Shared, peer: &Peer, request: Open) -> Result<Opened
     let addresses = draft.drawn.iter().map(Drawn::report).collect();
     draft.whole = true;
     Ok(Opened { name, addresses })
+}
+
+/// How much of a command line is kept: the record is not the callers' to fill.
+const COMMAND_LINE: usize = 4096;
+
+fn shorten(program: &mut Vec<String>) {
+    let mut left = COMMAND_LINE;
+    program.retain_mut(|word| {
+        let room = left;
+        left = left.saturating_sub(word.len() + 1);
+        if word.len() > room {
+            while word.len() > room {
+                word.pop();
+            }
+        }
+        room > 0
+    });
+}
+
+fn is_there(shared: &Shared, name: &Name) -> bool {
+    shared.ledger().knows(name) || shared.engine.cgroup_of(name).exists()
+}
+
+fn taken(name: &Name) -> Error {
+    bad(format!(
+        "there is a hostlet '{name}' already: choose another name, or end it with 'hostlet remove {name}'"
+    ))
+}
+
+/// The holder who comes back right after his last process ended is to find his address free.
+fn end_ended(shared: &Shared, uid: u32, label: &Name) {
+    let all = shared.ledger().hostlets(uid, label.as_str());
+    for name in all {
+        let events = shared.engine.cgroup_of(&name).join("cgroup.events");
+        let populated = std::fs::read_to_string(events);
+        if populated.is_ok_and(|text| text.lines().any(|line| line == "populated 0")) {
+            ended(shared, &name);
+        }
+    }
 }
 
 /// One address to be drawn.
@@ -105,11 +151,9 @@ fn wanted<'a>(
                 shared.engine.paths().config.display()
             )));
         }
-        let there = shared.engine.hostlets().map_err(failed)?;
-        if there.iter().any(|d| d.name == *name) {
-            return Err(bad(format!(
-                "there is a hostlet '{name}' already: choose another name, or end it with 'hostlet remove {name}'"
-            )));
+        // One whose last process ended this moment makes way.
+        if is_there(shared, name) && !ended(shared, name) {
+            return Err(taken(name));
         }
     } else if request.keep {
         return Err(bad("a hostlet that is to stay needs a name"));
@@ -209,20 +253,6 @@ fn allowed<'a>(
             caller.user, caller.user
         )));
     }
-    if let Some(most) = pool.limit_per_user
-        && caller.uid != 0
-    {
-        let held = shared.ledger().count(name, caller.uid);
-        if held >= usize::try_from(most).unwrap_or(usize::MAX) {
-            return Err(Error::NoAddress {
-                pool: name.to_string(),
-                message: format!(
-                    "user '{}' has {held} addresses, as many as limit-per-user allows; end a hostlet to free one (see 'hostlet leases')",
-                    caller.user
-                ),
-            });
-        }
-    }
     Ok(pool)
 }
 
@@ -249,12 +279,43 @@ struct Draft<'a> {
     shared: &'a Shared,
     hostlet: Name,
     key: String,
+    uid: u32,
+    /// What of which pool is counted as about to be the user's.
+    admitted: Vec<(Name, usize)>,
     drawn: Vec<Drawn>,
     lent: bool,
     whole: bool,
 }
 
 impl Draft<'_> {
+    /// Nobody but root gets more than the pool's limit, not by many calls at once either.
+    fn admit(&mut self, wanted: &[Wanted<'_>], peer: &Peer) -> Result<(), Error> {
+        let mut pools: Vec<&Pool> = wanted.iter().map(|w| w.pool).collect();
+        pools.dedup_by_key(|pool| &pool.name);
+        for pool in pools.iter().filter(|_| self.uid != 0) {
+            let Some(most) = pool.limit_per_user else {
+                continue;
+            };
+            let wants = wanted.iter().filter(|w| w.pool.name == pool.name).count();
+            let limit = usize::try_from(most).unwrap_or(usize::MAX);
+            let admitted = self
+                .shared
+                .ledger()
+                .admit(&pool.name, self.uid, wants, limit);
+            if let Err(held) = admitted {
+                return Err(Error::NoAddress {
+                    pool: pool.name.to_string(),
+                    message: format!(
+                        "user '{}' has {held} of the {most} addresses of pool '{}' that limit-per-user allows, and asks for {wants}; end a hostlet to free some (see 'hostlet leases')",
+                        peer.caller.user, pool.name
+                    ),
+                });
+            }
+            self.admitted.push((pool.name.clone(), wants));
+        }
+        Ok(())
+    }
+
     /// From addresses to a hostlet.
     fn lend(&mut self, peer: &Peer, request: &Open) -> Result<(), Error> {
         let shared = self.shared;
@@ -302,7 +363,13 @@ impl Draft<'_> {
 
 impl Drop for Draft<'_> {
     fn drop(&mut self) {
-        self.shared.ledger().unreserve(&self.key);
+        {
+            let mut ledger = self.shared.ledger();
+            ledger.unreserve(&self.key);
+            for (pool, wanted) in &self.admitted {
+                ledger.settle(pool, self.uid, *wanted);
+            }
+        }
         if self.whole {
             return;
         }

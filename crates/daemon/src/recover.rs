@@ -11,7 +11,7 @@ use hostlet_lease::Client;
 use hostlet_model::config::PoolSource;
 use hostlet_model::{Lifetime, Name, Owned};
 use hostlet_platform::{netlink, proc};
-use hostlet_store::{Definition, Lease};
+use hostlet_store::{Definition, Lease, LeaseState};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::keeper::{Answer, Order, Which};
@@ -74,6 +74,30 @@ fn process(row: &Definition) -> Option<std::os::fd::OwnedFd> {
 fn index(interface: &str) -> Result<Option<u32>> {
     let all = netlink::interfaces()?;
     Ok(all.iter().find(|i| i.name == interface).map(|i| i.index))
+}
+
+/// Addresses that went without our doing are there again: switching an interface off takes its IPv6 addresses away.
+pub(crate) fn put_all_back(shared: &Shared) {
+    let Ok(here) = netlink::addresses() else {
+        return;
+    };
+    // Nothing is freed meanwhile.
+    let _one = shared.choosing();
+    let held: Vec<Lease> = {
+        let ledger = shared.ledger();
+        let all = ledger.leases().values();
+        all.filter(|l| l.state == LeaseState::Held && !here.iter().any(|a| a.addr == l.address))
+            .cloned()
+            .collect()
+    };
+    for lease in held {
+        if let Err(error) = put_back(shared, &lease) {
+            log::warning(format_args!(
+                "hostlet '{}' is without {}: {error}",
+                lease.hostlet, lease.address
+            ));
+        }
+    }
 }
 
 /// The address is there again, if it was not.

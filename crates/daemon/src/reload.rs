@@ -12,6 +12,8 @@ use crate::shared::Shared;
 /// `hostlet apply` does it. Gives back a line for each change.
 pub(crate) fn reload(shared: &Shared, dry_run: bool) -> Result<Vec<String>, Error> {
     let failed = |e: &dyn std::fmt::Display| Error::Failed(e.to_string());
+    // Nobody draws by half of it.
+    let _one = shared.choosing();
     let new = shared.engine.config().map_err(|e| failed(&e))?;
     let old = shared.config();
     check_interfaces(&old, &new)?;

@@ -23,7 +23,7 @@ pub(crate) struct Shared {
     pub announcer: Announcer,
     config: RwLock<Arc<Config>>,
     ledger: Mutex<Ledger>,
-    /// Choosing a free address and claiming it are one step.
+    /// Choosing a free address and claiming it are one step; so are taking one away and freeing it.
     choosing: Mutex<()>,
     /// What could not be given back yet.
     left: Mutex<Left>,
@@ -72,13 +72,15 @@ impl Shared {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// To be held from choosing an address to claiming it.
+    /// To be held while what is free, or is where, must not change.
     pub fn choosing(&self) -> MutexGuard<'_, ()> {
         self.choosing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes an address from its interface and frees it, for whoever it was. What fails is tried again.
     pub fn free(&self, address: IpAddr) {
+        // Whoever puts addresses back that went must not see this one half gone.
+        let _one = self.choosing();
         let done = address::remove(address)
             .map_err(|e| e.to_string())
             .and_then(|()| {

@@ -9,16 +9,28 @@ pub const LIMIT: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// When it does not hold within [`LIMIT`], naming what was waited for.
+pub fn until(what: &str, condition: impl FnMut() -> bool) -> anyhow::Result<()> {
+    until_within(LIMIT, what, condition)
+}
+
+/// As [`until`], for what may take longer: many things one after the other.
+///
+/// # Errors
+/// When it does not hold within that time.
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place where tests ask again: for what sends no event"
 )]
-pub fn until(what: &str, mut condition: impl FnMut() -> bool) -> anyhow::Result<()> {
+pub fn until_within(
+    limit: Duration,
+    what: &str,
+    mut condition: impl FnMut() -> bool,
+) -> anyhow::Result<()> {
     let begin = Instant::now();
     let mut pause = Duration::from_micros(200);
     while !condition() {
-        if begin.elapsed() > LIMIT {
-            anyhow::bail!("waited {LIMIT:?} in vain for {what}");
+        if begin.elapsed() > limit {
+            anyhow::bail!("waited {limit:?} in vain for {what}");
         }
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(20));

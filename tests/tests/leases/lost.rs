@@ -51,8 +51,12 @@ fn a_silent_server_cuts_off_until_it_is_back() -> Result<()> {
     let met = agent.ask("bind now 10.0.0.1:80")?;
     ensure!(met == "EADDRNOTAVAIL", "cut off, binding: {met}");
     stage.server()?.restart()?;
-    wait::until("a new lease", || stage.held().is_ok_and(|h| h == before))?;
-    let address = stage.seen(&mut agent, false)?;
+    let mut address = None;
+    wait::until("the network to be back", || {
+        address = stage.seen(&mut agent, false).ok();
+        address.is_some()
+    })?;
+    let address = address.context("an address")?;
     ensure!(before["one"].contains(&address), "{address}");
     Ok(())
 }
@@ -60,20 +64,18 @@ fn a_silent_server_cuts_off_until_it_is_back() -> Result<()> {
 /// The server is away for less than the lease: nobody notices.
 #[test]
 fn a_server_that_is_away_past_t1_and_t2() -> Result<()> {
-    let mut stage = stage("cut-off", 8)?;
+    let mut stage = stage("cut-off", 12)?;
     let mut agent = stage.hold(&["--pool", "lab"])?;
     let (_, _open) = stage.connect(&mut agent, "open", false)?;
     let before = stage.held()?;
-    for _ in 0..2 {
-        let server = stage.server()?;
-        let log = server.logs();
-        let from = log[0].len();
-        log[0].wait_from(from, "DHCP4_LEASE_ALLOC", Duration::from_secs(10))?;
-        server.freeze()?;
-        // From a renewal until after T2, which is at 7 of 8 s, it hears nothing.
-        wait::pass(Duration::from_millis(7300));
-        server.thaw()?;
-    }
+    let server = stage.server()?;
+    let log = server.logs();
+    let from = log[0].len();
+    log[0].wait_from(from, "DHCP4_LEASE_ALLOC", Duration::from_secs(10))?;
+    server.freeze()?;
+    // From a renewal until after T2, which is at 10 of 12 s, it hears nothing.
+    wait::pass(Duration::from_millis(10_400));
+    server.thaw()?;
     let logs = stage.server()?.logs();
     let from = logs[0].len();
     logs[0].wait_from(from, "DHCP4_LEASE_ALLOC", Duration::from_secs(10))?;

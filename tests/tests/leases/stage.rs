@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::net::{IpAddr, TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use hostlet_testkit::agent::Agent;
@@ -239,7 +240,9 @@ impl Stage {
     /// Waits until no hostlet, no lease and no address is left, here and at the server.
     pub fn nothing_left(&self) -> Result<()> {
         let mut left = String::new();
-        let waited = wait::until("everything to be given back", || {
+        // A hundred ends, one after the other, on a busy machine.
+        let limit = Duration::from_secs(60);
+        let waited = wait::until_within(limit, "everything to be given back", || {
             let server = self.server.as_ref().map(Server::leases);
             let placed = self.placed().unwrap_or_default();
             let leases = self.leases().unwrap_or_default();

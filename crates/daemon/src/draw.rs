@@ -192,8 +192,8 @@ impl Draw<'_> {
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                     break Err(refused.unwrap_or_else(|| {
                         format!(
-                            "no DHCP server on {} answered within {:?}",
-                            self.pool.interface, pool.timeout
+                            "no DHCP server on {} answered for pool '{}' within {:?}: see that one serves that network, or allow more time with timeout under [pool.{}]",
+                            self.pool.interface, self.pool.name, pool.timeout, self.pool.name
                         )
                     }));
                 }

@@ -65,6 +65,7 @@ impl Daemon {
         raise_limits();
         let engine = Engine::new(paths, log::warn);
         let config = engine.config()?;
+        engine.keep_config(config.clone());
         let lock = lock(engine.paths())?;
         let store = Store::open(&engine.paths().db)?;
         let ledger = Ledger::open(Box::new(store))?;

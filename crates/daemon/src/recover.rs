@@ -162,16 +162,18 @@ fn let_go(shared: &Arc<Shared>, lease: &Lease) {
                 shared.orders.release(Which::Key(key));
             }
         }
-        None => ask_and_release(shared, lease),
+        None if ask_and_release(shared, lease) => return,
+        None => {}
     }
     shared.free(lease.address);
 }
 
-/// The server may have given what was only claimed here, and only it knows: it is asked, and then told.
-fn ask_and_release(shared: &Arc<Shared>, lease: &Lease) {
+/// The server may have given what was only claimed here, and only it knows: it is asked, and then told. The row stays until
+/// then, for hostletd may be killed again. False: there is no server to ask.
+fn ask_and_release(shared: &Arc<Shared>, lease: &Lease) -> bool {
     let config = shared.config();
     let Some(PoolSource::Dhcp(pool)) = config.pools.get(&lease.pool).map(|p| &p.source) else {
-        return;
+        return false;
     };
     let (sender, answers) = channel();
     let now = shared.clock.now();
@@ -179,14 +181,16 @@ fn ask_and_release(shared: &Arc<Shared>, lease: &Lease) {
         Ok(Client::reboot(settings, lease.address, now))
     });
     let Some(key) = key else {
-        return;
+        return false;
     };
+    let address = lease.address;
     let (shared, until) = (Arc::clone(shared), Instant::now() + pool.timeout);
     let wait = move || {
         while let Ok(Answer::Refused(_)) =
             answers.recv_timeout(until.saturating_duration_since(Instant::now()))
         {}
         shared.orders.release(Which::Key(key));
+        shared.free(address);
     };
     let spawned = std::thread::Builder::new()
         .name("release".to_owned())
@@ -197,6 +201,7 @@ fn ask_and_release(shared: &Arc<Shared>, lease: &Lease) {
             lease.address
         ));
     }
+    true
 }
 
 /// Gives the keeper a client for a lease that is held.

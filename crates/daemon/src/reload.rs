@@ -18,28 +18,25 @@ pub(crate) fn reload(shared: &Shared, dry_run: bool) -> Result<Vec<String>, Erro
     let old = shared.config();
     check_interfaces(&old, &new)?;
     let mut changes = pools(shared, &old, &new);
+    shared.engine.keep_config(new.clone());
     // Refuses what cannot be done before anything is.
-    shared
-        .engine
-        .apply(false, true, &mut |plan| {
-            let hostlets = plan
-                .iter()
-                .map(|c| format!("hostlet {}: {}", c.name, c.text));
-            changes.extend(hostlets);
-        })
-        .map_err(|e| failed(&e))?;
-    if dry_run {
-        return Ok(changes);
+    let checked = shared.engine.apply(false, true, &mut |plan| {
+        let hostlets = plan
+            .iter()
+            .map(|c| format!("hostlet {}: {}", c.name, c.text));
+        changes.extend(hostlets);
+    });
+    if dry_run || checked.is_err() {
+        shared.engine.keep_config((*old).clone());
+        return checked.map(|()| changes).map_err(|e| failed(&e));
     }
-    shared
-        .engine
-        .apply(false, false, &mut |_| {})
-        .map_err(|e| failed(&e))?;
+    // What fails now is this hostlet's alone, and tried again with the next apply: the rest is done.
+    let applied = shared.engine.apply(false, false, &mut |_| {});
     shared.set_config(new);
     for line in &changes {
         log::notice(format_args!("reload: {line}"));
     }
-    Ok(changes)
+    applied.map(|()| changes).map_err(|e| failed(&e))
 }
 
 /// A pool without its interface is a mistake while somebody is looking.

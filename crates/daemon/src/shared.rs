@@ -64,6 +64,7 @@ impl Shared {
 
     /// From now on this one counts.
     pub fn set_config(&self, config: Config) {
+        self.engine.keep_config(config.clone());
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
     }
 

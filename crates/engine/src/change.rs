@@ -31,7 +31,7 @@ impl Engine {
 
     /// Opens everything to change it, and says what healing found.
     pub(crate) fn machine(&self, what: &'static str, stamp: Stamp) -> Result<Machine<'_>> {
-        let mut machine = Machine::to_change(&self.paths, what, stamp)?;
+        let mut machine = Machine::to_change(&self.paths, self.config_now(what)?, stamp)?;
         self.tell(&mut machine);
         Ok(machine)
     }
@@ -177,7 +177,7 @@ impl Engine {
     ) -> Result<()> {
         let what = "apply the configuration";
         let mut machine = if dry_run {
-            Machine::to_read(&self.paths, what)?
+            self.reading(what)?
         } else {
             self.machine(what, stamp(&[]))?
         };

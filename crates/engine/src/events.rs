@@ -12,7 +12,6 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::Engine;
 use crate::error::Result;
-use crate::machine::Machine;
 use crate::read::names;
 use crate::report::EventReport;
 use crate::sockets::holders;
@@ -33,7 +32,7 @@ impl Engine {
         follow: bool,
         take: &mut dyn FnMut(&EventReport) -> ControlFlow<()>,
     ) -> Result<()> {
-        let machine = Machine::to_read(&self.paths, "read events")?;
+        let machine = self.reading("read events")?;
         let id = name
             .map(|name| machine.definition(name))
             .transpose()?
@@ -67,7 +66,7 @@ impl Engine {
     }
 
     fn names_now(&self) -> Result<BTreeMap<u32, Name>> {
-        names(&Machine::to_read(&self.paths, "read events")?)
+        names(&self.reading("read events")?)
     }
 
     /// Waits for an event, or for the kernel part to come (again).

@@ -13,7 +13,7 @@ use hostlet_store::{Definition, State, Store};
 
 use crate::attach::{fit, move_in};
 use crate::error::{Error, Result};
-use crate::machine::{Machine, Stamp, abandoned, read_config};
+use crate::machine::{Stamp, abandoned, read_config};
 use crate::report::HostletReport;
 use crate::{Engine, Paths, network};
 
@@ -164,6 +164,6 @@ impl Engine {
     /// # Errors
     /// The network cannot be asked, or the tables not be written.
     pub fn follow_network(&self) -> Result<()> {
-        network::refresh(&Machine::to_read(&self.paths, "follow the network")?)
+        network::refresh(&self.reading("follow the network")?)
     }
 }

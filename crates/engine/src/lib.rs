@@ -32,6 +32,12 @@ pub mod report;
 mod run;
 mod sockets;
 
+use std::sync::{PoisonError, RwLock};
+
+use hostlet_model::config::Config;
+
+use machine::Machine;
+
 pub use caller::caller_of;
 pub use error::{Error, Result};
 pub use exec::become_program;
@@ -45,6 +51,8 @@ pub use run::{LaunchOptions, Program};
 pub struct Engine {
     paths: Paths,
     warn: fn(&str),
+    /// What counts instead of the file, which may be half-written or wrong meanwhile.
+    kept: RwLock<Option<Config>>,
 }
 
 impl Engine {
@@ -52,7 +60,32 @@ impl Engine {
     /// handed to `warn`.
     #[must_use]
     pub fn new(paths: Paths, warn: fn(&str)) -> Self {
-        Self { paths, warn }
+        Self {
+            paths,
+            warn,
+            kept: RwLock::default(),
+        }
+    }
+
+    /// From now on this configuration counts, whatever the file says: that of a daemon which takes over a new one whole or
+    /// not at all.
+    pub fn keep_config(&self, config: Config) {
+        *self.kept.write().unwrap_or_else(PoisonError::into_inner) = Some(config);
+    }
+
+    /// The configuration for something that only root may do.
+    fn config_now(&self, what: &'static str) -> Result<Config> {
+        machine::need_root(what)?;
+        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
+        match &*kept {
+            Some(config) => Ok(config.clone()),
+            None => machine::read_config(&self.paths),
+        }
+    }
+
+    /// Everything, to be looked at.
+    fn reading(&self, what: &'static str) -> Result<Machine<'_>> {
+        Machine::to_read(&self.paths, self.config_now(what)?)
     }
 
     fn warn(&self, text: &str) {

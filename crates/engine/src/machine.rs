@@ -53,10 +53,7 @@ pub(crate) struct Machine<'p> {
 
 impl<'p> Machine<'p> {
     /// To change something: under the lock, and after healing.
-    pub fn to_change(paths: &'p Paths, what: &'static str, stamp: Stamp) -> Result<Self> {
-        need_root(what)?;
-        // First what can be wrong without anything being touched.
-        let config = read_config(paths)?;
+    pub fn to_change(paths: &'p Paths, config: Config, stamp: Stamp) -> Result<Self> {
         let tree = Tree::under_mount(&paths.cgroup_parent)?;
         let lock = Lock::take(paths)?;
         let store = Store::open(&paths.db)?;
@@ -87,11 +84,10 @@ impl<'p> Machine<'p> {
     }
 
     /// To read: without the lock, and nothing is changed.
-    pub fn to_read(paths: &'p Paths, what: &'static str) -> Result<Self> {
-        need_root(what)?;
+    pub fn to_read(paths: &'p Paths, config: Config) -> Result<Self> {
         Ok(Self {
             paths,
-            config: read_config(paths)?,
+            config,
             store: Store::open_read_only(&paths.db)?,
             tree: Tree::under_mount(&paths.cgroup_parent)?,
             kernel: Kernel::open(&paths.pins)?,
@@ -318,7 +314,7 @@ fn boot_id() -> Result<String> {
         .map_err(|error| Error::file("read", "/proc/sys/kernel/random/boot_id".as_ref(), error))
 }
 
-fn need_root(what: &'static str) -> Result<()> {
+pub(crate) fn need_root(what: &'static str) -> Result<()> {
     if rustix::process::geteuid().is_root() {
         Ok(())
     } else {

@@ -19,7 +19,7 @@ impl Engine {
     /// # Errors
     /// The state cannot be read.
     pub fn list(&self) -> Result<Vec<HostletReport>> {
-        let machine = Machine::to_read(&self.paths, "list hostlets")?;
+        let machine = self.reading("list hostlets")?;
         machine
             .store
             .all()?
@@ -33,7 +33,7 @@ impl Engine {
     /// # Errors
     /// There is none of that name.
     pub fn show(&self, name: &Name) -> Result<HostletReport> {
-        let machine = Machine::to_read(&self.paths, "show a hostlet")?;
+        let machine = self.reading("show a hostlet")?;
         report(&machine, machine.definition(name)?)
     }
 
@@ -42,7 +42,7 @@ impl Engine {
     /// # Errors
     /// There is no hostlet of that name.
     pub fn members(&self, name: Option<&Name>) -> Result<Vec<MemberReport>> {
-        let machine = Machine::to_read(&self.paths, "list members")?;
+        let machine = self.reading("list members")?;
         let mut all = Vec::new();
         for row in chosen(&machine, name)? {
             // One that ended meanwhile is no member.
@@ -62,9 +62,7 @@ impl Engine {
     /// # Errors
     /// The state cannot be read.
     pub fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryRow>> {
-        Ok(Machine::to_read(&self.paths, "read the history")?
-            .store
-            .history(query)?)
+        Ok(self.reading("read the history")?.store.history(query)?)
     }
 
     /// What a call in a hostlet would do.
@@ -72,7 +70,7 @@ impl Engine {
     /// # Errors
     /// There is no hostlet of that name.
     pub fn explain(&self, name: &Name, call: &Call) -> Result<ExplainReport> {
-        let machine = Machine::to_read(&self.paths, "explain a call")?;
+        let machine = self.reading("explain a call")?;
         let row = machine.definition(name)?;
         let seen = machine.observe()?;
         let services = reachable_services(&row.spec, &seen);

@@ -253,7 +253,8 @@ impl Engine {
             Ok(false) => true,
             Ok(true) => {
                 // What fails now is tried again with the next change of the network, or the next command.
-                let _ = Machine::to_read(&self.paths, "run a program")
+                let _ = self
+                    .reading("run a program")
                     .and_then(|m| network::refresh(&m));
                 true
             }

@@ -22,7 +22,7 @@ impl Engine {
     /// # Errors
     /// There is no hostlet of that name, or sockets cannot be listed.
     pub fn sockets(&self, name: Option<&Name>) -> Result<Vec<SocketReport>> {
-        let machine = Machine::to_read(&self.paths, "list sockets")?;
+        let machine = self.reading("list sockets")?;
         machine.must_be_here()?;
         let listed = sockdiag::sockets(&Filter {
             living: true,
@@ -43,7 +43,7 @@ impl Engine {
     /// # Errors
     /// There is no hostlet of that name, or sockets cannot be listed.
     pub fn check(&self, name: Option<&Name>) -> Result<Vec<Finding>> {
-        let machine = Machine::to_read(&self.paths, "check hostlets")?;
+        let machine = self.reading("check hostlets")?;
         machine.must_be_here()?;
         let mut found = Vec::new();
         for row in chosen(&machine, name)? {

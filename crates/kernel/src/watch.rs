@@ -87,11 +87,14 @@ impl Kernel {
             self.side_pin(TCX, side, ifindex),
             self.side_pin(CLSACT, side, ifindex),
         );
+        let left = path.exists();
         if classic.exists() || is_on(&path, ifindex) {
             return Ok(true);
         }
-        // A link that outlived its interface, whose number another has now.
-        let _ = fs::remove_file(&path);
+        if left {
+            // A link that outlived its interface, whose number another has now.
+            let _ = fs::remove_file(&path);
+        }
         let program = self.program(side.program)?;
         // SAFETY: a valid descriptor, an interface number, and no options.
         let link = unsafe {
@@ -105,6 +108,8 @@ impl Kernel {
         match owned(link) {
             Ok(link) => pin(link.as_fd(), &path)?,
             Err(cause) if cause.raw_os_error() == Some(libc::ENODEV) => return Ok(false),
+            // Another process saw the same change of the network, and is at it.
+            Err(cause) if cause.raw_os_error() == Some(libc::EEXIST) => {}
             Err(cause) if matches!(cause.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP)) => {
                 Clsact::on(ifindex, side).attach(program.as_fd())?;
                 // The program itself marks the place, since there is no link to pin.

@@ -2,6 +2,7 @@
 //! servers, in namespaces. They need root.
 
 mod callers;
+mod clock;
 mod dhcp;
 mod faults;
 mod lost;

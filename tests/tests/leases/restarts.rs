@@ -176,7 +176,7 @@ fn a_new_configuration_is_applied_or_refused_whole() -> Result<()> {
     let mut stage = Stage::new(OFFICE)?;
     let mut agent = stage.hold(&["--pool", "office", "--name", "one"])?;
     let address = stage.seen(&mut agent, false)?;
-    let more = "[pool.more]\ninterface = \"eth0\"\nranges = [\"10.0.0.70-10.0.0.79\"]\n";
+    let more = "[pool.more]\ninterface = \"eth0\"\nranges = [\"10.0.0.70-10.0.0.79\"]\nmay-use = [\"user:nobody\"]\n";
     stage.configure(&format!("{OFFICE}{more}"))?;
     let plan = stage.install.run(&stage.host, &["reload", "--dry-run"])?;
     ensure!(plan.contains("more"), "{plan}");
@@ -184,14 +184,14 @@ fn a_new_configuration_is_applied_or_refused_whole() -> Result<()> {
     stage.install.run(&stage.host, &["reload"])?;
     stage.hold(&["--pool", "more"])?;
 
-    // Ranges that overlap: refused, and all is as it was.
+    // Ranges that overlap: refused, and all is as it was. (Root's own commands read the file, and say what is wrong with it.)
     stage.configure(&format!(
         "{OFFICE}{}",
         more.replace("10.0.0.70", "10.0.0.50")
     ))?;
     let said = stage.install.fail(&stage.host, 1, &["reload"])?;
     ensure!(said.contains("office") && said.contains("more"), "{said}");
-    stage.hold(&["--pool", "more"])?;
+    stage.hold_as(65534, &["--pool", "more"])?;
     confined(&stage, &mut agent, address)?;
 
     // By the signal, too.

@@ -14,13 +14,12 @@ pub(crate) fn place(
     announcer: &Announcer,
     ifindex: u32,
     address: IpAddr,
-    prefix_len: u8,
     valid: Option<Duration>,
 ) -> Result<bool, NetError> {
     if netlink::addresses()?.iter().any(|a| a.addr == address) {
         return Ok(false);
     }
-    if !netlink::lend_address(ifindex, address, prefix_len, valid)? {
+    if !netlink::lend_address(ifindex, address, alone(address), valid)? {
         return Ok(false);
     }
     if let Err(error) = announcer.announce(ifindex, address) {
@@ -28,6 +27,12 @@ pub(crate) fn place(
         log::warning(format_args!("{address} could not be announced: {error}"));
     }
     Ok(true)
+}
+
+/// The length under which a lent address is on its interface. As one of a subnet it could become that subnet's first, and when
+/// the kernel takes that away at the end of a lease, all others of the subnet go with it, the machine's own included.
+pub(crate) fn alone(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 32 } else { 128 }
 }
 
 /// Takes an address away, from wherever it carries our mark; one that is gone is no error.

@@ -73,7 +73,6 @@ impl Draw<'_> {
                     &shared.announcer,
                     self.ifindex,
                     address,
-                    lease.prefix_len,
                     None,
                 ) {
                     Ok(true) => None,
@@ -113,8 +112,11 @@ impl Draw<'_> {
             .map_err(Self::failed)?;
         let remembered = ledger.remembered(&self.pool.name).map_err(Self::failed)?;
         let mut taken: BTreeMap<IpAddr, Taken> = BTreeMap::new();
+        // Most are on one interface, and hostletd's own work: asking for each would take longer than all else.
+        let mut names: BTreeMap<u32, String> = BTreeMap::new();
         for there in here.iter().filter(|a| pool.ranges.contains(a.addr)) {
-            let interface = interface_of(there.ifindex);
+            let name = names.entry(there.ifindex);
+            let interface = name.or_insert_with(|| interface_of(there.ifindex)).clone();
             taken.insert(there.addr, Taken::OnHost { interface });
         }
         for out in &aside {
@@ -219,7 +221,6 @@ impl Draw<'_> {
             &shared.announcer,
             self.ifindex,
             new.address,
-            new.prefix_len,
             valid,
         ) {
             Ok(true) => {}

@@ -118,6 +118,10 @@ fn prune(shared: &Shared, now: Timestamp) {
 
 /// Removes a hostlet that nobody is in any more, and gives back what it held. False: somebody is, or it cannot be done now.
 pub(crate) fn ended(shared: &Shared, hostlet: &Name) -> bool {
+    // Its end may be heard of several times, and the last after another of its name began.
+    let Some(_ending) = shared.ending(hostlet) else {
+        return true;
+    };
     match shared.engine.end(hostlet) {
         Ok(true) => {
             shared.orders.give(Order::Unwatch {
@@ -189,7 +193,6 @@ fn take_up(shared: &Shared, key: Key, lease: &Lease, new: &Terms) -> Result<(), 
         &shared.announcer,
         key.ifindex,
         lease.address,
-        lease.prefix_len,
         valid,
     );
     if !placed.map_err(|e| e.to_string())? {

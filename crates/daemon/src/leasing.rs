@@ -15,7 +15,7 @@ use crate::keeper::{Answer, Keeper, Order, Which, token};
 use crate::links::Links;
 use crate::log;
 use crate::shared::Shared;
-use crate::terms;
+use crate::{address, terms};
 
 /// One lease of one holder on one interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -319,7 +319,7 @@ impl Keeper {
         let set = hostlet_platform::netlink::set_lifetime(
             key.ifindex,
             new.address,
-            new.prefix_len,
+            address::alone(new.address),
             valid,
         );
         if let Err(error) = set {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::{Arc, Condvar};
 
 use hostlet_model::Name;
 use hostlet_store::{Aside, Claim, Lease, LeaseStore, Remembered, Result, Terms};
@@ -17,6 +18,9 @@ pub(crate) struct Ledger {
     pending: BTreeMap<(Name, u32), usize>,
     /// Holders that are without one for now: hostlets that lost theirs, and still live.
     bereft: BTreeMap<Name, String>,
+    /// Hostlets that are being ended, and by how many threads.
+    ending: BTreeMap<Name, usize>,
+    ended_one: Arc<Condvar>,
 }
 
 impl Ledger {
@@ -29,6 +33,8 @@ impl Ledger {
             reserved: BTreeMap::new(),
             pending: BTreeMap::new(),
             bereft: BTreeMap::new(),
+            ending: BTreeMap::new(),
+            ended_one: Arc::default(),
         })
     }
 
@@ -118,6 +124,35 @@ impl Ledger {
         let number = self.store.holder(&key)?;
         self.reserved.insert(key.clone(), hostlet.clone());
         Ok(Some((key, number)))
+    }
+
+    /// Marks a hostlet as ending, until [`Ledger::finish_end`]. False: one of its name is being opened.
+    pub fn begin_end(&mut self, hostlet: &Name) -> bool {
+        if self.reserved.values().any(|name| name == hostlet) {
+            return false;
+        }
+        *self.ending.entry(hostlet.clone()).or_default() += 1;
+        true
+    }
+
+    /// Whether somebody is ending it.
+    pub fn is_ending(&self, hostlet: &Name) -> bool {
+        self.ending.contains_key(hostlet)
+    }
+
+    /// Everything that it held is given back, or was left to be tried again.
+    pub fn finish_end(&mut self, hostlet: &Name) {
+        if let Some(count) = self.ending.get_mut(hostlet) {
+            *count -= 1;
+            if *count == 0 {
+                self.ending.remove(hostlet);
+            }
+        }
+    }
+
+    /// Told when one is no longer ending.
+    pub fn ended_one(&self) -> Arc<Condvar> {
+        Arc::clone(&self.ended_one)
     }
 
     /// From now on only leases speak for the holder.

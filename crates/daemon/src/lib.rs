@@ -10,6 +10,7 @@
 mod address;
 mod clock;
 mod draw;
+mod ending;
 mod ends;
 mod jobs;
 mod keeper;

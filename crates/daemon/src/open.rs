@@ -19,8 +19,7 @@ use crate::peer::Peer;
 use crate::shared::Shared;
 
 /// Makes the hostlet.
-pub(crate) fn open(shared: &Shared, peer: &Peer, mut request: Open) -> Result<Opened, Error> {
-    shorten(&mut request.program);
+pub(crate) fn open(shared: &Shared, peer: &Peer, request: Open) -> Result<Opened, Error> {
     let config = shared.config();
     let wanted = wanted(shared, &config, peer, &request)?;
     let label = request.name.as_ref().unwrap_or(&wanted[0].pool.name);
@@ -30,7 +29,7 @@ pub(crate) fn open(shared: &Shared, peer: &Peer, mut request: Open) -> Result<Op
     };
     let uid = peer.caller.uid;
     end_ended(shared, uid, label);
-    let reserved = shared.ledger().reserve(uid, label.as_str(), &name);
+    let reserved = shared.reserve(uid, label.as_str(), &name);
     let Some((holder_key, holder)) = reserved.map_err(failed)? else {
         return Err(taken(&name));
     };
@@ -79,23 +78,6 @@ pub(crate) fn open(shared: &Shared, peer: &Peer, mut request: Open) -> Result<Op
     let addresses = draft.drawn.iter().map(Drawn::report).collect();
     draft.whole = true;
     Ok(Opened { name, addresses })
-}
-
-/// How much of a command line is kept: the record is not the callers' to fill.
-const COMMAND_LINE: usize = 4096;
-
-fn shorten(program: &mut Vec<String>) {
-    let mut left = COMMAND_LINE;
-    program.retain_mut(|word| {
-        let room = left;
-        left = left.saturating_sub(word.len() + 1);
-        if word.len() > room {
-            while word.len() > room {
-                word.pop();
-            }
-        }
-        room > 0
-    });
 }
 
 fn is_there(shared: &Shared, name: &Name) -> bool {
@@ -363,16 +345,20 @@ impl Draft<'_> {
 
 impl Drop for Draft<'_> {
     fn drop(&mut self) {
-        {
-            let mut ledger = self.shared.ledger();
-            ledger.unreserve(&self.key);
-            for (pool, wanted) in &self.admitted {
-                ledger.settle(pool, self.uid, *wanted);
-            }
+        if !self.whole {
+            self.take_back();
         }
-        if self.whole {
-            return;
+        // Not before: until then nobody else ends, or opens, a hostlet of that name.
+        let mut ledger = self.shared.ledger();
+        ledger.unreserve(&self.key);
+        for (pool, wanted) in &self.admitted {
+            ledger.settle(pool, self.uid, *wanted);
         }
+    }
+}
+
+impl Draft<'_> {
+    fn take_back(&self) {
         if self.lent
             && let Err(error) = self.shared.engine.close(&self.hostlet, true)
         {

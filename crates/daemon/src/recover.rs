@@ -119,7 +119,6 @@ fn put_back(shared: &Shared, lease: &Lease) -> Result<()> {
         &shared.announcer,
         ifindex,
         lease.address,
-        lease.prefix_len,
         valid,
     )? {
         log::warning(format_args!(

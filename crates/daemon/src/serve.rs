@@ -39,8 +39,9 @@ impl Caller {
 }
 
 impl Service for Caller {
-    fn open(&mut self, request: Open) -> Result<Opened, Error> {
+    fn open(&mut self, mut request: Open) -> Result<Opened, Error> {
         self.opened = None;
+        shorten(&mut request.program);
         let opened = open::open(&self.shared, &self.peer, request)?;
         self.opened = Some(opened.name.clone());
         Ok(opened)
@@ -67,6 +68,11 @@ impl Service for Caller {
     fn close(&mut self, name: Name, kill: bool) -> Result<(), Error> {
         self.opened = None;
         self.owns(&name)?;
+        let Some(_ending) = self.shared.ending(&name) else {
+            return Err(Error::BadRequest(format!(
+                "hostlet '{name}' is being made this moment; try again"
+            )));
+        };
         let engine = &self.shared.engine;
         engine.close(&name, kill).map_err(failed)?;
         self.shared.give_back(&name);
@@ -171,6 +177,23 @@ impl Caller {
             _ => Ok(()),
         }
     }
+}
+
+/// How much of a command line is kept: the record is not the callers' to fill.
+const COMMAND_LINE: usize = 4096;
+
+fn shorten(program: &mut Vec<String>) {
+    let mut left = COMMAND_LINE;
+    program.retain_mut(|word| {
+        let room = left;
+        left = left.saturating_sub(word.len() + 1);
+        if word.len() > room {
+            while word.len() > room {
+                word.pop();
+            }
+        }
+        room > 0
+    });
 }
 
 fn failed(error: impl std::fmt::Display) -> Error {

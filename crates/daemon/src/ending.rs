@@ -1,0 +1,46 @@
+//! One hostlet ends, and another of its name begins, one after the other: what the first held is given back by its name.
+
+use std::sync::PoisonError;
+
+use hostlet_model::Name;
+
+use crate::shared::Shared;
+
+/// While this is there nobody opens a hostlet of that name.
+pub(crate) struct Ending<'a> {
+    shared: &'a Shared,
+    hostlet: Name,
+}
+
+impl Shared {
+    /// Begins to end a hostlet. None: one of its name is being opened just now, so whatever there was is gone.
+    pub fn ending(&self, hostlet: &Name) -> Option<Ending<'_>> {
+        self.ledger().begin_end(hostlet).then(|| Ending {
+            shared: self,
+            hostlet: hostlet.clone(),
+        })
+    }
+
+    /// As [`crate::ledger::Ledger::reserve`], once everything that another hostlet of that name held is given back.
+    pub fn reserve(
+        &self,
+        uid: u32,
+        label: &str,
+        hostlet: &Name,
+    ) -> hostlet_store::Result<Option<(String, u32)>> {
+        let mut ledger = self.ledger();
+        let ended = ledger.ended_one();
+        while ledger.is_ending(hostlet) {
+            ledger = ended.wait(ledger).unwrap_or_else(PoisonError::into_inner);
+        }
+        ledger.reserve(uid, label, hostlet)
+    }
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        let mut ledger = self.shared.ledger();
+        ledger.finish_end(&self.hostlet);
+        ledger.ended_one().notify_all();
+    }
+}

@@ -1,6 +1,9 @@
 //! B3: who may ask for what.
 
-use anyhow::{Result, ensure};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
 use hostlet_testkit::wait;
 
 use crate::stage::{Stage, text};
@@ -83,6 +86,69 @@ fn a_member_gets_nothing() -> Result<()> {
     let all = [&["run", "--pool", "office", "--"][..], &inner].concat();
     let done = stage.output_as(NOBODY, &all)?;
     ensure!(done.status.code() == Some(125), "{done:?}");
+    stage.nothing_left()
+}
+
+/// Cgroups as systemd makes them for units, away with this.
+struct Units(PathBuf);
+
+impl Units {
+    fn new() -> Result<Units> {
+        let mounts = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(Path::new);
+        let unified = |m: &&&Path| m.join("cgroup.procs").exists();
+        let mount = mounts.iter().find(unified).context("no cgroup2")?;
+        let slice = mount.join(format!("hostlet-test-{:x}.slice", std::process::id()));
+        fs::create_dir(&slice).with_context(|| format!("making {}", slice.display()))?;
+        Ok(Units(slice))
+    }
+
+    /// One below it, such as `web.service`.
+    fn unit(&self, path: &str) -> Result<PathBuf> {
+        let unit = self.0.join(path);
+        fs::create_dir_all(&unit).with_context(|| format!("making {}", unit.display()))?;
+        Ok(unit)
+    }
+}
+
+impl Drop for Units {
+    fn drop(&mut self) {
+        // The kernel takes no directory that has others: the deepest first.
+        let _ = wait::until("the units to be empty", || {
+            for inner in ["web.service/sub", "web.service", "db.service/web.service"] {
+                let _ = fs::remove_dir(self.0.join(inner));
+            }
+            let _ = fs::remove_dir(self.0.join("db.service"));
+            let _ = fs::remove_dir(&self.0);
+            !self.0.exists()
+        });
+    }
+}
+
+/// Whoever is in the unit draws, and nobody else: not the same user outside of it, and not whoever has given the name to a
+/// cgroup within another unit.
+#[test]
+fn a_unit_draws() -> Result<()> {
+    let config = CONFIG.replace("user:nobody", "unit:web.service");
+    let stage = Stage::new(&config)?;
+    let units = Units::new()?;
+    let office = ["--pool", "office"];
+    for (uid, within) in [(NOBODY, "web.service"), (DAEMON, "web.service/sub")] {
+        let mut agent = stage.hold_in(&units.unit(within)?, uid, &office)?;
+        let address = stage.seen(&mut agent, false)?;
+        let leases = stage.leases()?;
+        ensure!(leases.len() == 1 && leases[0]["uid"] == uid, "{leases:?}");
+        ensure!(text(&leases[0], "address")? == address.to_string());
+        agent.finish()?;
+        stage.nothing_left()?;
+    }
+    for without in ["db.service", "db.service/web.service"] {
+        let refused = stage.hold_in(&units.unit(without)?, NOBODY, &office);
+        let said = format!("{:#}", refused.err().context(without)?);
+        ensure!(said.contains("may-use"), "{said}");
+    }
+    let outside = stage.hold_as(NOBODY, &office);
+    let said = format!("{:#}", outside.err().context("outside")?);
+    ensure!(said.contains("may-use"), "{said}");
     stage.nothing_left()
 }
 

@@ -257,3 +257,39 @@ fn through_a_relay() -> Result<()> {
     }
     Ok(())
 }
+
+/// The same with DHCPv6, where the relay is not seen by who asks.
+#[test]
+fn through_a_relay_of_ipv6() -> Result<()> {
+    for kind in [Kind::Dnsmasq, Kind::Kea] {
+        let mut stage = Stage::bare(None)?;
+        let below = Segment::new()?;
+        let relay = NetNs::new("relay")?;
+        stage.segment.plug(&relay, "eth0", &["2001:db8::3/64"])?;
+        below.plug(&relay, "eth1", &["2001:db8:1::3/64"])?;
+        below.plug(&stage.host, "eth1", &["2001:db8:1::1/64"])?;
+        let route = "route add 2001:db8:1::/64 via 2001:db8::3";
+        stage.far.ip([route])?;
+        let ranges = [RANGES[1], "2001:db8:1::100-2001:db8:1::1ff/64"];
+        stage.serve(kind, Options::new("eth0", &ranges)?)?;
+        let running = Relay::start6(&relay, "eth1", "eth0", "2001:db8::2")?;
+        stage.configure("[pool.lab]\ninterface = \"eth1\"\ndhcp = [\"ipv6\"]\n")?;
+        stage.begin()?;
+        let agent = stage.hold(&["--pool", "lab", "--name", "one"])?;
+        let held = stage.held()?;
+        let address = held.values().flatten().next().context("an address")?;
+        let (first, last) = ("2001:db8:1::100", "2001:db8:1::1ff");
+        ensure!(within(*address, first, last), "{held:?}");
+        ensure!(running.log().count("Relaying") >= 2, "{:?}", running.log());
+        let listed = stage.host.run("ip", &["address", "show", "dev", "eth1"])?;
+        ensure!(listed.contains(&format!("{address}/")), "{listed}");
+        agent.finish()?;
+        wait::until("the lease to be released", || {
+            let server = stage.server.as_ref();
+            server.is_some_and(|s| s.leases().is_ok_and(|l| l.is_empty()))
+        })?;
+        let _again = stage.hold(&["--pool", "lab", "--name", "one"])?;
+        ensure!(stage.held()? == held, "{held:?} became {:?}", stage.held());
+    }
+    Ok(())
+}

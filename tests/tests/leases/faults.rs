@@ -1,4 +1,4 @@
-//! Networks that lose, double and reorder; disks that are full.
+//! Networks that lose, double and reorder; interfaces that go down; disks that are full.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -7,9 +7,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use hostlet_testkit::agent::Agent;
 use hostlet_testkit::servers::dhcp::{Kind, Options};
+use hostlet_testkit::wait;
 use hostlet_testkit::wire::Trouble;
 
-use crate::stage::{RANGES, Stage};
+use crate::stage::{HOST, LAB, RANGES, Stage};
 
 /// As many lease at once across a bad wire; all are served, if need be at their `tries`th
 /// attempt of 25 seconds, none twice.
@@ -95,6 +96,46 @@ fn no_server_hears() -> Result<()> {
     stage.begin()?;
     stage.wire.as_ref().context("a wire")?.cut();
     stage.refused(&["--pool", "lab"], &["DHCP", "eth0"])?;
+    stage.nothing_left()
+}
+
+/// The kernel forgets the IPv6 addresses of an interface that goes down: those that are lent come back with it.
+#[test]
+fn an_interface_that_is_switched_off_and_on() -> Result<()> {
+    let office = "[pool.office]\ninterface = \"eth0\"\n\
+        ranges = [\"10.0.0.20-10.0.0.29\", \"2001:db8::20-2001:db8::29\"]\nprobe = \"off\"\n";
+    let options = Options::new("eth0", &RANGES)?;
+    let config = format!("{LAB}{office}");
+    let stage = Stage::with_server(Kind::Dnsmasq, options, &config)?;
+    let mut agents = Vec::new();
+    for pool in ["office", "lab"] {
+        let mut agent = stage.hold(&["--pool", pool])?;
+        let seen = [
+            stage.seen(&mut agent, false)?,
+            stage.seen(&mut agent, true)?,
+        ];
+        agents.push((agent, seen));
+    }
+    let (held, placed) = (stage.held()?, stage.placed()?);
+    ensure!(placed.len() == 4, "{placed:?}");
+    stage.host.ip(["link set eth0 down"])?;
+    let left = stage.placed()?;
+    ensure!(left.iter().all(std::net::IpAddr::is_ipv4), "{left:?}");
+    stage.host.ip([
+        "link set eth0 up".to_owned(),
+        // The machine's own are its own business.
+        "address add fe80::1/64 dev eth0 nodad".to_owned(),
+        format!("address add {} dev eth0 nodad", HOST[1]),
+    ])?;
+    wait::until("the addresses to be back", || {
+        stage.placed().is_ok_and(|now| now == placed)
+    })?;
+    ensure!(stage.held()? == held, "{:?}", stage.held());
+    for (agent, before) in &mut agents {
+        let seen = [stage.seen(agent, false)?, stage.seen(agent, true)?];
+        ensure!(seen == *before, "{before:?} became {seen:?}");
+    }
+    drop(agents);
     stage.nothing_left()
 }
 

@@ -1,4 +1,4 @@
-//! B3 to B7, B15, B16: addresses that hostletd lends, from pools and from real DHCP
+//! B3 to B7, B13, B15, B16: addresses that hostletd lends, from pools and from real DHCP
 //! servers, in namespaces. They need root.
 
 mod callers;
@@ -7,5 +7,6 @@ mod dhcp;
 mod faults;
 mod lost;
 mod pools;
+mod record;
 mod restarts;
 mod stage;

@@ -65,6 +65,46 @@ fn holders_stay_when_hostletd_is_stopped_or_killed() -> Result<()> {
     Ok(())
 }
 
+/// A hostlet that stays holds its addresses with nobody inside, until it is removed.
+#[test]
+fn a_hostlet_that_is_created_keeps_its_addresses() -> Result<()> {
+    let options = Options::new("eth0", &RANGES)?;
+    let config = format!("{LAB}{OFFICE}");
+    let mut stage = Stage::with_server(Kind::Dnsmasq, options, &config)?;
+    let create = ["create", "stays", "--pool", "office", "--pool", "lab"];
+    stage.install.run(&stage.host, &create)?;
+    let (held, placed) = (stage.held()?, stage.placed()?);
+    ensure!(held.len() == 1 && held["stays"] == placed, "{held:?}");
+    ensure!(placed.len() == 3, "{placed:?}");
+    let enter = |stage: &Stage| -> Result<Agent> {
+        let command = stage.install.probe(&stage.host, &["enter", "stays"])?;
+        Agent::start("stays", command)
+    };
+    let mut agent = enter(&stage)?;
+    let address = stage.seen(&mut agent, false)?;
+    ensure!(held["stays"].contains(&address), "{address}");
+    agent.finish()?;
+    for kill in [true, false] {
+        let daemon = stage.daemon.take().context("hostletd")?;
+        if kill {
+            daemon.kill()?
+        } else {
+            daemon.stop()?
+        }
+        confined(&stage, &mut enter(&stage)?, address)?;
+        stage.begin()?;
+        ensure!(stage.held()? == held && stage.placed()? == placed);
+        confined(&stage, &mut enter(&stage)?, address)?;
+    }
+    // Nobody else gets one of them meanwhile.
+    let mut other = stage.hold(&["--pool", "office", "--name", "other"])?;
+    let theirs = stage.seen(&mut other, false)?;
+    ensure!(!placed.contains(&theirs), "{theirs}");
+    other.finish()?;
+    stage.install.run(&stage.host, &["remove", "stays"])?;
+    stage.nothing_left()
+}
+
 /// A lease goes on being renewed by the next hostletd.
 #[test]
 fn a_restarted_hostletd_renews() -> Result<()> {

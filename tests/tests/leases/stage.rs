@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::net::{IpAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
@@ -125,6 +126,17 @@ impl Stage {
     pub fn hold_as(&self, uid: u32, args: &[&str]) -> Result<Agent> {
         let command = self.install.probe(&self.host, &[&["run"], args].concat())?;
         Agent::start(&args.join(" "), self.by(uid, &command))
+    }
+
+    /// As [`Stage::hold_as`], from within a cgroup.
+    pub fn hold_in(&self, cgroup: &Path, uid: u32, args: &[&str]) -> Result<Agent> {
+        let command = self.install.probe(&self.host, &[&["run"], args].concat())?;
+        let user = self.by(uid, &command);
+        let mut within = self.host.command("sh");
+        within.args(["-c", "echo $$ > \"$0/cgroup.procs\" && exec \"$@\""]);
+        within.arg(cgroup).arg(user.get_program());
+        within.args(user.get_args());
+        Agent::start(&args.join(" "), within)
     }
 
     /// `hostlet ARGS` by a user.

@@ -2,6 +2,8 @@
 
 mod empty;
 mod hooks;
+mod leases;
+mod lending;
 mod stage;
 mod stats;
 mod table;
@@ -30,12 +32,17 @@ const MANY: (&str, [&str; 2]) = ("many", ["192.0.2.58", "2001:db8::58"]);
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let result = match words.first().map(String::as_str) {
-        Some("work") => work::run(&words[1..]).map(|()| true),
-        None => figures(false),
-        Some("--json") => figures(true),
-        Some(other) => {
-            eprintln!("hostlet-figures: unknown argument '{other}' (--json is the only one)");
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let result = match words[..] {
+        ["work", ref rest @ ..] => {
+            work::run(&rest.iter().map(ToString::to_string).collect::<Vec<_>>()).map(|()| true)
+        }
+        [] => figures(None, false),
+        ["--json"] => figures(None, true),
+        ["--only", only @ ("hostlets" | "leases")] => figures(Some(only), false),
+        ["--only", only @ ("hostlets" | "leases"), "--json"] => figures(Some(only), true),
+        _ => {
+            eprintln!("hostlet-figures: usage: hostlet-figures [--only hostlets|leases] [--json]");
             return ExitCode::from(2);
         }
     };
@@ -50,8 +57,33 @@ fn main() -> ExitCode {
 }
 
 /// Measures and prints; whether every promise is kept.
-fn figures(json: bool) -> Result<bool> {
+fn figures(only: Option<&str>, json: bool) -> Result<bool> {
     let stage = Stage::from_environment()?;
+    let mut figures = Vec::new();
+    let mut failed = Vec::new();
+    let mut add = |what: &str, result: Result<Vec<table::Figure>>| match result {
+        Ok(more) => figures.extend(more),
+        Err(error) => failed.push(format!("{what}: {error:#}")),
+    };
+    if only != Some("leases") {
+        hostlets(&stage, &mut add)?;
+    }
+    if only != Some("hostlets") {
+        add("leases", leases::measure(&stage));
+    }
+    if json {
+        table::print_json(&figures);
+    } else {
+        table::print(&figures);
+    }
+    for failure in &failed {
+        eprintln!("not measured: {failure}");
+    }
+    Ok(failed.is_empty() && figures.iter().all(table::Figure::kept))
+}
+
+/// What needs no hostletd.
+fn hostlets(stage: &Stage, add: &mut dyn FnMut(&str, Result<Vec<table::Figure>>)) -> Result<()> {
     let mut create = vec!["create".to_owned(), ONE.0.to_owned()];
     create.extend(ONE.1.map(|address| format!("--address={address}")));
     stage.hostlet(&create.iter().map(String::as_str).collect::<Vec<_>>())?;
@@ -62,32 +94,17 @@ fn figures(json: bool) -> Result<bool> {
     }
     stage.hostlet(&create.iter().map(String::as_str).collect::<Vec<_>>())?;
 
-    let mut figures = Vec::new();
-    let mut failed = Vec::new();
-    let mut add = |what: &str, result: Result<Vec<table::Figure>>| match result {
-        Ok(more) => figures.extend(more),
-        Err(error) => failed.push(format!("{what}: {error:#}")),
-    };
-    add("cost of the hooks", hooks::cost(&stage));
+    add("cost of the hooks", hooks::cost(stage));
     add(
         "an established connection",
-        hooks::established(&stage).map(|f| vec![f]),
+        hooks::established(stage).map(|f| vec![f]),
     );
-    add("throughput", whole::throughput(&stage).map(|f| vec![f]));
-    add("run", whole::run_true(&stage).map(|f| vec![f]));
-    add("create", whole::create(&stage));
-    add("memory", whole::memory(&stage).map(|f| vec![f]));
+    add("throughput", whole::throughput(stage).map(|f| vec![f]));
+    add("run", whole::run_true(stage).map(|f| vec![f]));
+    add("create", whole::create(stage));
+    add("memory", whole::memory(stage).map(|f| vec![f]));
     for name in [ONE.0, MANY.0] {
         stage.hostlet(&["remove", name])?;
     }
-
-    if json {
-        table::print_json(&figures);
-    } else {
-        table::print(&figures);
-    }
-    for failure in &failed {
-        eprintln!("not measured: {failure}");
-    }
-    Ok(failed.is_empty() && figures.iter().all(table::Figure::kept))
+    Ok(())
 }

@@ -1,0 +1,169 @@
+//! What leases cost: one by one, over the socket of hostletd as `hostlet run --pool` asks for them, and a thousand at once.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use hostlet_model::Name;
+
+use crate::lending::{Bare, DHCP, Lending, RANGES, Used};
+use crate::stage::Stage;
+use crate::table::{Figure, Promise, median, percentile};
+
+/// How often one lease is taken and given back, of each kind.
+const TIMES: usize = 300;
+/// How many are held at once.
+const HELD: usize = 1000;
+/// How long it is watched what holding them wakes.
+const SPAN: Duration = Duration::from_secs(30);
+/// What hostletd may add to a lease.
+const OURS: Promise = Promise::AtMost(3.0);
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+/// All of them.
+pub fn measure(stage: &Stage) -> Result<Vec<Figure>> {
+    let lending = Lending::start(stage)?;
+    let mut figures = one_by_one(&lending)?;
+    figures.extend(thousand(&lending)?);
+    Ok(figures)
+}
+
+/// Milliseconds from the connection to the answer, as whoever starts a program waits; then it is given back.
+fn lease(lending: &Lending, pool: &str) -> Result<f64> {
+    let request = Lending::request(pool, None)?;
+    let start = Instant::now();
+    let mut client = lending.client()?;
+    let opened = client.open(&request)?;
+    let took = milliseconds(start.elapsed());
+    client.close(&opened.name, false)?;
+    Ok(took)
+}
+
+fn one_by_one(lending: &Lending) -> Result<Vec<Figure>> {
+    let mut bare = Bare::open()?;
+    let (mut ranges, mut dhcp, mut server) = (Vec::new(), Vec::new(), Vec::new());
+    // The first of each brings the kernel part and the sockets there.
+    lease(lending, RANGES)?;
+    lease(lending, DHCP)?;
+    bare.ask()?;
+    let mut cpu = 0.0;
+    for _ in 0..TIMES {
+        let before = lending.used()?;
+        ranges.push(lease(lending, RANGES)?);
+        cpu += lending.used()?.cpu - before.cpu;
+        dhcp.push(lease(lending, DHCP)?);
+        server.push(milliseconds(bare.ask()?));
+    }
+    let mut figures = Vec::new();
+    for (what, of) in [("median", 0.5), ("99th percentile", 0.99)] {
+        let at = |values: &[f64]| percentile(values, of).context("nothing was measured");
+        figures.push(Figure::alone(
+            format!("a pool lease, {what}"),
+            "ms",
+            at(&ranges)?,
+            OURS,
+        ));
+        figures.push(
+            Figure::alone(
+                format!("a DHCP lease, over the server alone, {what}"),
+                "ms",
+                at(&dhcp)?,
+                OURS,
+            )
+            .more_than(at(&server)?),
+        );
+    }
+    figures.push(Figure::alone(
+        "CPU time of hostletd for a pool lease and its end",
+        "ms",
+        cpu / TIMES as f64,
+        Promise::None,
+    ));
+    Ok(figures)
+}
+
+/// Takes and gives back a thousand from each kind of pool.
+fn thousand(lending: &Lending) -> Result<Vec<Figure>> {
+    let mut figures = Vec::new();
+    let empty = lending.memory("Pss")?;
+    for (pool, kind) in [(RANGES, "pool"), (DHCP, "DHCP")] {
+        let mut client = lending.client()?;
+        let before = lending.used()?;
+        let start = Instant::now();
+        let mut names: Vec<Name> = Vec::new();
+        let mut last = Vec::new();
+        for n in 0..HELD {
+            let begin = Instant::now();
+            let request = Lending::request(pool, Some(format!("{pool}-{n}")))?;
+            names.push(client.open(&request)?.name);
+            if n >= HELD - HELD / 10 {
+                last.push(milliseconds(begin.elapsed()));
+            }
+        }
+        let opened = start.elapsed().as_secs_f64();
+        let after = lending.used()?;
+        figures.push(alone(format!("1,000 {kind} leases: to open"), "s", opened));
+        figures.push(alone(
+            format!("1,000 {kind} leases: each of the last hundred"),
+            "ms",
+            median(last).context("nothing was measured")?,
+        ));
+        figures.push(alone(
+            format!("1,000 {kind} leases: CPU time of each"),
+            "ms",
+            (after.cpu - before.cpu) / HELD as f64,
+        ));
+        for key in ["Rss", "Pss"] {
+            figures.push(alone(
+                format!("1,000 {kind} leases: hostletd's {}", key.to_uppercase()),
+                "MiB",
+                lending.memory(key)?,
+            ));
+        }
+        drop(client);
+        figures.push(alone(
+            format!(
+                "1,000 {kind} leases: wakeups a minute, over {} s",
+                SPAN.as_secs()
+            ),
+            "",
+            wakeups(lending)?,
+        ));
+        let mut client = lending.client()?;
+        let start = Instant::now();
+        for name in &names {
+            client.close(name, false)?;
+        }
+        figures.push(alone(
+            format!("1,000 {kind} leases: to give back"),
+            "s",
+            start.elapsed().as_secs_f64(),
+        ));
+    }
+    figures.push(alone("no lease: hostletd's PSS".to_owned(), "MiB", empty));
+    Ok(figures)
+}
+
+fn alone(what: String, unit: &'static str, value: f64) -> Figure {
+    Figure::alone(what, unit, value, Promise::None)
+}
+
+/// While nobody asks for anything.
+fn wakeups(lending: &Lending) -> Result<f64> {
+    // What the last changes of the network set off is not what holding costs.
+    pass(Duration::from_secs(2));
+    let before: Used = lending.used()?;
+    pass(SPAN);
+    let after = lending.used()?;
+    Ok((after.wakeups - before.wakeups) * 60.0 / SPAN.as_secs_f64())
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "there is no event: that time passes is what is measured"
+)]
+fn pass(time: Duration) {
+    std::thread::sleep(time);
+}

@@ -69,12 +69,7 @@ impl Draw<'_> {
             };
             let conflict = match conflict {
                 Some(why) => Some(why),
-                None => match address::place(
-                    &shared.announcer,
-                    self.ifindex,
-                    address,
-                    None,
-                ) {
+                None => match address::place(&shared.announcer, self.ifindex, address, None) {
                     Ok(true) => None,
                     Ok(false) => Some("this machine has it".to_owned()),
                     Err(error) => {
@@ -151,7 +146,7 @@ impl Draw<'_> {
             state: LeaseState::Claimed,
             ..self.template.clone()
         };
-        match ledger.claim(&lease, now).map_err(Self::failed)? {
+        match ledger.claim_for_now(&lease, now).map_err(Self::failed)? {
             Claim::Done => Ok(lease),
             Claim::Taken(other) => Err(self.no(format!(
                 "{address} went to hostlet '{}' this moment; try again",
@@ -217,12 +212,7 @@ impl Draw<'_> {
             ));
         }
         let valid = new.expires.map(|at| shared.clock.until(at));
-        match address::place(
-            &shared.announcer,
-            self.ifindex,
-            new.address,
-            valid,
-        ) {
+        match address::place(&shared.announcer, self.ifindex, new.address, valid) {
             Ok(true) => {}
             Ok(false) => {
                 return Err(format!(

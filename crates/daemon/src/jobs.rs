@@ -189,12 +189,7 @@ fn regained(shared: &Shared, key: Key, lease: Lease, new: &Terms) {
 
 fn take_up(shared: &Shared, key: Key, lease: &Lease, new: &Terms) -> Result<(), String> {
     let valid = new.expires.map(|at| shared.clock.until(at));
-    let placed = address::place(
-        &shared.announcer,
-        key.ifindex,
-        lease.address,
-        valid,
-    );
+    let placed = address::place(&shared.announcer, key.ifindex, lease.address, valid);
     if !placed.map_err(|e| e.to_string())? {
         return Err("the machine has this address already".to_owned());
     }

@@ -115,12 +115,7 @@ fn put_back(shared: &Shared, lease: &Lease) -> Result<()> {
     let valid = terms::remembered(&shared.clock, lease)
         .and_then(|t| t.expires)
         .map(|at| shared.clock.until(at));
-    if !address::place(
-        &shared.announcer,
-        ifindex,
-        lease.address,
-        valid,
-    )? {
+    if !address::place(&shared.announcer, ifindex, lease.address, valid)? {
         log::warning(format_args!(
             "hostlet '{}' holds {}, which somebody else put on this machine",
             lease.hostlet, lease.address

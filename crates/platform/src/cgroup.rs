@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -76,6 +77,23 @@ fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Cgroup
 /// Where cgroup2 is mounted: the whole of `/sys/fs/cgroup` on a unified machine, a directory in it
 /// on a hybrid one.
 pub fn find_mount() -> Result<PathBuf, CgroupError> {
+    // To read the table of mounts takes longer than most of what is done with the answer.
+    static LAST: Mutex<Option<PathBuf>> = Mutex::new(None);
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(point) = last.as_ref().filter(|point| is_cgroup2(point)) {
+        return Ok(point.clone());
+    }
+    let found = look_for_mount()?;
+    *last = Some(found.clone());
+    Ok(found)
+}
+
+fn is_cgroup2(point: &Path) -> bool {
+    const MAGIC: u32 = 0x6367_7270;
+    rustix::fs::statfs(point).is_ok_and(|fs| fs.f_type as u32 == MAGIC)
+}
+
+fn look_for_mount() -> Result<PathBuf, CgroupError> {
     let table = mounts::mounts().map_err(io_error("read", Path::new(mounts::MOUNTINFO)))?;
     let mut found: Vec<_> = table.into_iter().filter(|m| m.kind == "cgroup2").collect();
     // The same hierarchy may be visible more than once: prefer one that can be written, and all of it.

@@ -137,6 +137,12 @@ pub trait LeaseStore {
     /// have is no error: the lease becomes the one given.
     fn claim(&self, lease: &Lease, now: Timestamp) -> Result<Claim>;
 
+    /// As [`claim`](LeaseStore::claim), but a power failure may undo it, until the next call that survives one. For an address
+    /// that no server was asked for and nobody uses yet: a power failure takes it from its interface as well.
+    fn claim_for_now(&self, lease: &Lease, now: Timestamp) -> Result<Claim> {
+        self.claim(lease, now)
+    }
+
     /// Says that the hostlet may use the address from now on, or that its terms are new.
     ///
     /// # Errors

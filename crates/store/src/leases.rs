@@ -43,36 +43,11 @@ impl LeaseStore for Store {
     }
 
     fn claim(&self, lease: &Lease, now: Timestamp) -> Result<Claim> {
-        let address = lease.address.to_string();
-        let found = self.change_durably("claim an address", |tx| {
-            let other = select(tx, "WHERE address = ?1", [&address])?.pop();
-            if let Some(other) =
-                other.filter(|o| o.hostlet != lease.hostlet.as_str() || o.holder != lease.holder)
-            {
-                return Ok(Found::Taken(Box::new(other)));
-            }
-            let aside: Option<(i64, String)> = tx
-                .prepare_cached("SELECT until, why FROM aside WHERE address = ?1 AND until > ?2")?
-                .query_row((&address, now.as_microsecond()), |r| {
-                    Ok((r.get(0)?, r.get(1)?))
-                })
-                .optional()?;
-            if let Some((until, why)) = aside {
-                return Ok(Found::Aside(until, why));
-            }
-            write(tx, &address, lease)?;
-            holder::keep(tx, lease.holder, &lease.holder_key)?;
-            holder::used(tx, lease.holder, now)?;
-            Ok(Found::Done)
-        })?;
-        Ok(match found {
-            Found::Done => Claim::Done,
-            Found::Taken(raw) => Claim::Taken(Box::new(self.lease(*raw)?)),
-            Found::Aside(until, why) => Claim::SetAside {
-                until: self.time(&format!("set aside {address}"), "until", until)?,
-                why,
-            },
-        })
+        self.claim_by(lease, now, true)
+    }
+
+    fn claim_for_now(&self, lease: &Lease, now: Timestamp) -> Result<Claim> {
+        self.claim_by(lease, now, false)
     }
 
     fn hold(&self, address: IpAddr, hostlet: &Name, terms: Option<&Terms>) -> Result<()> {
@@ -215,6 +190,45 @@ impl LeaseStore for Store {
 }
 
 impl Store {
+    fn claim_by(&self, lease: &Lease, now: Timestamp, durably: bool) -> Result<Claim> {
+        let address = lease.address.to_string();
+        let doing = "claim an address";
+        let work = |tx: &Transaction<'_>| {
+            let other = select(tx, "WHERE address = ?1", [&address])?.pop();
+            if let Some(other) =
+                other.filter(|o| o.hostlet != lease.hostlet.as_str() || o.holder != lease.holder)
+            {
+                return Ok(Found::Taken(Box::new(other)));
+            }
+            let aside: Option<(i64, String)> = tx
+                .prepare_cached("SELECT until, why FROM aside WHERE address = ?1 AND until > ?2")?
+                .query_row((&address, now.as_microsecond()), |r| {
+                    Ok((r.get(0)?, r.get(1)?))
+                })
+                .optional()?;
+            if let Some((until, why)) = aside {
+                return Ok(Found::Aside(until, why));
+            }
+            write(tx, &address, lease)?;
+            holder::keep(tx, lease.holder, &lease.holder_key)?;
+            holder::used(tx, lease.holder, now)?;
+            Ok(Found::Done)
+        };
+        let found = if durably {
+            self.change_durably(doing, work)?
+        } else {
+            self.change(doing, work)?
+        };
+        Ok(match found {
+            Found::Done => Claim::Done,
+            Found::Taken(raw) => Claim::Taken(Box::new(self.lease(*raw)?)),
+            Found::Aside(until, why) => Claim::SetAside {
+                until: self.time(&format!("set aside {address}"), "until", until)?,
+                why,
+            },
+        })
+    }
+
     fn lease(&self, raw: RawLease) -> Result<Lease> {
         let row = format!("lease {}", raw.address);
         let terms = raw.terms.as_deref();

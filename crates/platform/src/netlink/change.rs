@@ -193,8 +193,9 @@ fn refused(
 /// switched on for the moment of the removal.
 pub fn del_address(ifindex: u32, addr: IpAddr, prefix_len: u8) -> Result<bool, NetError> {
     let promotion = match addr {
-        IpAddr::V4(_) => Promotion::needed(ifindex, addr, prefix_len)?,
-        IpAddr::V6(_) => None,
+        // One that is alone in its subnet takes nobody along; all addresses need not be read for it.
+        IpAddr::V4(_) if prefix_len < 32 => Promotion::needed(ifindex, addr, prefix_len)?,
+        _ => None,
     };
     let outcome = change(
         libc::RTM_DELADDR,

@@ -44,14 +44,14 @@ pub use clock::Clock;
 
 use keeper::{Keeper, Order};
 use ledger::Ledger;
-use listen::Connections;
+use listen::{Connections, Door};
 use shared::Shared;
 
 /// A running hostletd, in the network namespace of the thread that started it.
 pub struct Daemon {
     shared: Arc<Shared>,
     jobs: jobs::Jobs,
-    listener: Arc<UnixListener>,
+    door: Arc<Door>,
     connections: Arc<Connections>,
     threads: Vec<JoinHandle<()>>,
     _lock: File,
@@ -82,13 +82,14 @@ impl Daemon {
         let of_jobs = Arc::clone(&shared);
         threads.push(thread("jobs", move || jobs::work(&of_jobs, &work))?);
         recover::recover(&shared)?;
-        let listener = Arc::new(match given {
-            Some(listener) => listener,
-            None => listen::bind(&socket)?,
-        });
+        let door = match given {
+            Some(listener) => Door::new(listener, false),
+            None => Door::new(listen::bind(&socket)?, true),
+        };
+        let door = Arc::new(door.context("cannot wait for callers")?);
         let connections = Arc::new(Connections::default());
         let accepting = (
-            Arc::clone(&listener),
+            Arc::clone(&door),
             Arc::clone(&shared),
             Arc::clone(&connections),
         );
@@ -98,7 +99,7 @@ impl Daemon {
         Ok(Self {
             shared,
             jobs,
-            listener,
+            door,
             connections,
             threads,
             _lock: lock,
@@ -120,7 +121,7 @@ impl Daemon {
 
     /// Ends. Calls under way are answered; holders keep their addresses, and leases run on.
     pub fn stop(mut self) {
-        listen::shut(&self.listener);
+        self.door.shut();
         self.connections.end();
         self.shared.orders.give(Order::Stop);
         self.jobs.give(jobs::Job::Stop);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::net::Shutdown;
-use std::os::fd::AsFd;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use hostlet_wire::{Ended, Error, Limits, refuse_connection, serve_connection};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 
 use crate::log;
 use crate::peer::Peer;
@@ -111,23 +112,70 @@ impl Connections {
     }
 }
 
-/// Accepts until the listener is shut down.
-pub(crate) fn accept(listener: &UnixListener, shared: &Arc<Shared>, all: &Arc<Connections>) {
+/// Where callers knock, until it is shut.
+pub(crate) struct Door {
+    listener: UnixListener,
+    /// Made by this process, and not by a service manager, who goes on listening.
+    own: bool,
+    shut: OwnedFd,
+}
+
+impl Door {
+    pub fn new(listener: UnixListener, own: bool) -> io::Result<Self> {
+        let shut = eventfd(0, EventfdFlags::CLOEXEC)?;
+        Ok(Self {
+            listener,
+            own,
+            shut,
+        })
+    }
+
+    /// Ends [`accept`], for good.
+    pub fn shut(&self) {
+        let _ = rustix::io::write(&self.shut, &1_u64.to_ne_bytes());
+        if self.own {
+            // Whoever comes now is told at once. Of a socket that was passed there is one only, here and at the service
+            // manager: shut down, it would never be heard of again.
+            let _ = rustix::net::shutdown(&self.listener, rustix::net::Shutdown::Both);
+        }
+    }
+
+    /// The next caller; none if it is shut.
+    fn next(&self) -> io::Result<Option<UnixStream>> {
+        loop {
+            let mut waiting = [
+                PollFd::new(&self.shut, PollFlags::IN),
+                PollFd::new(&self.listener, PollFlags::IN),
+            ];
+            match poll(&mut waiting, None) {
+                Err(rustix::io::Errno::INTR) => continue,
+                other => other?,
+            };
+            if !waiting[0].revents().is_empty() {
+                return Ok(None);
+            }
+            match self.listener.accept() {
+                Ok((stream, _)) => return Ok(Some(stream)),
+                // It was passed as one that does not block, and the caller is gone.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// Accepts until the door is shut.
+pub(crate) fn accept(door: &Door, shared: &Arc<Shared>, all: &Arc<Connections>) {
     loop {
-        let stream = match listener.accept() {
-            Ok((stream, _)) => stream,
-            Err(error) => match error.raw_os_error() {
-                // Shut down.
-                Some(libc_einval) if libc_einval == rustix::io::Errno::INVAL.raw_os_error() => {
-                    return;
-                }
-                _ => {
-                    log::warning(format_args!("cannot accept a connection: {error}"));
-                    // Nothing says when there is room again.
-                    std::thread::park_timeout(NO_DESCRIPTOR);
-                    continue;
-                }
-            },
+        let stream = match door.next() {
+            Ok(Some(stream)) => stream,
+            Ok(None) => return,
+            Err(error) => {
+                log::warning(format_args!("cannot accept a connection: {error}"));
+                // Nothing says when there is room again.
+                std::thread::park_timeout(NO_DESCRIPTOR);
+                continue;
+            }
         };
         let (shared, all) = (Arc::clone(shared), Arc::clone(all));
         let spawned = std::thread::Builder::new()
@@ -168,10 +216,4 @@ fn serve(stream: &UnixStream, shared: &Arc<Shared>, all: &Connections) {
         )),
     }
     all.leave(number, uid);
-}
-
-/// Wakes the thread that accepts, for good.
-pub(crate) fn shut(listener: &UnixListener) {
-    // It fails if it was shut before.
-    let _ = rustix::net::shutdown(listener.as_fd(), rustix::net::Shutdown::Both);
 }

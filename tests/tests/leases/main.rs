@@ -9,4 +9,5 @@ mod lost;
 mod pools;
 mod record;
 mod restarts;
+mod service;
 mod stage;

@@ -77,7 +77,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
 ];
 
 /// Packages without I/O, and what would give them some.
-const PURE: &[&str] = &["hostlet-model", "hostlet-policy"];
+const PURE: &[&str] = &["hostlet-model", "hostlet-policy", "hostlet-lease"];
 const IO: &[&str] = &["libc", "rustix", "netlink-sys", "caps", "seccompiler"];
 
 fn root() -> PathBuf {

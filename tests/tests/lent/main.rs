@@ -1,0 +1,7 @@
+//! Hostlets as hostletd makes them: of addresses that are lent, and in others' names. They need root.
+
+mod killed;
+mod life;
+mod lost;
+mod many;
+mod stage;

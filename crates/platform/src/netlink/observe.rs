@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use netlink_packet_core::{Emitable, NlasIterator, Parseable};
 use netlink_packet_route::AddressFamily;
-use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use netlink_packet_route::address::AddressMessage;
 use netlink_packet_route::link::{LinkFlags, LinkHeader, LinkMessage};
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteType, RouteVia,
@@ -18,6 +18,12 @@ use super::{ADDRESS_PROTOCOL, HostAddress, Interface, NetError, Route};
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const LINK_HEADER: usize = 16;
+
+const IFA_ADDRESS: u16 = 1;
+const IFA_LOCAL: u16 = 2;
+const IFA_FLAGS: u16 = 8;
+const IFA_PROTO: u16 = 11;
+const ADDRESS_HEADER: usize = 8;
 
 fn table(name: &'static str, kind: u16, request: &dyn Emitable) -> Result<Vec<Message>, NetError> {
     let mut body = vec![0; request.buffer_len()];
@@ -67,29 +73,39 @@ pub fn addresses() -> Result<Vec<HostAddress>, NetError> {
     Ok(answers.iter().filter_map(|m| address(&m.body)).collect())
 }
 
+/// Read by hand: there may be thousands, and a library that makes a list of all attributes of each takes longer than the kernel.
 fn address(body: &[u8]) -> Option<HostAddress> {
-    let message = AddressMessage::parse(body).ok()?;
+    let [family, prefix_len, flags, _scope, index @ ..] = body.first_chunk::<ADDRESS_HEADER>()?;
     let mut local = None;
     let mut plain = None;
-    let mut flags = u32::from(message.header.flags.bits());
+    let mut flags = u32::from(*flags);
     let mut ours = false;
-    for attribute in message.attributes {
-        match attribute {
+    for attribute in NlasIterator::new(body.get(ADDRESS_HEADER..)?).filter_map(Result::ok) {
+        let value = attribute.value();
+        match attribute.kind() {
             // On a point-to-point link IFA_ADDRESS is the other end; IFA_LOCAL is always ours.
-            AddressAttribute::Local(a) => local = Some(a),
-            AddressAttribute::Address(a) => plain = Some(a),
-            AddressAttribute::Flags(f) => flags = f.bits(),
-            AddressAttribute::Protocol(p) => ours = u8::from(p) == ADDRESS_PROTOCOL,
+            IFA_LOCAL => local = address_of(*family, value),
+            IFA_ADDRESS => plain = address_of(*family, value),
+            IFA_FLAGS => flags = value.try_into().map_or(flags, u32::from_ne_bytes),
+            IFA_PROTO => ours = value == [ADDRESS_PROTOCOL],
             _ => {}
         }
     }
     Some(HostAddress {
         addr: local.or(plain)?,
-        prefix_len: message.header.prefix_len,
-        ifindex: message.header.index,
+        prefix_len: *prefix_len,
+        ifindex: u32::from_ne_bytes(*index),
         flags,
         ours,
     })
+}
+
+fn address_of(family: u8, value: &[u8]) -> Option<IpAddr> {
+    match i32::from(family) {
+        libc::AF_INET => Some(<[u8; 4]>::try_from(value).ok()?.into()),
+        libc::AF_INET6 => Some(<[u8; 16]>::try_from(value).ok()?.into()),
+        _ => None,
+    }
 }
 
 /// The unicast routes of the main table, both families. Routes of kinds this program cannot read

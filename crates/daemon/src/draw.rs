@@ -186,7 +186,11 @@ impl Draw<'_> {
             match answers.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(Answer::Bound(terms)) => break Ok(terms),
                 Ok(Answer::Refused(why)) => refused = Some(why),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                Err(RecvTimeoutError::Disconnected) => {
+                    let why = || "hostletd is about to end; try again".to_owned();
+                    break Err(refused.unwrap_or_else(why));
+                }
+                Err(RecvTimeoutError::Timeout) => {
                     break Err(refused.unwrap_or_else(|| {
                         format!(
                             "no DHCP server on {} answered for pool '{}' within {:?}: see that one serves that network, or allow more time with timeout under [pool.{}]",

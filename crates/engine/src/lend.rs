@@ -119,7 +119,10 @@ impl Engine {
         // Opening heals, and so removes whatever is abandoned.
         let machine = self.machine("remove a hostlet", Stamp::default())?;
         match machine.store.get(name)? {
-            None => Ok(true),
+            None => {
+                machine.leave_no_directory()?;
+                Ok(true)
+            }
             // What was in the way of healing was told as a warning.
             Some(row) => Ok(abandoned(&machine, &row)? && {
                 drop(machine);
@@ -135,10 +138,10 @@ impl Engine {
     /// It has members and `kill` is not given; or steps failed, all others being done.
     pub fn close(&self, name: &Name, kill: bool) -> Result<()> {
         let mut machine = self.machine("remove a hostlet", Stamp::default())?;
-        match machine.store.get(name)? {
-            Some(row) => self.remove_in(&mut machine, row, kill),
-            None => Ok(()),
+        if let Some(row) = machine.store.get(name)? {
+            self.remove_in(&mut machine, row, kill)?;
         }
+        machine.leave_no_directory()
     }
 
     /// Moves a process into a hostlet's cgroup, after seeing that its rules are in force there.

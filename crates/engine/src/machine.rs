@@ -265,6 +265,14 @@ impl<'p> Machine<'p> {
         Ok(all)
     }
 
+    /// The kernel part stays for the next hostlet; an empty directory of cgroups helps nobody.
+    pub fn leave_no_directory(&self) -> Result<()> {
+        if self.rows()?.is_empty() && self.tree.list()?.is_empty() {
+            self.tree.remove_parent()?;
+        }
+        Ok(())
+    }
+
     /// Takes the kernel part away if no hostlet is left. Not after every `run`: the next one
     /// would wait for the kernel to verify the programs again.
     pub fn tidy(&mut self) -> Result<()> {

@@ -281,11 +281,7 @@ impl Engine {
         }
         machine.let_finish(&row)?;
         self.remove_quietly(machine, row)?;
-        if machine.rows()?.is_empty() && machine.tree.list()?.is_empty() {
-            // The kernel part stays for the next run; an empty directory helps nobody.
-            machine.tree.remove_parent()?;
-        }
-        Ok(())
+        machine.leave_no_directory()
     }
 }
 

@@ -163,6 +163,10 @@ fn a_hostlet_that_falls_back_has_the_machines_addresses() -> Result<()> {
          in connect e 127.0.0.1:8091
          host f = accept h => from 127.0.0.1:*
          in name e => 127.0.0.1:*
+         in old = socket tcp4
+         in connect old 127.0.0.1:8090 => ECONNREFUSED
+         peer older = socket tcp4
+         peer connect older 10.0.0.1:8080 => ECONNREFUSED
          in send k still
          in recv g => still
          in x = socket tcp4

@@ -94,8 +94,9 @@ struct Units(PathBuf);
 
 impl Units {
     fn new() -> Result<Units> {
-        let mounts = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(Path::new);
-        let unified = |m: &&&Path| m.join("cgroup.procs").exists();
+        // On a machine with both kinds the first is no cgroup, and anybody may have left a file there.
+        let mounts = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].map(Path::new);
+        let unified = |m: &&&Path| m.join("cgroup.controllers").exists();
         let mount = mounts.iter().find(unified).context("no cgroup2")?;
         let slice = mount.join(format!("hostlet-test-{:x}.slice", std::process::id()));
         fs::create_dir(&slice).with_context(|| format!("making {}", slice.display()))?;

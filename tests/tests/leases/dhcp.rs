@@ -248,7 +248,7 @@ fn through_a_relay() -> Result<()> {
         ensure!(within(*address, "10.1.0.100", "10.1.0.199"), "{held:?}");
         ensure!(running.log().count("Forwarded BOOTREPLY") >= 2);
         let listed = stage.host.run("ip", &["address", "show", "dev", "eth1"])?;
-        ensure!(listed.contains(&format!("{address}/24")), "{listed}");
+        ensure!(listed.contains(&format!("{address}/32")), "{listed}");
         agent.finish()?;
         wait::until("the lease to be released", || {
             let server = stage.server.as_ref();

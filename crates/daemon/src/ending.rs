@@ -13,9 +13,17 @@ pub(crate) struct Ending<'a> {
 }
 
 impl Shared {
-    /// Begins to end a hostlet. None: one of its name is being opened just now, so whatever there was is gone.
+    /// Begins to end a hostlet, once nobody else is at it. None: one of its name is being opened just now, so whatever there was
+    /// is gone.
     pub fn ending(&self, hostlet: &Name) -> Option<Ending<'_>> {
-        self.ledger().begin_end(hostlet).then(|| Ending {
+        let mut ledger = self.ledger();
+        let ended = ledger.ended_one();
+        while ledger.is_ending(hostlet) {
+            ledger = ended.wait(ledger).unwrap_or_else(PoisonError::into_inner);
+        }
+        let begun = ledger.begin_end(hostlet);
+        drop(ledger);
+        begun.then(|| Ending {
             shared: self,
             hostlet: hostlet.clone(),
         })

@@ -122,6 +122,13 @@ pub(crate) fn ended(shared: &Shared, hostlet: &Name) -> bool {
     let Some(_ending) = shared.ending(hostlet) else {
         return true;
     };
+    // Mostly it was closed by whoever had it: the engine need not look at all hostlets to find that out.
+    if !shared.ledger().knows(hostlet) && !shared.engine.cgroup_of(hostlet).exists() {
+        shared.orders.give(Order::Unwatch {
+            hostlet: hostlet.clone(),
+        });
+        return true;
+    }
     match shared.engine.end(hostlet) {
         Ok(true) => {
             shared.orders.give(Order::Unwatch {

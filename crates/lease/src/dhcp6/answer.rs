@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::message::{self, Answer, Given, Status};
+use super::reading::{self, Answer, Given, Status};
 use super::{Client, Lease, Offer, State};
 use crate::terms::hex;
 use crate::timing::seconds;
@@ -86,7 +86,7 @@ impl Client {
         if let Some(no) = &answer.status {
             self.report(no.text());
             let reminding = matches!(self.state, State::Reminding { .. });
-            if no.code == message::NO_BINDING && !reminding {
+            if no.code == reading::NO_BINDING && !reminding {
                 // It has forgotten the lease: it is asked for the same address before that is given up (18.2.10.1).
                 self.begin(now);
                 self.remind(lease.clone(), answer.server, now);
@@ -169,9 +169,9 @@ fn times(answer: &Answer, given: Given, valid: Duration) -> (Duration, Duration)
 /// A no after which the same server need not be asked the same again.
 fn is_final(no: &Status) -> bool {
     [
-        message::NO_ADDRS_AVAIL,
-        message::NO_BINDING,
-        message::NOT_ON_LINK,
+        reading::NO_ADDRS_AVAIL,
+        reading::NO_BINDING,
+        reading::NOT_ON_LINK,
     ]
     .contains(&no.code)
 }

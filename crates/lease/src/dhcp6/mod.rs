@@ -10,6 +10,7 @@
 mod act;
 mod answer;
 mod message;
+mod reading;
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv6Addr};
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 use dhcproto::v6::MessageType;
 
-use self::message::Kind;
+use self::reading::Kind;
 use crate::timing::{Random, after_conflict, after_failure};
 use crate::{Output, Terms, TermsError, Time};
 
@@ -149,7 +150,7 @@ impl Client {
     #[must_use]
     pub fn reboot(settings: Settings, address: Ipv6Addr, now: Time) -> Self {
         let mut client = Client::idle(settings, now);
-        client.hint = Some(address).filter(|address| message::usable(*address));
+        client.hint = Some(address).filter(|address| reading::usable(*address));
         client.solicit(now);
         client
     }
@@ -183,7 +184,7 @@ impl Client {
 
     /// A message arrived.
     pub fn receive(&mut self, payload: &[u8], now: Time) {
-        let Some(answer) = message::read(payload, self.xid, &self.settings) else {
+        let Some(answer) = reading::read(payload, self.xid, &self.settings) else {
             return;
         };
         // An answer that comes too late does not bring an address back.
@@ -261,7 +262,7 @@ impl Client {
             // A server that has forgotten who holds it would offer it again and again: it is asked for one further on.
             let step = u128::from(self.failures) + 1;
             let further = u128::from(offer.address).checked_add(step);
-            self.hint = further.map(Ipv6Addr::from).filter(|a| message::usable(*a));
+            self.hint = further.map(Ipv6Addr::from).filter(|a| reading::usable(*a));
             self.fail(now);
         }
     }

@@ -49,11 +49,6 @@ pub enum Taken {
         /// Why and until when, for people: `02:… answered for it, until 12:30:05`.
         why: String,
     },
-    /// The configuration or a definition has it for a hostlet.
-    Declared {
-        /// The hostlet.
-        hostlet: String,
-    },
 }
 
 /// An address that was somebody's last.
@@ -135,7 +130,7 @@ pub struct Full {
     pub holders: Vec<(IpAddr, String)>,
     /// How many are set aside.
     pub aside: usize,
-    /// How many are on an interface of the host, or declared for a hostlet.
+    /// How many are on an interface of the host.
     pub elsewhere: usize,
 }
 
@@ -240,7 +235,7 @@ fn full(request: &Request<'_>) -> Full {
                 }
             }
             Taken::Aside { .. } => full.aside += 1,
-            Taken::OnHost { .. } | Taken::Declared { .. } => full.elsewhere += 1,
+            Taken::OnHost { .. } => full.elsewhere += 1,
         }
     }
     full
@@ -265,7 +260,6 @@ impl fmt::Display for Taken {
                 )
             }
             Taken::Aside { why } => write!(f, "set aside ({why})"),
-            Taken::Declared { hostlet } => write!(f, "it is declared for hostlet '{hostlet}'"),
         }
     }
 }
@@ -277,11 +271,7 @@ impl fmt::Display for Full {
             write!(f, ", {} set aside", self.aside)?;
         }
         if self.elsewhere > 0 {
-            write!(
-                f,
-                ", {} on this host or declared for a hostlet",
-                self.elsewhere
-            )?;
+            write!(f, ", {} on this host", self.elsewhere)?;
         }
         let mut separator = "; ";
         for (address, by) in &self.holders {

@@ -138,8 +138,8 @@ fn a_full_pool_says_who_holds_what() {
         .insert(ip("192.0.2.14"), Taken::Aside { why: String::new() });
     pool.taken.insert(
         ip("192.0.2.15"),
-        Taken::Declared {
-            hostlet: "web".to_owned(),
+        Taken::OnHost {
+            interface: "eth0".to_owned(),
         },
     );
     // Not of this pool.
@@ -151,7 +151,9 @@ fn a_full_pool_says_who_holds_what() {
     assert_eq!((full.size, full.held, full.holders.len()), (15, 13, 10));
     let text = error.to_string();
     assert!(
-        text.starts_with("pool 'office' has no free IPv4 address: of 15, 13 held, 1 set aside, 1 on this host or declared"),
+        text.starts_with(
+            "pool 'office' has no free IPv4 address: of 15, 13 held, 1 set aside, 1 on this host; "
+        ),
         "{text}"
     );
     assert!(

@@ -85,6 +85,12 @@ impl Client {
         both!(self, client => client.next_timeout())
     }
 
+    /// The interface is there again, or is another: what was sent meanwhile, and what is waited for, may be lost. A client that looks
+    /// for a server, or asks for more time, does so at once and not after waits that grew while nobody could hear it.
+    pub fn reconnected(&mut self, now: Time) {
+        both!(self, client => client.reconnected(now));
+    }
+
     /// Answers [`Output::Claim`]: is the address written down as this holder's? After a no the client goes on looking. Without a
     /// claim that waits, nothing happens.
     pub fn claimed(&mut self, ok: bool, now: Time) {

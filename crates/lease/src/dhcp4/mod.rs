@@ -231,6 +231,20 @@ impl Client {
         }
     }
 
+    /// The interface is there again, or is another.
+    pub fn reconnected(&mut self, now: Time) {
+        if self.expire(now) {
+            return;
+        }
+        match self.state.clone() {
+            State::Selecting => self.discover(now),
+            State::Renewing { lease, .. } | State::Rebinding { lease, .. } => {
+                self.prolong(lease, now);
+            }
+            _ => {}
+        }
+    }
+
     /// When [`Client::timeout`] has to be called at the latest.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Time> {

@@ -244,6 +244,21 @@ impl Client {
         }
     }
 
+    /// The interface is there again, or is another.
+    pub fn reconnected(&mut self, now: Time) {
+        if self.expire(now) {
+            return;
+        }
+        match self.state.clone() {
+            State::Soliciting => self.solicit(now),
+            State::Renewing { lease, .. } | State::Rebinding { lease, .. } => {
+                self.sent = 0;
+                self.prolong(lease, now);
+            }
+            _ => {}
+        }
+    }
+
     /// When [`Client::timeout`] has to be called at the latest.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Time> {

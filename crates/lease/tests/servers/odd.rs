@@ -10,7 +10,7 @@ use hostlet_lease::{Client, LostReason, Output, Settings, Time};
 use crate::four::Four;
 use crate::net::{Net, Server, Wire};
 use crate::six::Six;
-use crate::{Family, seconds, v4};
+use crate::{Family, seconds, v4, v6};
 
 /// A server of its own address that says no to every request that names no other server.
 struct Naysayer(Four);
@@ -230,5 +230,22 @@ fn a_short_lease_survives_a_lost_message() {
         net.add(Client::new(Settings::V4(v4(7)), net.now));
         net.run_until(net.now + seconds(1200));
         assert_eq!(net.hosts[0].lost, [], "seed {seed}");
+    }
+}
+
+#[test]
+fn a_link_that_is_back_is_used_at_once() {
+    for settings in [Settings::V4(v4(7)), Settings::V6(v6(7))] {
+        let mut client = Client::new(settings, Time::ZERO);
+        let mut now = Time::ZERO;
+        while now < seconds(600) {
+            now = client.next_timeout().unwrap();
+            client.timeout(now);
+        }
+        while client.poll().is_some() {}
+        assert!(client.next_timeout().unwrap() > now + seconds(30));
+        client.reconnected(now);
+        assert!(matches!(client.poll(), Some(Output::Send { .. })));
+        assert!(client.next_timeout().unwrap() < now + seconds(3));
     }
 }

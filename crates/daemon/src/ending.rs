@@ -30,12 +30,7 @@ impl Shared {
     }
 
     /// As [`crate::ledger::Ledger::reserve`], once everything that another hostlet of that name held is given back.
-    pub fn reserve(
-        &self,
-        uid: u32,
-        label: &str,
-        hostlet: &Name,
-    ) -> hostlet_store::Result<Option<(String, u32)>> {
+    pub fn reserve(&self, uid: u32, label: &str, hostlet: &Name) -> Option<String> {
         let mut ledger = self.ledger();
         let ended = ledger.ended_one();
         while ledger.is_ending(hostlet) {

@@ -96,15 +96,10 @@ impl Ledger {
     }
 
     /// A holder's key that nobody uses now, until [`Ledger::unreserve`]: the lowest free ordinal of that user and label, so
-    /// that whoever comes back is the same holder. With it comes its number. None: the hostlet is known already.
-    pub fn reserve(
-        &mut self,
-        uid: u32,
-        label: &str,
-        hostlet: &Name,
-    ) -> Result<Option<(String, u32)>> {
+    /// that whoever comes back is the same holder. None: the hostlet is known already.
+    pub fn reserve(&mut self, uid: u32, label: &str, hostlet: &Name) -> Option<String> {
         if self.knows(hostlet) {
-            return Ok(None);
+            return None;
         }
         let used: BTreeSet<&str> = self
             .leases
@@ -121,9 +116,13 @@ impl Ledger {
             }
             ordinal += 1;
         };
-        let number = self.store.holder(&key)?;
         self.reserved.insert(key.clone(), hostlet.clone());
-        Ok(Some((key, number)))
+        Some(key)
+    }
+
+    /// The number of the holder with this key.
+    pub fn number(&self, key: &str) -> Result<u32> {
+        self.store.holder(key)
     }
 
     /// Marks a hostlet as ending, until [`Ledger::finish_end`]. False: one of its name is being opened.

@@ -30,17 +30,17 @@ pub(crate) fn open(shared: &Shared, peer: &Peer, request: Open) -> Result<Opened
     let uid = peer.caller.uid;
     end_ended(shared, uid, label);
     let reserved = shared.reserve(uid, label.as_str(), &name);
-    let Some((holder_key, holder)) = reserved.map_err(failed)? else {
+    let Some(holder_key) = reserved else {
         return Err(taken(&name));
     };
-    let template = Lease {
+    let mut template = Lease {
         // Each draw fills these in.
         address: IpAddr::from([0, 0, 0, 0]),
         prefix_len: 0,
         pool: name.clone(),
         interface: String::new(),
         hostlet: name.clone(),
-        holder,
+        holder: 0,
         holder_key,
         uid,
         user: peer.caller.user.clone(),
@@ -60,6 +60,9 @@ pub(crate) fn open(shared: &Shared, peer: &Peer, request: Open) -> Result<Opened
         whole: false,
     };
     draft.admit(&wanted, peer)?;
+    // Not before: who is refused leaves nothing in the record.
+    let numbered = shared.ledger().number(&template.holder_key);
+    template.holder = numbered.map_err(failed)?;
     for want in wanted {
         let draw = Draw {
             pool: want.pool,

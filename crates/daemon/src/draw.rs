@@ -193,7 +193,8 @@ impl Draw<'_> {
                 Err(RecvTimeoutError::Timeout) => {
                     break Err(refused.unwrap_or_else(|| {
                         format!(
-                            "no DHCP server on {} answered for pool '{}' within {:?}: see that one serves that network, or allow more time with timeout under [pool.{}]",
+                            "no {} server on {} gave an address for pool '{}' within {:?}: see that one serves that network and has addresses left, or allow more time with timeout under [pool.{}]",
+                            if self.v6 { "DHCPv6" } else { "DHCPv4" },
                             self.pool.interface, self.pool.name, pool.timeout, self.pool.name
                         )
                     }));

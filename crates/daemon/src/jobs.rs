@@ -5,9 +5,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use hostlet_engine::Error;
 use hostlet_lease::Terms;
 use hostlet_model::config::OnLoss;
 use hostlet_model::{AddressSpec, Name, Owned};
+use hostlet_platform::netlink;
+use hostlet_policy::Refusal;
 use hostlet_store::Lease;
 use jiff::{SignedDuration, Timestamp};
 
@@ -26,8 +29,12 @@ pub(crate) enum Job {
     Lost {
         key: Key,
         lease: Box<Lease>,
+        /// Which lease of the address it was.
+        serial: Option<u64>,
         why: String,
     },
+    /// An address is free that could not be taken away when it was time.
+    Free { address: IpAddr, serial: u64 },
     /// A hostlet that was cut off has an address again.
     Regained {
         key: Key,
@@ -69,39 +76,47 @@ pub(crate) fn work(shared: &Arc<Shared>, jobs: &Receiver<Job>) {
             prune(shared, now);
         }
         match job {
-            Job::Ended { hostlet, gone } => {
-                if !ended(shared, &hostlet) && gone {
-                    // It was healed, and has another cgroup now.
-                    let cgroup = shared.engine.cgroup_of(&hostlet);
-                    shared.orders.give(Order::Watch {
-                        hostlet,
-                        cgroup,
-                        process: None,
-                    });
-                }
-            }
-            Job::Lost { key, lease, why } => {
-                lost(shared, key, &lease, &why);
-                shared.orders.give(Order::Lost { key });
-            }
-            Job::Regained { key, lease, terms } => regained(shared, key, *lease, &terms),
-            Job::NetworkChanged => {
-                if let Err(error) = shared.engine.follow_network() {
-                    log::warning(format_args!(
-                        "the kernel's picture of the network is old: {error}"
-                    ));
-                }
-                recover::put_all_back(shared);
-            }
-            Job::Again => {
-                let (hostlets, addresses) = shared.take_left();
-                for name in &hostlets {
-                    ended(shared, name);
-                }
-                addresses.iter().for_each(|address| shared.free(*address));
-            }
             Job::Stop => return,
+            Job::Again => {
+                for job in shared.take_left() {
+                    perform(shared, job);
+                }
+            }
+            job => perform(shared, job),
         }
+    }
+}
+
+fn perform(shared: &Arc<Shared>, job: Job) {
+    match job {
+        Job::Ended { hostlet, gone } => {
+            if end(shared, &hostlet) == End::Lives && gone {
+                // It was healed, and has another cgroup now.
+                let cgroup = shared.engine.cgroup_of(&hostlet);
+                shared.orders.give(Order::Watch {
+                    hostlet,
+                    cgroup,
+                    process: None,
+                });
+            }
+        }
+        Job::Lost {
+            key,
+            lease,
+            serial,
+            why,
+        } => lost(shared, key, lease, serial, why),
+        Job::Regained { key, lease, terms } => regained(shared, key, lease, terms),
+        Job::Free { address, serial } => shared.free_lease(address, serial),
+        Job::NetworkChanged => {
+            if let Err(error) = shared.engine.follow_network() {
+                log::warning(format_args!(
+                    "the kernel's picture of the network is old: {error}"
+                ));
+            }
+            recover::put_all_back(shared);
+        }
+        Job::Again | Job::Stop => {}
     }
 }
 
@@ -116,18 +131,29 @@ fn prune(shared: &Shared, now: Timestamp) {
     }
 }
 
-/// Removes a hostlet that nobody is in any more, and gives back what it held. False: somebody is, or it cannot be done now.
-pub(crate) fn ended(shared: &Shared, hostlet: &Name) -> bool {
+/// What a look at a hostlet whose end was heard of has shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It is gone, and what it held is given back.
+    Gone,
+    /// Somebody is still, or again, in it.
+    Lives,
+    /// It cannot be removed now, and is tried again.
+    Failed,
+}
+
+/// Removes a hostlet that nobody is in any more, and gives back what it held.
+pub(crate) fn end(shared: &Shared, hostlet: &Name) -> End {
     // Its end may be heard of several times, and the last after another of its name began.
     let Some(_ending) = shared.ending(hostlet) else {
-        return true;
+        return End::Gone;
     };
     // Mostly it was closed by whoever had it: the engine need not look at all hostlets to find that out.
     if !shared.ledger().knows(hostlet) && !shared.engine.cgroup_of(hostlet).exists() {
         shared.orders.give(Order::Unwatch {
             hostlet: hostlet.clone(),
         });
-        return true;
+        return End::Gone;
     }
     match shared.engine.end(hostlet) {
         Ok(true) => {
@@ -135,27 +161,31 @@ pub(crate) fn ended(shared: &Shared, hostlet: &Name) -> bool {
                 hostlet: hostlet.clone(),
             });
             shared.give_back(hostlet);
-            true
+            End::Gone
         }
-        // Somebody is still, or again, in it.
-        Ok(false) => false,
+        Ok(false) => End::Lives,
         Err(error) => {
             log::warning(format_args!(
                 "hostlet '{hostlet}' ended and cannot be removed now: {error}"
             ));
-            shared.leave(hostlet);
-            false
+            shared.later(Job::Ended {
+                hostlet: hostlet.clone(),
+                gone: false,
+            });
+            End::Failed
         }
     }
 }
 
-fn lost(shared: &Shared, key: Key, lease: &Lease, why: &str) {
-    let on_loss = shared
-        .config()
-        .pools
-        .get(&lease.pool)
-        .map_or(OnLoss::CutOff, |p| p.on_loss);
-    let hostlet = &lease.hostlet;
+fn lost(shared: &Shared, key: Key, lease: Box<Lease>, serial: Option<u64>, why: String) {
+    let hostlet = lease.hostlet.clone();
+    // One of the name that begins, or another lease of the address: it was given back already.
+    let current = shared.ending(&hostlet);
+    if current.is_none() || serial.is_none() || shared.ledger().serial(lease.address) != serial {
+        return shared.orders.give(Order::Lost { key });
+    }
+    let pool = shared.config().pools.get(&lease.pool).map(|p| p.on_loss);
+    let on_loss = pool.unwrap_or(OnLoss::CutOff);
     log::warning(format_args!(
         "hostlet '{hostlet}' lost {}: {why}; {}",
         lease.address,
@@ -164,51 +194,95 @@ fn lost(shared: &Shared, key: Key, lease: &Lease, why: &str) {
             OnLoss::FallBack => "from now on it uses the machine's addresses",
         }
     ));
-    // While a lease is only being got, there may be no hostlet yet.
-    let gone = match on_loss {
-        OnLoss::CutOff => shared.engine.replace(hostlet, &[owned(lease)], &[]),
-        OnLoss::FallBack => shared.engine.fall_back(hostlet, &[owned(lease)]),
+    let changed = match on_loss {
+        OnLoss::CutOff => shared.engine.replace(&hostlet, &[owned(&lease)], &[]),
+        OnLoss::FallBack => shared.engine.fall_back(&hostlet, &[owned(&lease)]),
     };
-    if let Err(error) = gone {
-        log::warning(format_args!("{error}"));
+    match changed {
+        Ok(()) => {}
+        // While a lease is only being got there is no hostlet yet.
+        Err(Error::Refused(Refusal::UnknownName { .. })) => {}
+        Err(error) => {
+            // It stays held until nobody can use it any more.
+            log::warning(format_args!("{error}"));
+            return shared.later(Job::Lost {
+                key,
+                lease,
+                serial,
+                why,
+            });
+        }
     }
-    shared.ledger().bereave(lease);
+    shared.ledger().bereave(&lease);
     shared.free(lease.address);
     if on_loss == OnLoss::FallBack {
         shared.orders.release(Which::Key(key));
     }
+    shared.orders.give(Order::Lost { key });
 }
 
-fn regained(shared: &Shared, key: Key, lease: Lease, new: &Terms) {
-    if let Err(why) = take_up(shared, key, &lease, new) {
-        log::warning(format_args!(
-            "hostlet '{}' could not be given {}: {why}",
-            lease.hostlet, lease.address
-        ));
-        shared.orders.release(Which::Key(key));
-    } else {
-        log::notice(format_args!(
-            "hostlet '{}' has {} from now on",
-            lease.hostlet, lease.address
-        ));
+fn regained(shared: &Shared, key: Key, lease: Box<Lease>, new: Box<Terms>) {
+    let hostlet = lease.hostlet.clone();
+    let (Some(_current), true) = (
+        shared.ending(&hostlet),
+        shared.engine.cgroup_of(&hostlet).exists(),
+    ) else {
+        // It ended while the server answered; whoever ends it tells the server, unless it has done so before.
+        return shared.orders.release(Which::Key(key));
+    };
+    match take_up(shared, key, &lease, &new) {
+        Ok(()) => log::notice(format_args!(
+            "hostlet '{hostlet}' has {} from now on",
+            lease.address
+        )),
+        Err(why) => {
+            log::warning(format_args!(
+                "hostlet '{hostlet}' cannot be given {} now, and this is tried again: {why}",
+                lease.address
+            ));
+            shared.later(Job::Regained {
+                key,
+                lease,
+                terms: new,
+            });
+        }
     }
 }
 
 fn take_up(shared: &Shared, key: Key, lease: &Lease, new: &Terms) -> Result<(), String> {
+    let text = |e: &dyn std::fmt::Display| e.to_string();
     let valid = new.expires.map(|at| shared.clock.until(at));
     let placed = address::place(&shared.announcer, key.ifindex, lease.address, valid);
-    if !placed.map_err(|e| e.to_string())? {
-        return Err("the machine has this address already".to_owned());
+    if !placed.map_err(|e| text(&e))? && !address::placed(lease.address).map_err(|e| text(&e))? {
+        return Err("the machine has this address already, and not by hostletd".to_owned());
     }
     shared.ledger().complete(lease, shared.clock.timestamp())?;
     let gained = [spec(lease.address, lease.prefix_len)];
-    let granted = shared.engine.replace(&lease.hostlet, &[], &gained);
-    granted.map_err(|e| e.to_string())?;
+    let stale = stale(shared, &lease.hostlet).map_err(|e| text(&e))?;
+    let granted = shared.engine.replace(&lease.hostlet, &stale, &gained);
+    granted.map_err(|e| text(&e))?;
     let written = terms::written(&shared.clock, new);
     let held = shared
         .ledger()
         .hold(lease.address, &lease.hostlet, Some(&written));
-    held.map_err(|e| e.to_string())
+    held.map_err(|e| text(&e))
+}
+
+/// What is still in a hostlet's set although it is neither lent nor on this machine: its address from before a restart, where the
+/// server gave another.
+fn stale(shared: &Shared, hostlet: &Name) -> anyhow::Result<Vec<Owned>> {
+    let here = netlink::addresses()?;
+    let rows = shared.engine.hostlets()?;
+    let entries = rows
+        .iter()
+        .filter(|d| d.name == *hostlet)
+        .flat_map(|d| &d.entries);
+    let ledger = shared.ledger();
+    let is_stale = |owned: &Owned| match owned {
+        Owned::Single(a) => ledger.serial(*a).is_none() && !here.iter().any(|h| h.addr == *a),
+        Owned::Prefix(_) => false,
+    };
+    Ok(entries.map(|e| e.owned).filter(is_stale).collect())
 }
 
 /// A leased address as part of what a hostlet is to have.

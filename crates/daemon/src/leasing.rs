@@ -186,7 +186,13 @@ impl Keeper {
                         LostReason::Expired => "no server prolonged the lease in time",
                     };
                     let why = why.to_owned();
-                    self.jobs.give(Job::Lost { key, lease, why });
+                    let serial = self.shared.ledger().serial(address);
+                    self.jobs.give(Job::Lost {
+                        key,
+                        lease,
+                        serial,
+                        why,
+                    });
                 }
                 Output::Refused { why } => {
                     if let Some(waiting) = &entry.waiting {

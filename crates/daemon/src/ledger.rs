@@ -3,21 +3,30 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Condvar};
+use std::time::{Duration, Instant};
 
 use hostlet_model::Name;
-use hostlet_store::{Aside, Claim, Lease, LeaseStore, Remembered, Result, Terms};
+use hostlet_store::{Aside, Claim, Lease, LeaseState, LeaseStore, Remembered, Result, Terms};
 use jiff::Timestamp;
+
+/// How long a message to a server may be under way: the kernel asks three times, a second apart, for a neighbour's address.
+const COOLING: Duration = Duration::from_secs(3);
 
 /// The record of leases.
 pub(crate) struct Ledger {
     store: Box<dyn LeaseStore + Send>,
     leases: BTreeMap<IpAddr, Lease>,
+    /// Tells one lease of an address from the next: what comes late must not meet another's.
+    serials: BTreeMap<IpAddr, u64>,
+    next: u64,
     /// Holders that are about to get a lease, and for which hostlet.
     reserved: BTreeMap<String, Name>,
     /// How many addresses of a pool a user is about to get.
     pending: BTreeMap<(Name, u32), usize>,
     /// Holders that are without one for now: hostlets that lost theirs, and still live.
-    bereft: BTreeMap<Name, String>,
+    bereft: BTreeMap<Name, (String, u32)>,
+    /// Holders whose last attempt to get a lease failed.
+    cooling: BTreeMap<String, Instant>,
     /// Hostlets that are being ended, and by how many threads.
     ending: BTreeMap<Name, usize>,
     ended_one: Arc<Condvar>,
@@ -26,12 +35,19 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// What the store has.
     pub fn open(store: Box<dyn LeaseStore + Send>) -> Result<Self> {
-        let leases = store.leases()?.into_iter().map(|l| (l.address, l));
+        let leases: BTreeMap<_, _> = store
+            .leases()?
+            .into_iter()
+            .map(|l| (l.address, l))
+            .collect();
         Ok(Self {
-            leases: leases.collect(),
+            serials: leases.keys().copied().zip(1..).collect(),
+            next: 1 + leases.len() as u64,
+            leases,
             store,
             reserved: BTreeMap::new(),
             pending: BTreeMap::new(),
+            cooling: BTreeMap::new(),
             bereft: BTreeMap::new(),
             ending: BTreeMap::new(),
             ended_one: Arc::default(),
@@ -41,6 +57,26 @@ impl Ledger {
     /// Every lease, by address.
     pub fn leases(&self) -> &BTreeMap<IpAddr, Lease> {
         &self.leases
+    }
+
+    /// Which lease of this address the present one is; none if it is not lent.
+    pub fn serial(&self, address: IpAddr) -> Option<u64> {
+        self.serials.get(&address).copied()
+    }
+
+    /// The user whose hostlet this is, be it without a lease for now.
+    pub fn owner(&self, hostlet: &Name) -> Option<u32> {
+        let leased = self.leases.values().find(|l| l.hostlet == *hostlet);
+        leased
+            .map(|l| l.uid)
+            .or_else(|| self.bereft.get(hostlet).map(|(_, uid)| *uid))
+    }
+
+    /// A server is asked whether the address is still its holder's: until it is held again it is not to be put anywhere.
+    pub fn doubt(&mut self, address: IpAddr) {
+        if let Some(lease) = self.leases.get_mut(&address) {
+            lease.state = LeaseState::Claimed;
+        }
     }
 
     /// The leases of one hostlet.
@@ -59,7 +95,12 @@ impl Ledger {
         most: usize,
     ) -> std::result::Result<(), usize> {
         let all = self.leases.values();
-        let held = all.filter(|l| l.pool == *pool && l.uid == uid).count();
+        // What somebody is about to get counts as pending, claimed or not.
+        let had = |l: &&Lease| !self.reserved.contains_key(&l.holder_key);
+        let held = all
+            .filter(|l| l.pool == *pool && l.uid == uid)
+            .filter(had)
+            .count();
         let pending = self.pending.entry((pool.clone(), uid)).or_default();
         if held + *pending + wants > most {
             return Err(held + *pending);
@@ -106,7 +147,7 @@ impl Ledger {
             .values()
             .map(|l| l.holder_key.as_str())
             .chain(self.reserved.keys().map(String::as_str))
-            .chain(self.bereft.values().map(String::as_str))
+            .chain(self.bereft.values().map(|(key, _)| key.as_str()))
             .collect();
         let mut ordinal = 1_u32;
         let key = loop {
@@ -118,6 +159,20 @@ impl Ledger {
         };
         self.reserved.insert(key.clone(), hostlet.clone());
         Some(key)
+    }
+
+    /// The holder's next attempt has to wait: a server may hear of the end of this one after the beginning of the next, and would
+    /// take the one for the other.
+    pub fn cool(&mut self, key: &str) {
+        self.cooling
+            .insert(key.to_owned(), Instant::now() + COOLING);
+    }
+
+    /// How long the holder has to wait.
+    pub fn cooling(&mut self, key: &str) -> Option<Duration> {
+        let now = Instant::now();
+        self.cooling.retain(|_, until| *until > now);
+        self.cooling.get(key).map(|until| *until - now)
     }
 
     /// The number of the holder with this key.
@@ -161,8 +216,8 @@ impl Ledger {
 
     /// The holder of a lost lease stays the holder, until its hostlet ends.
     pub fn bereave(&mut self, lease: &Lease) {
-        self.bereft
-            .insert(lease.hostlet.clone(), lease.holder_key.clone());
+        let holder = (lease.holder_key.clone(), lease.uid);
+        self.bereft.insert(lease.hostlet.clone(), holder);
     }
 
     /// A hostlet ended.
@@ -185,6 +240,10 @@ impl Ledger {
     fn claimed(&mut self, lease: &Lease, claim: Claim) -> Claim {
         if matches!(claim, Claim::Done) {
             self.leases.insert(lease.address, lease.clone());
+            self.serials.entry(lease.address).or_insert_with(|| {
+                self.next += 1;
+                self.next
+            });
         }
         claim
     }
@@ -206,7 +265,7 @@ impl Ledger {
     pub fn hold(&mut self, address: IpAddr, hostlet: &Name, terms: Option<&Terms>) -> Result<()> {
         self.store.hold(address, hostlet, terms)?;
         if let Some(lease) = self.leases.get_mut(&address) {
-            lease.state = hostlet_store::LeaseState::Held;
+            lease.state = LeaseState::Held;
             lease.hostlet = hostlet.clone();
             lease.terms = terms.cloned();
         }
@@ -217,6 +276,7 @@ impl Ledger {
     pub fn release(&mut self, address: IpAddr, now: Timestamp) -> Result<Option<Lease>> {
         let released = self.store.release(address, now)?;
         self.leases.remove(&address);
+        self.serials.remove(&address);
         Ok(released)
     }
 

@@ -24,6 +24,7 @@ mod peer;
 mod recover;
 mod reload;
 mod serve;
+mod settled;
 mod shared;
 mod terms;
 
@@ -65,11 +66,14 @@ impl Daemon {
     pub fn start(paths: Paths, clock: Arc<Clock>, given: Option<UnixListener>) -> Result<Self> {
         raise_limits();
         let engine = Engine::new(paths, log::warn);
-        let config = engine.config()?;
+        let (config, as_it_is) = settled::load(&engine)?;
         engine.keep_config(config.clone());
         let lock = lock(engine.paths())?;
         let store = Store::open(&engine.paths().db)?;
         let ledger = Ledger::open(Box::new(store))?;
+        if as_it_is {
+            settled::keep(engine.paths());
+        }
         let (orders, incoming) = keeper::queue()?;
         let socket = engine.paths().socket();
         let announcer = Announcer::open().context("cannot open a packet socket")?;
@@ -81,6 +85,9 @@ impl Daemon {
         let mut threads = vec![thread("keeper", move || keeper.run())?];
         let of_jobs = Arc::clone(&shared);
         threads.push(thread("jobs", move || jobs::work(&of_jobs, &work))?);
+        for line in reload::absent(&shared.config()) {
+            log::warning(format_args!("{line}"));
+        }
         recover::recover(&shared)?;
         let door = match given {
             Some(listener) => Door::new(listener, false),

@@ -12,7 +12,7 @@ use hostlet_store::{Lease, LeaseState};
 use hostlet_wire::{Address, Error, Open, Opened};
 
 use crate::draw::{Draw, Drawn};
-use crate::jobs::{ended, spec};
+use crate::jobs::{End, end, spec};
 use crate::keeper::Order;
 use crate::log;
 use crate::peer::Peer;
@@ -63,20 +63,7 @@ pub(crate) fn open(shared: &Shared, peer: &Peer, request: Open) -> Result<Opened
     // Not before: who is refused leaves nothing in the record.
     let numbered = shared.ledger().number(&template.holder_key);
     template.holder = numbered.map_err(failed)?;
-    for want in wanted {
-        let draw = Draw {
-            pool: want.pool,
-            v6: want.v6,
-            wish: want.wish,
-            template: Lease {
-                pool: want.pool.name.clone(),
-                interface: want.pool.interface.clone(),
-                ..template.clone()
-            },
-            ifindex: want.ifindex,
-        };
-        draft.drawn.push(draw.draw(shared)?);
-    }
+    draft.draw(wanted, &template)?;
     draft.lend(peer, &request)?;
     let addresses = draft.drawn.iter().map(Drawn::report).collect();
     draft.whole = true;
@@ -100,7 +87,7 @@ fn end_ended(shared: &Shared, uid: u32, label: &Name) {
         let events = shared.engine.cgroup_of(&name).join("cgroup.events");
         let populated = std::fs::read_to_string(events);
         if populated.is_ok_and(|text| text.lines().any(|line| line == "populated 0")) {
-            ended(shared, &name);
+            end(shared, &name);
         }
     }
 }
@@ -137,7 +124,7 @@ fn wanted<'a>(
             )));
         }
         // One whose last process ended this moment makes way.
-        if is_there(shared, name) && !ended(shared, name) {
+        if is_there(shared, name) && end(shared, name) != End::Gone {
             return Err(taken(name));
         }
     } else if request.keep {
@@ -153,7 +140,7 @@ fn wanted<'a>(
         let pool = allowed(shared, config, peer, name)?;
         if wanted.iter().any(|w| same_source(w.pool, pool)) {
             return Err(bad(format!(
-                "pool '{name}' would give the same address twice: name it once, and one DHCP pool of an interface"
+                "pool '{name}' would give the same address twice: name it once, and of the DHCP pools of an interface one for each family"
             )));
         }
         let Some(interface) = interfaces.iter().find(|i| i.name == pool.interface) else {
@@ -224,9 +211,14 @@ fn allowed<'a>(
 ) -> Result<&'a Pool, Error> {
     let file = shared.engine.paths().config.display();
     let Some(pool) = config.pools.get(name) else {
-        let known: Vec<&str> = config.pools.keys().map(Name::as_str).collect();
+        // What he may not use is nothing to him.
+        let mine = config
+            .pools
+            .values()
+            .filter(|p| may(&peer.caller, &p.may_use));
+        let known: Vec<&str> = mine.map(|p| p.name.as_str()).collect();
         let known = match &known[..] {
-            [] => format!("there are none in {file}"),
+            [] => format!("{file} has none for user '{}'", peer.caller.user),
             known => format!("there are {}", known.join(", ")),
         };
         return Err(bad(format!("there is no pool '{name}': {known}")));
@@ -241,10 +233,14 @@ fn allowed<'a>(
     Ok(pool)
 }
 
-/// The holder is known to a server by one hardware address on one interface.
+/// The holder is known to the servers of a family by one name on one interface.
 fn same_source(one: &Pool, other: &Pool) -> bool {
     let dhcp = |p: &Pool| matches!(p.source, PoolSource::Dhcp(_));
-    one.name == other.name || (dhcp(one) && dhcp(other) && one.interface == other.interface)
+    let family = [false, true]
+        .iter()
+        .any(|v6| one.has(*v6) && other.has(*v6));
+    let wire = dhcp(one) && dhcp(other) && one.interface == other.interface;
+    one.name == other.name || (wire && family)
 }
 
 fn take_wish(wishes: &mut Vec<IpAddr>, pool: &Pool, v6: bool) -> Option<IpAddr> {
@@ -297,6 +293,40 @@ impl Draft<'_> {
                 });
             }
             self.admitted.push((pool.name.clone(), wants));
+        }
+        Ok(())
+    }
+
+    /// All at the same time, since each may wait for a server, and for others to say that an address is theirs.
+    fn draw(&mut self, wanted: Vec<Wanted<'_>>, template: &Lease) -> Result<(), Error> {
+        let shared = self.shared;
+        let draws = wanted.into_iter().map(|want| Draw {
+            template: Lease {
+                pool: want.pool.name.clone(),
+                interface: want.pool.interface.clone(),
+                ..template.clone()
+            },
+            pool: want.pool,
+            v6: want.v6,
+            wish: want.wish,
+            ifindex: want.ifindex,
+        });
+        let draws: Vec<Draw<'_>> = draws.collect();
+        let results: Vec<_> = match &draws[..] {
+            [one] => vec![one.draw(shared)],
+            all => std::thread::scope(|scope| {
+                let running: Vec<_> = all.iter().map(|d| scope.spawn(|| d.draw(shared))).collect();
+                let lost = |_| {
+                    Err(failed(
+                        "drawing an address failed inside hostletd; its log says where",
+                    ))
+                };
+                let done = running.into_iter().map(|r| r.join().unwrap_or_else(lost));
+                done.collect()
+            }),
+        };
+        for result in results {
+            self.drawn.push(result?);
         }
         Ok(())
     }
@@ -354,6 +384,9 @@ impl Drop for Draft<'_> {
         // Not before: until then nobody else ends, or opens, a hostlet of that name.
         let mut ledger = self.shared.ledger();
         ledger.unreserve(&self.key);
+        if !self.whole {
+            ledger.cool(&self.key);
+        }
         for (pool, wanted) in &self.admitted {
             ledger.settle(pool, self.uid, *wanted);
         }

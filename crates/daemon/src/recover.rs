@@ -128,10 +128,15 @@ fn put_back(shared: &Shared, lease: &Lease) -> Result<()> {
 fn take_over(shared: &Shared, lease: &Lease) -> Result<()> {
     let Some(known) = terms::remembered(&shared.clock, lease) else {
         put_back(shared, lease)?;
-        shared.ledger().hold(lease.address, &lease.hostlet, None)?;
+        if lease.state != LeaseState::Held {
+            shared.ledger().hold(lease.address, &lease.hostlet, None)?;
+        }
         return Ok(());
     };
     let there = address::placed(lease.address)?;
+    if !there {
+        shared.ledger().doubt(lease.address);
+    }
     let now = shared.clock.now();
     order(shared, lease, None, |settings| {
         if there {

@@ -1,12 +1,14 @@
 //! A new configuration: taken over whole, or refused whole.
 
+use std::collections::BTreeSet;
+
 use hostlet_model::Name;
 use hostlet_model::config::Config;
 use hostlet_platform::netlink;
 use hostlet_wire::Error;
 
-use crate::log;
 use crate::shared::Shared;
+use crate::{log, settled};
 
 /// Reads the configuration, checks everything, and takes it over: pools for whoever asks from now on, declared hostlets as
 /// `hostlet apply` does it. Gives back a line for each change.
@@ -16,8 +18,14 @@ pub(crate) fn reload(shared: &Shared, dry_run: bool) -> Result<Vec<String>, Erro
     let _one = shared.choosing();
     let new = shared.engine.config().map_err(|e| failed(&e))?;
     let old = shared.config();
-    check_interfaces(&old, &new)?;
     let mut changes = pools(shared, &old, &new);
+    if !shared.engine.paths().config.exists() {
+        let file = shared.engine.paths().config.display();
+        changes.push(format!(
+            "there is no {file}: no pools, and the default limits"
+        ));
+    }
+    changes.extend(absent(&new));
     shared.engine.keep_config(new.clone());
     // Refuses what cannot be done before anything is.
     let checked = shared.engine.apply(false, true, &mut |plan| {
@@ -30,43 +38,46 @@ pub(crate) fn reload(shared: &Shared, dry_run: bool) -> Result<Vec<String>, Erro
         shared.engine.keep_config((*old).clone());
         return checked.map(|()| changes).map_err(|e| failed(&e));
     }
-    // What fails now is this hostlet's alone, and tried again with the next apply: the rest is done.
     let applied = shared.engine.apply(false, false, &mut |_| {});
     shared.set_config(new);
+    settled::keep(shared.engine.paths());
     for line in &changes {
         log::notice(format_args!("reload: {line}"));
     }
-    applied.map(|()| changes).map_err(|e| failed(&e))
+    // What could not be foreseen concerns single hostlets: the next apply tries them again.
+    applied.map(|()| changes).map_err(|e| {
+        Error::Failed(format!(
+            "the configuration is taken over, but for what failed meanwhile: {e}; 'hostlet apply' tries that again"
+        ))
+    })
 }
 
-/// A pool without its interface is a mistake while somebody is looking.
-fn check_interfaces(old: &Config, new: &Config) -> Result<(), Error> {
-    let there = netlink::interfaces().map_err(|e| Error::Failed(e.to_string()))?;
-    for (name, pool) in &new.pools {
-        let known = old
-            .pools
-            .get(name)
-            .is_some_and(|p| p.interface == pool.interface);
-        if !known && !there.iter().any(|i| i.name == pool.interface) {
-            let names: Vec<&str> = there.iter().map(|i| i.name.as_str()).collect();
-            return Err(Error::Failed(format!(
-                "pool '{name}' is to be on interface {}, which this machine does not have; there are {}; nothing was changed",
-                pool.interface,
-                names.join(", ")
-            )));
-        }
-    }
-    Ok(())
+/// Pools on interfaces that are not there, in words: they may come.
+pub(crate) fn absent(config: &Config) -> Vec<String> {
+    let there = netlink::interfaces().unwrap_or_default();
+    let missing = config
+        .pools
+        .values()
+        .filter(|p| !there.iter().any(|i| i.name == p.interface));
+    missing
+        .map(|p| {
+            format!(
+                "pool {}: it is on interface {}, which this machine does not have now; it lends nothing until that is there",
+                p.name, p.interface
+            )
+        })
+        .collect()
 }
 
 fn pools(shared: &Shared, old: &Config, new: &Config) -> Vec<String> {
     let ledger = shared.ledger();
     let held = |name: &Name| {
-        let count = ledger.leases().values().filter(|l| l.pool == *name).count();
-        match count {
+        let all = ledger.leases().values().filter(|l| l.pool == *name);
+        let holders: BTreeSet<&Name> = all.map(|l| &l.hostlet).collect();
+        match holders.len() {
             0 => String::new(),
-            1 => "; its holder keeps the address until it ends".to_owned(),
-            n => format!("; its {n} holders keep their addresses until they end"),
+            1 => "; its holder keeps what it has until it ends".to_owned(),
+            n => format!("; its {n} holders keep what they have until they end"),
         }
     };
     let mut lines = Vec::new();

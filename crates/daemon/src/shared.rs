@@ -1,6 +1,5 @@
 //! What all threads of hostletd work on.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -11,6 +10,7 @@ use hostlet_platform::neighbour::Announcer;
 use hostlet_store::Lease;
 
 use crate::clock::Clock;
+use crate::jobs::Job;
 use crate::keeper::{Order, Orders, Which};
 use crate::ledger::Ledger;
 use crate::{address, log};
@@ -25,15 +25,8 @@ pub(crate) struct Shared {
     ledger: Mutex<Ledger>,
     /// Choosing a free address and claiming it are one step; so are taking one away and freeing it.
     choosing: Mutex<()>,
-    /// What could not be given back yet.
-    left: Mutex<Left>,
-}
-
-/// What could not be given back when it was time, the disk being full for instance.
-#[derive(Debug, Default)]
-struct Left {
-    hostlets: BTreeSet<Name>,
-    addresses: BTreeSet<IpAddr>,
+    /// What could not be done when it was time, the disk being full for instance.
+    left: Mutex<Vec<Job>>,
 }
 
 impl Shared {
@@ -78,10 +71,21 @@ impl Shared {
         self.choosing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes an address from its interface and frees it, for whoever it was. What fails is tried again.
+    /// Takes an address from its interface and frees it, for whoever has it now. What fails is tried again.
     pub fn free(&self, address: IpAddr) {
+        let serial = self.ledger().serial(address);
+        if let Some(serial) = serial {
+            self.free_lease(address, serial);
+        }
+    }
+
+    /// The same, unless another lease of the address has begun meanwhile.
+    pub fn free_lease(&self, address: IpAddr, serial: u64) {
         // Whoever puts addresses back that went must not see this one half gone.
         let _one = self.choosing();
+        if self.ledger().serial(address) != Some(serial) {
+            return;
+        }
         let done = address::remove(address)
             .map_err(|e| e.to_string())
             .and_then(|()| {
@@ -92,25 +96,26 @@ impl Shared {
             log::warning(format_args!(
                 "{address} cannot be given back now, and is tried again: {why}"
             ));
-            self.left().addresses.insert(address);
-            self.orders.give(Order::Later);
+            self.later(Job::Free { address, serial });
         }
     }
 
-    /// A hostlet that ended, and could not be removed.
-    pub fn leave(&self, hostlet: &Name) {
-        self.left().hostlets.insert(hostlet.clone());
+    /// Something to be tried again in a while.
+    pub fn later(&self, job: Job) {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let again = matches!(&job, Job::Ended { hostlet, .. }
+            if left.iter().any(|j| matches!(j, Job::Ended { hostlet: h, .. } if h == hostlet)));
+        if !again {
+            left.push(job);
+        }
+        drop(left);
         self.orders.give(Order::Later);
     }
 
-    /// What is to be tried again: hostlets to end, addresses to free.
-    pub fn take_left(&self) -> (BTreeSet<Name>, BTreeSet<IpAddr>) {
-        let left = std::mem::take(&mut *self.left());
-        (left.hostlets, left.addresses)
-    }
-
-    fn left(&self) -> MutexGuard<'_, Left> {
-        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What is to be tried again.
+    pub fn take_left(&self) -> Vec<Job> {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *left)
     }
 
     /// Everything that a hostlet held, after its end: released at the servers, taken away, free.

@@ -61,7 +61,7 @@ fn without_hostletd_each_says_so_and_what_to_do() {
             for words in [
                 "hostlet: hostletd is not running (",
                 "run/hostletd.sock is not there)",
-                "systemctl start hostletd",
+                "hostletd --root",
             ] {
                 assert!(said.contains(words), "{args:?}: {said}");
             }

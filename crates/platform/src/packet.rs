@@ -319,7 +319,7 @@ pub(crate) fn explain(what: impl std::fmt::Display, error: &io::Error) -> io::Er
     let hint = match error.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) => "; run as root",
         Some(libc::ENODEV | libc::ENXIO) => "; the interface is gone, see `ip link`",
-        Some(libc::ENETDOWN) => "; switch the interface on with `ip link set dev NAME up`",
+        Some(libc::ENETDOWN) => "; the interface is off, see `ip link`",
         Some(libc::EAFNOSUPPORT) => "; the kernel needs CONFIG_PACKET",
         _ => "",
     };

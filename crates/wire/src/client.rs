@@ -18,14 +18,23 @@ use crate::{Error, INTERFACE, Info, Lease, Open, Opened, Pool};
 /// The longest answer, in bytes: room for the leases of a whole installation.
 const LONGEST: usize = 64 * 1024 * 1024;
 
+/// The system's hostletd is the service manager's; one with a root of its own listens at `ROOT/run/hostletd.sock`.
+fn how_to_start(socket: &Path) -> String {
+    let run = socket.parent().filter(|run| run.ends_with("run"));
+    match run.and_then(Path::parent) {
+        Some(root) => format!("start it as root with 'hostletd --root {}'", root.display()),
+        None => "start it with 'systemctl start hostletd' or run 'hostletd' as root".to_owned(),
+    }
+}
+
 /// Why there is no answer. Each message says what was tried and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
     /// Nobody listens.
     #[error(
-        "hostletd is not running ({} {why}): start it with 'systemctl start hostletd' or run 'hostletd' as root",
-        .path.display()
+        "hostletd is not running ({} {why}): {}",
+        .path.display(), how_to_start(.path)
     )]
     NotRunning {
         /// The socket.

@@ -14,7 +14,7 @@ use hostlet_wire::Error;
 
 use crate::address;
 use crate::keeper::{Answer, Order, Which};
-use crate::leasing::{Key, set_aside, taken};
+use crate::leasing::{Found, Key, look, set_aside};
 use crate::shared::Shared;
 use crate::terms;
 
@@ -63,13 +63,19 @@ impl Draw<'_> {
         for _ in 0..TRIES {
             let lease = self.claim(shared, pool)?;
             let address = lease.address;
-            let conflict = match self.pool.probe {
-                Some(wait) => taken(self.ifindex, address, wait),
-                None => None,
+            let found = match self.pool.probe {
+                Some(wait) => look(self.ifindex, address, wait),
+                None => Found::Free,
             };
-            let conflict = match conflict {
-                Some(why) => Some(why),
-                None => match address::place(&shared.announcer, self.ifindex, address, None) {
+            let conflict = match found {
+                Found::Taken(why) => Some(why),
+                // Neither lent nor set aside: it may be free.
+                Found::Unknown(why) => {
+                    shared.free(address);
+                    return Err(Self::failed(why));
+                }
+                Found::Free => match address::place(&shared.announcer, self.ifindex, address, None)
+                {
                     Ok(true) => None,
                     Ok(false) => Some("this machine has it".to_owned()),
                     Err(error) => {

@@ -252,7 +252,10 @@ fn regained(shared: &Shared, key: Key, lease: Box<Lease>, new: Box<Terms>) {
 fn take_up(shared: &Shared, key: Key, lease: &Lease, new: &Terms) -> Result<(), String> {
     let text = |e: &dyn std::fmt::Display| e.to_string();
     let valid = new.expires.map(|at| shared.clock.until(at));
-    let placed = address::place(&shared.announcer, key.ifindex, lease.address, valid);
+    // Its interface may be another since the server answered.
+    let ifindex = recover::index(&lease.interface).ok().flatten();
+    let ifindex = ifindex.unwrap_or(key.ifindex);
+    let placed = address::place(&shared.announcer, ifindex, lease.address, valid);
     if !placed.map_err(|e| text(&e))? && !address::placed(lease.address).map_err(|e| text(&e))? {
         return Err("the machine has this address already, and not by hostletd".to_owned());
     }

@@ -22,7 +22,7 @@ use rustix::time::{
 
 use crate::ends::Ends;
 use crate::jobs::{Job, Jobs};
-use crate::leasing::{Key, Leasing};
+use crate::leasing::{Found, Key, Leasing};
 use crate::log;
 use crate::shared::Shared;
 
@@ -30,14 +30,13 @@ use crate::shared::Shared;
 /// addresses at once are one change.
 const SETTLE: Duration = Duration::from_millis(50);
 /// How long to wait with what failed.
-const AGAIN: Duration = Duration::from_secs(10);
+pub(crate) const AGAIN: Duration = Duration::from_secs(10);
 
 /// What other threads want of the keeper.
 pub(crate) enum Order {
     /// Get a lease from a server.
     Lease {
         key: Key,
-        /// The interface's hardware type matters to nobody; its index does.
         client: Box<Client>,
         /// What is written down of the lease; its address is filled in.
         template: Box<Lease>,
@@ -48,11 +47,11 @@ pub(crate) enum Order {
         /// The address that it holds already.
         held: Option<IpAddr>,
     },
-    /// Somebody answered on the wire for the address that a server acknowledged, or nobody.
+    /// Somebody answered on the wire for the address that a server acknowledged, or nobody, or it could not be asked.
     Probed {
         key: Key,
         address: IpAddr,
-        taken: Option<String>,
+        found: Found,
     },
     /// The hostlet knows that its lease is lost; its client may go on.
     Lost { key: Key },
@@ -302,6 +301,7 @@ impl Keeper {
         if self.changed.is_some_and(|at| at <= now) {
             self.changed = None;
             self.jobs.give(Job::NetworkChanged);
+            self.follow_interfaces();
         }
         if self.again.is_some_and(|at| at <= now) {
             self.again = None;

@@ -1,26 +1,29 @@
 //! Leases from DHCP servers: between the state machines, which do no I/O, and the sockets, the record and the probe.
 
-use std::collections::BTreeMap;
+mod moving;
+mod probing;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use hostlet_lease::{Client, LostReason, Output, Terms, Time};
-use hostlet_platform::neighbour;
-use hostlet_store::{Aside, Claim, Lease, LeaseState};
+use hostlet_store::{Claim, Lease, LeaseState};
 
 use crate::jobs::Job;
 use crate::keeper::{Answer, Keeper, Order, Which, token};
 use crate::links::Links;
 use crate::log;
-use crate::shared::Shared;
 use crate::{address, terms};
+
+pub(crate) use self::probing::{Found, look, set_aside};
 
 /// One lease of one holder on one interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
-    /// The interface.
+    /// The interface; 0 in an order: it is gone, and may come back.
     pub ifindex: u32,
     /// Whether it is of IPv6.
     pub v6: bool,
@@ -39,6 +42,18 @@ struct Entry {
     claimed: Option<IpAddr>,
     /// A lease was lost, and the hostlet does not know it yet: nothing new is begun before.
     losing: bool,
+    /// How often in a row it could not be found out whether the address is free, and when that is tried again.
+    unknown: u32,
+    look_again: Option<(Time, IpAddr)>,
+    /// Its keys on earlier interfaces of that name: orders by these are still under way.
+    before: Vec<Key>,
+}
+
+impl Entry {
+    fn next_timeout(&self) -> Option<Time> {
+        let again = self.look_again.map(|(at, _)| at);
+        self.client.next_timeout().into_iter().chain(again).min()
+    }
 }
 
 /// All leases that come from servers.
@@ -46,13 +61,24 @@ struct Entry {
 pub(crate) struct Leasing {
     entries: BTreeMap<Key, Entry>,
     links: Links,
+    /// Interfaces of entries that are not there; it was said of each.
+    gone: BTreeSet<String>,
 }
 
 impl Leasing {
     /// When the next of them has something to do.
     pub fn next_timeout(&self) -> Option<Time> {
         let all = self.entries.values();
-        all.filter_map(|e| e.client.next_timeout()).min()
+        all.filter_map(Entry::next_timeout).min()
+    }
+
+    /// Where the entry is now that had this key once.
+    fn present(&self, key: Key) -> Key {
+        if self.entries.contains_key(&key) {
+            return key;
+        }
+        let moved = self.entries.iter().find(|(_, e)| e.before.contains(&key));
+        moved.map_or(key, |(now, _)| *now)
     }
 }
 
@@ -69,17 +95,6 @@ impl Keeper {
                 waiting,
                 held,
             } => {
-                if let Err(why) = self.leasing.links.open(&self.epoll, key.ifindex, key.v6) {
-                    log::warning(format_args!("{why}"));
-                    if let Some(waiting) = &waiting {
-                        // Who waits may have given up.
-                        let _ = waiting.send(Answer::Refused(why));
-                    }
-                    // A lease that is held is tried on: the interface may come back.
-                    if held.is_none() {
-                        return;
-                    }
-                }
                 let entry = Entry {
                     client,
                     template,
@@ -88,16 +103,19 @@ impl Keeper {
                     waiting,
                     claimed: held,
                     losing: false,
+                    unknown: 0,
+                    look_again: None,
+                    before: Vec::new(),
                 };
-                self.leasing.entries.insert(key, entry);
-                self.settle(key);
+                self.enter(key, entry);
             }
             Order::Probed {
                 key,
                 address,
-                taken,
-            } => self.probed(key, address, taken),
+                found,
+            } => self.probed(self.leasing.present(key), address, found),
             Order::Lost { key } => {
+                let key = self.leasing.present(key);
                 if let Some(entry) = self.leasing.entries.get_mut(&key) {
                     entry.losing = false;
                 }
@@ -109,6 +127,26 @@ impl Keeper {
             }
             _ => {}
         }
+    }
+
+    fn enter(&mut self, mut key: Key, mut entry: Entry) {
+        if key.ifindex == 0 {
+            entry.before.push(key);
+            key.ifindex = self.leasing.stand_in();
+            self.leasing.miss(&entry.template.interface);
+        } else if let Err(why) = self.leasing.links.open(&self.epoll, key.ifindex, key.v6) {
+            log::warning(format_args!("{why}"));
+            if let Some(waiting) = &entry.waiting {
+                // Who waits may have given up.
+                let _ = waiting.send(Answer::Refused(why));
+            }
+            // A lease that is held is tried on: the interface may come back.
+            if entry.claimed.is_none() {
+                return;
+            }
+        }
+        self.leasing.entries.insert(key, entry);
+        self.settle(key);
     }
 
     /// Messages arrived on a socket.
@@ -144,12 +182,17 @@ impl Keeper {
             .leasing
             .entries
             .iter()
-            .filter(|(_, e)| e.client.next_timeout().is_some_and(|at| at <= now))
+            .filter(|(_, e)| e.next_timeout().is_some_and(|at| at <= now))
             .map(|(key, _)| *key)
             .collect();
         for key in due {
+            let mut again = None;
             if let Some(entry) = self.leasing.entries.get_mut(&key) {
                 entry.client.timeout(now);
+                again = entry.look_again.take_if(|(at, _)| *at <= now);
+            }
+            if let Some((_, address)) = again {
+                self.probe(key, address);
             }
             self.settle(key);
         }
@@ -209,6 +252,7 @@ impl Keeper {
         let Some(entry) = self.leasing.entries.get_mut(&key) else {
             return;
         };
+        (entry.unknown, entry.look_again) = (0, None);
         if let Some(other) = entry.claimed.take_if(|held| *held != address) {
             shared.free(other);
         }
@@ -242,46 +286,6 @@ impl Keeper {
             let _ = waiting.send(Answer::Refused(why));
         }
         entry.client.claimed(false, now);
-    }
-
-    fn probe(&mut self, key: Key, address: IpAddr) {
-        let shared = Arc::clone(&self.shared);
-        let Some(entry) = self.leasing.entries.get_mut(&key) else {
-            return;
-        };
-        let now = shared.clock.now();
-        let Some(wait) = entry.probe else {
-            return entry.client.probed(true, now);
-        };
-        let orders = shared.orders.clone();
-        let spawned = std::thread::Builder::new()
-            .name("probe".to_owned())
-            .spawn(move || {
-                let taken = taken(key.ifindex, address, wait);
-                orders.give(Order::Probed {
-                    key,
-                    address,
-                    taken,
-                });
-            });
-        if let Err(error) = spawned {
-            log::warning(format_args!("{address} could not be probed: {error}"));
-            entry.client.probed(true, now);
-        }
-    }
-
-    fn probed(&mut self, key: Key, address: IpAddr, taken: Option<String>) {
-        let shared = Arc::clone(&self.shared);
-        let Some(entry) = self.leasing.entries.get_mut(&key) else {
-            return;
-        };
-        if let Some(why) = &taken {
-            set_aside(&shared, address, &entry.template, entry.set_aside, why);
-            entry.claimed = None;
-            shared.free(address);
-        }
-        entry.client.probed(taken.is_none(), shared.clock.now());
-        self.settle(key);
     }
 
     fn bound(&mut self, key: Key, terms: Terms) {
@@ -338,7 +342,7 @@ impl Keeper {
 
     fn release(&mut self, which: &Which) {
         let keys: Vec<Key> = match which {
-            Which::Key(key) => vec![*key],
+            Which::Key(key) => vec![self.leasing.present(*key)],
             Which::Hostlet(name) => self
                 .leasing
                 .entries
@@ -367,7 +371,7 @@ impl Keeper {
             if let Some(entry) = self.leasing.entries.remove(&key)
                 && let Some(address) = entry.claimed
             {
-                self.leasing.links.close_port(key.ifindex, address);
+                self.leasing.links.forget(key.ifindex, address);
                 self.shared.free(address);
             }
             self.close_unused(key);
@@ -382,44 +386,5 @@ impl Keeper {
         {
             self.leasing.links.close(key.ifindex, key.v6);
         }
-    }
-}
-
-/// Who else uses the address, in words; none if nobody does.
-pub(crate) fn taken(ifindex: u32, address: IpAddr, wait: Duration) -> Option<String> {
-    match neighbour::probe(ifindex, address, wait) {
-        Ok(None) => None,
-        Ok(Some(mac)) => {
-            let mac: Vec<String> = mac.iter().map(|b| format!("{b:02x}")).collect();
-            Some(format!("{} answers for it", mac.join(":")))
-        }
-        Err(error) => {
-            log::warning(format_args!("{address} could not be probed: {error}"));
-            None
-        }
-    }
-}
-
-/// Keeps an address from being used for a while, and says so.
-pub(crate) fn set_aside(
-    shared: &Shared,
-    address: IpAddr,
-    lease: &Lease,
-    time: Duration,
-    why: &str,
-) {
-    let until = shared.clock.to_timestamp(shared.clock.now() + time);
-    log::warning(format_args!(
-        "{address} of pool '{}' is set aside until {until:.0}: {why}",
-        lease.pool
-    ));
-    let aside = Aside {
-        address,
-        pool: lease.pool.clone(),
-        until,
-        why: why.to_owned(),
-    };
-    if let Err(error) = shared.ledger().set_aside(&aside) {
-        log::warning(format_args!("{error}"));
     }
 }

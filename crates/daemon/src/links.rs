@@ -1,8 +1,9 @@
 //! The sockets to DHCP servers, one a family on each interface. They are there while a lease needs them: every message on
 //! the wire wakes whoever has one open.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, OwnedFd};
 
 use hostlet_lease::Destination;
@@ -22,6 +23,10 @@ struct Link {
 pub(crate) struct Links {
     links: BTreeMap<u32, Link>,
     buffer: Vec<u8>,
+    /// What cannot be used now, and was complained of.
+    failing: BTreeSet<(u32, bool)>,
+    /// Addresses whose server could not be asked directly; it was said of each.
+    indirect: BTreeSet<Ipv4Addr>,
 }
 
 impl Links {
@@ -41,6 +46,33 @@ impl Links {
         Ok(())
     }
 
+    /// Opens a socket that is missing. True if it was; a failure is told once.
+    pub fn reopen(&mut self, epoll: &OwnedFd, ifindex: u32, v6: bool) -> bool {
+        let link = self.links.get(&ifindex);
+        if link.is_some_and(|l| if v6 { l.v6.is_some() } else { l.v4.is_some() }) {
+            return false;
+        }
+        let opened = self.open(epoll, ifindex, v6);
+        if let Err(why) = &opened
+            && self.failing.insert((ifindex, v6))
+        {
+            log::warning(format_args!("{why}"));
+        }
+        opened.is_ok()
+    }
+
+    /// Closes all others.
+    pub fn close_all_but(&mut self, wanted: &BTreeSet<(u32, bool)>) {
+        let open: Vec<u32> = self.links.keys().copied().collect();
+        for ifindex in open {
+            for v6 in [false, true] {
+                if !wanted.contains(&(ifindex, v6)) {
+                    self.close(ifindex, v6);
+                }
+            }
+        }
+    }
+
     /// Closes the socket of a family that nobody needs any more.
     pub fn close(&mut self, ifindex: u32, v6: bool) {
         if let Some(link) = self.links.get_mut(&ifindex) {
@@ -49,7 +81,11 @@ impl Links {
             } else {
                 link.v4 = None;
             }
+            if link.v4.is_none() && link.v6.is_none() {
+                self.links.remove(&ifindex);
+            }
         }
+        self.failing.remove(&(ifindex, v6));
     }
 
     /// The next message that waits.
@@ -63,25 +99,48 @@ impl Links {
             let got = link.v4.as_ref()?.recv(&mut self.buffer);
             got.map(|r| r.map(|r| r.payload.to_vec()))
         };
-        got.unwrap_or_else(|error| {
-            // The interface went down, or away; clients go on by their timers.
-            log::warning(format_args!("cannot receive from DHCP servers: {error}"));
-            None
-        })
+        match got {
+            Ok(None) => None,
+            Ok(payload) => {
+                self.failing.remove(&(ifindex, v6));
+                payload
+            }
+            Err(error) => {
+                // The interface went down, or away. Where it comes back with the same number, a socket from before may stay deaf.
+                let told = self.failing.contains(&(ifindex, v6));
+                self.close(ifindex, v6);
+                self.failing.insert((ifindex, v6));
+                if !told {
+                    log::warning(format_args!("cannot receive from DHCP servers: {error}"));
+                }
+                None
+            }
+        }
     }
 
     /// Sends a message. What cannot be sent is as if it were lost on the wire: it is sent again.
-    pub fn send(&self, ifindex: u32, payload: &[u8], to: &Destination) {
+    pub fn send(&mut self, ifindex: u32, payload: &[u8], to: &Destination) {
         let Some(link) = self.links.get(&ifindex) else {
             return;
         };
+        let indirect = &mut self.indirect;
         let sent = match (to, &link.v4, &link.v6) {
             (Destination::Broadcast, Some(s), _) => s.send(payload, SendTo::Broadcast),
             (Destination::Server { server, source }, Some(s), _) => {
                 let (server, source) = (*server, *source);
-                // Without its address, after a crash, a lease can be released all the same.
-                s.send(payload, SendTo::Server { server, source })
-                    .or_else(|_| s.send(payload, SendTo::Broadcast))
+                match s.send(payload, SendTo::Server { server, source }) {
+                    Ok(()) => {
+                        indirect.remove(&source);
+                        Ok(())
+                    }
+                    Err(error) => {
+                        // Without its address, after a crash, a lease can be released all the same, and nobody need know.
+                        if error.kind() != ErrorKind::AddrNotAvailable && indirect.insert(source) {
+                            log::warning(format_args!("{error}; it is broadcast instead"));
+                        }
+                        s.send(payload, SendTo::Broadcast)
+                    }
+                }
             }
             (Destination::Multicast6, _, Some(s)) => s.send(payload),
             _ => return,
@@ -96,6 +155,13 @@ impl Links {
         let link = self.links.get(&ifindex);
         if let (Some(socket), IpAddr::V4(address)) = (link.and_then(|l| l.v4.as_ref()), address) {
             socket.done(address);
+        }
+    }
+    /// The address is given back.
+    pub fn forget(&mut self, ifindex: u32, address: IpAddr) {
+        self.close_port(ifindex, address);
+        if let IpAddr::V4(address) = address {
+            self.indirect.remove(&address);
         }
     }
 }

@@ -71,7 +71,7 @@ fn process(row: &Definition) -> Option<std::os::fd::OwnedFd> {
     proc::alive(pid, start_ticks).then_some(process)
 }
 
-fn index(interface: &str) -> Result<Option<u32>> {
+pub(crate) fn index(interface: &str) -> Result<Option<u32>> {
     let all = netlink::interfaces()?;
     Ok(all.iter().find(|i| i.name == interface).map(|i| i.index))
 }
@@ -151,6 +151,10 @@ fn take_over(shared: &Shared, lease: &Lease) -> Result<()> {
 
 /// A lease whose hostlet is no more, or never came to be.
 fn let_go(shared: &Arc<Shared>, lease: &Lease) {
+    if !matches!(index(&lease.interface), Ok(Some(_))) {
+        // Its server cannot be told, and its lease runs out by itself.
+        return shared.free(lease.address);
+    }
     let now = shared.clock.now();
     match terms::remembered(&shared.clock, lease) {
         Some(known) => {
@@ -212,7 +216,8 @@ fn order(
 ) -> Option<Key> {
     let made = || -> Result<(Key, Client, std::time::Duration), String> {
         let ifindex = index(&lease.interface).map_err(|e| e.to_string())?;
-        let ifindex = ifindex.ok_or_else(|| format!("interface {} is gone", lease.interface))?;
+        // While it is gone the lease only runs out, or goes on when the interface is back.
+        let ifindex = ifindex.unwrap_or(0);
         let config = shared.config();
         let pool = config.pools.get(&lease.pool);
         let plain = hostlet_model::config::DhcpPool {

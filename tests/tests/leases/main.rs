@@ -5,6 +5,7 @@ mod callers;
 mod clock;
 mod dhcp;
 mod faults;
+mod links;
 mod lost;
 mod pools;
 mod record;

@@ -194,6 +194,8 @@ fn only_root_chooses(options: &[(&str, bool)]) -> Result<()> {
 
 /// This process becomes a member, and then the program.
 fn join(client: &mut Client, name: &Name, launch: LaunchArgs) -> Result<End> {
+    // First: hostletd moves no process of a user that could still become somebody else.
+    hostlet_engine::give_up_new_privileges()?;
     let cgroup = client.join(name)?;
     let own = fs::read_to_string("/proc/self/cgroup").context(
         "cannot read /proc/self/cgroup, which says whether this process is in the hostlet",

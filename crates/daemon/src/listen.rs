@@ -12,6 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use hostlet_platform::peer;
 use hostlet_wire::{Ended, Error, Limits, refuse_connection, serve_connection};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 
@@ -188,22 +189,40 @@ pub(crate) fn accept(door: &Door, shared: &Arc<Shared>, all: &Arc<Connections>) 
     }
 }
 
+/// Counted among the connections, until it is dropped.
+struct Place<'c> {
+    all: &'c Connections,
+    number: u64,
+    uid: u32,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.all.leave(self.number, self.uid);
+    }
+}
+
 fn serve(stream: &UnixStream, shared: &Arc<Shared>, all: &Connections) {
-    let peer = match Peer::of(stream) {
-        Ok(peer) => peer,
-        Err(error) => {
-            return log::warning(format_args!("a caller cannot be identified: {error}"));
-        }
+    // Counted before anything else is asked about the caller: the user database may take its time.
+    let unknown = |error| log::warning(format_args!("a caller cannot be identified: {error}"));
+    let uid = match peer::user(stream) {
+        Ok(uid) => uid,
+        Err(error) => return unknown(error),
     };
-    let (pid, uid) = (peer.pid, peer.caller.uid);
     let Some(number) = all.enter(uid, stream, shared) else {
         log::warning(format_args!(
-            "refused a connection of process {pid}, user {uid}: there are too many"
+            "refused a connection of user {uid}: there are too many"
         ));
         let why = "hostletd serves as many callers at once as it may (connections, connections-per-user under [hostletd] in the configuration): try again";
         let _ = refuse_connection(stream, &Error::Failed(why.to_owned()), &Limits::default());
         return;
     };
+    let _place = Place { all, number, uid };
+    let peer = match Peer::of(stream) {
+        Ok(peer) => peer,
+        Err(error) => return unknown(error),
+    };
+    let pid = peer.pid;
     let mut caller = Caller {
         shared: Arc::clone(shared),
         peer,
@@ -215,5 +234,4 @@ fn serve(stream: &UnixStream, shared: &Arc<Shared>, all: &Connections) {
             "connection of process {pid}, user {uid}: {ended}"
         )),
     }
-    all.leave(number, uid);
 }

@@ -15,11 +15,12 @@ pub(crate) struct Peer {
     pub pid: u32,
     pub start_ticks: u64,
     pub caller: Caller,
-    process: OwnedFd,
+    process: peer::Peer,
 }
 
 impl Peer {
-    /// Asks the kernel.
+    /// Asks the kernel, and for the user's name and groups the user database: that takes as long as that takes. Groups that
+    /// the process has beyond those of its user do not count, nor does it help to have given one up.
     pub fn of(stream: &UnixStream) -> std::io::Result<Self> {
         let peer = peer::Peer::of(stream)?;
         let mut caller = caller_of(peer.uid);
@@ -28,24 +29,18 @@ impl Peer {
             pid: peer.pid,
             start_ticks: peer.start_ticks,
             caller,
-            process: peer.pidfd,
+            process: peer,
         })
     }
 
     /// A descriptor of the process, to wait for its end.
     pub fn watch(&self) -> Option<OwnedFd> {
-        self.process.try_clone().ok()
+        self.process.pidfd.try_clone().ok()
     }
 
-    /// Whether the number still means the process that connected.
-    pub fn must_live(&self) -> Result<(), Error> {
-        if proc::alive(self.pid, self.start_ticks) {
-            return Ok(());
-        }
-        Err(Error::BadRequest(format!(
-            "process {} ended; the one that asks has to be the one that connected",
-            self.pid
-        )))
+    /// The process itself, of which can be told whether its number still means it.
+    pub fn process(&self) -> &peer::Peer {
+        &self.process
     }
 
     /// A member of a hostlet would leave it by what hostletd does for him.

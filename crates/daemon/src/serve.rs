@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use hostlet_model::Name;
 use hostlet_model::config::PoolSource;
-use hostlet_platform::proc;
 use hostlet_store::{Lease, LeaseState};
 use hostlet_wire::{Aside, Error, Open, Opened, Pool, Service};
 
@@ -27,8 +26,8 @@ impl Caller {
 
     /// The caller's own hostlet, or any to root.
     fn owns(&self, name: &Name) -> Result<(), Error> {
-        let all = self.shared.ledger().of(name);
-        if self.root() || all.iter().any(|l| l.uid == self.peer.caller.uid) {
+        let owner = self.shared.ledger().owner(name);
+        if self.root() || owner == Some(self.peer.caller.uid) {
             return Ok(());
         }
         Err(Error::NotFound(format!(
@@ -51,18 +50,14 @@ impl Service for Caller {
         self.opened = None;
         self.peer.must_be_outside(&self.shared)?;
         self.may_enter(&name)?;
-        self.peer.must_live()?;
         let engine = &self.shared.engine;
-        engine.join(&name, self.peer.pid).map_err(failed)?;
-        // The kernel may have given the number to another process between the two looks; then that was
-        // moved, and is killed with the hostlet's end at the latest. It is said, not hidden.
-        self.peer.must_live()?;
-        proc::cgroup(self.peer.pid).ok_or_else(|| {
-            Error::Failed(format!(
-                "process {} ended while it was moved",
-                self.peer.pid
-            ))
-        })
+        engine
+            .join(&name, self.peer.process())
+            .map_err(|error| match error {
+                // It is up to the caller: the process is not one that may be moved.
+                hostlet_engine::Error::Process { .. } => Error::NotAllowed(error.to_string()),
+                error => failed(error),
+            })
     }
 
     fn close(&mut self, name: Name, kill: bool) -> Result<(), Error> {
@@ -147,7 +142,7 @@ impl Service for Caller {
 
     fn undelivered(&mut self) {
         if let Some(name) = self.opened.take() {
-            crate::jobs::ended(&self.shared, &name);
+            crate::jobs::end(&self.shared, &name);
         }
     }
 }

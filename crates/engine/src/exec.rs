@@ -3,9 +3,20 @@
 use std::convert::Infallible;
 
 use hostlet_platform::launch::{Exec, exec};
+use hostlet_platform::proc;
 
 use crate::error::{Error, Result};
 use crate::run::{Program, keep_fds};
+
+/// From now on this process, and whatever it starts, gains no privileges by an exec: without that hostletd lets no user's
+/// process join. It cannot be taken back.
+///
+/// # Errors
+/// The kernel refuses.
+pub fn give_up_new_privileges() -> Result<()> {
+    let failed = |e| Error::file("set no_new_privs of", "/proc/self".as_ref(), e);
+    proc::give_up_new_privileges().map_err(failed)
+}
 
 /// Makes this process, which is a member already, the program. It cannot gain privileges any more. Of the options, the
 /// user, the group and the capabilities do not count: they are as they are.

@@ -11,8 +11,7 @@ use hostlet_platform::cgroup;
 use hostlet_policy::{Existing, Observed, Refusal, Renewal, plan_fall_back, plan_replace};
 use hostlet_store::{Definition, State, Store};
 
-use crate::attach::{fit, move_in};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::machine::{Stamp, abandoned, read_config};
 use crate::report::HostletReport;
 use crate::{Engine, Paths, network};
@@ -142,24 +141,6 @@ impl Engine {
             self.remove_in(&mut machine, row, kill)?;
         }
         machine.leave_no_directory()
-    }
-
-    /// Moves a process into a hostlet's cgroup, after seeing that its rules are in force there.
-    ///
-    /// # Errors
-    /// There is no such hostlet, or no such process, or it lives in another network namespace.
-    pub fn join(&self, name: &Name, pid: u32) -> Result<()> {
-        let mut machine = self.machine("enter a hostlet", Stamp::default())?;
-        let row = machine.live(name)?;
-        fit(pid)?;
-        self.make_sure(&mut machine, &row)?;
-        if move_in(&machine, name, pid)? {
-            return Ok(());
-        }
-        Err(Error::Process {
-            pid,
-            why: "it ended meanwhile".to_owned(),
-        })
     }
 
     /// Makes the kernel's picture of the network true: to be called when routes or interfaces changed.

@@ -18,6 +18,7 @@ mod events;
 mod exec;
 mod execute;
 mod heal;
+mod join;
 mod lend;
 mod lock;
 mod machine;
@@ -40,7 +41,7 @@ use machine::Machine;
 
 pub use caller::caller_of;
 pub use error::{Error, Result};
-pub use exec::become_program;
+pub use exec::{become_program, give_up_new_privileges};
 pub use hostlet_platform::launch::{Ending, end_like};
 pub use hostlet_store::{HistoryQuery, HistoryRow};
 pub use machine::Stamp;

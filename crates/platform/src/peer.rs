@@ -5,6 +5,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
@@ -12,7 +13,6 @@ use crate::packet::explain;
 use crate::proc;
 
 /// Of <asm-generic/socket.h>, which x86-64 and arm64 use.
-const SO_PEERGROUPS: i32 = 59;
 const SO_PEERPIDFD: i32 = 77;
 
 /// The process that connected, as the kernel vouches for it.
@@ -22,10 +22,6 @@ pub struct Peer {
     pub pid: u32,
     /// The user it acted as when it connected.
     pub uid: u32,
-    /// Its group then.
-    pub gid: u32,
-    /// Its supplementary groups then.
-    pub groups: Vec<u32>,
     /// When it started, in clock ticks since boot. With the pid it names a process for ever.
     pub start_ticks: u64,
     /// Becomes readable when it ends.
@@ -50,13 +46,33 @@ impl Peer {
             _ => explain("find out who connected", &e),
         })
     }
+
+    /// Whether it still runs. Then its pid was not another's at any moment since it connected.
+    pub fn lives(&self) -> bool {
+        let mut end = [PollFd::new(&self.pidfd, PollFlags::IN)];
+        matches!(poll(&mut end, Some(&Timespec::default())), Ok(0))
+            && proc::alive(self.pid, self.start_ticks)
+    }
+
+    /// Whether its pid is still its own: it runs, or ended and its parent has not asked how.
+    pub fn keeps_its_pid(&self) -> bool {
+        exists(&self.pidfd).is_ok()
+    }
+}
+
+/// The user at the other end, without asking anything about his process.
+///
+/// # Errors
+/// The kernel does not say.
+pub fn user(stream: &UnixStream) -> io::Result<u32> {
+    let found = credentials(stream).map_err(|e| explain("find out who connected", &e))?;
+    Ok(found.uid)
 }
 
 fn read(stream: &UnixStream) -> io::Result<Peer> {
     let credentials = credentials(stream)?;
     let pid = u32::try_from(credentials.pid).unwrap_or(0);
     let handle = Pid::from_raw(credentials.pid).ok_or(Errno::SRCH)?;
-    let groups = groups(stream)?;
     let before = proc::start_ticks(pid).ok_or(Errno::SRCH)?;
     let pidfd = match peer_pidfd(stream)? {
         Some(pidfd) => {
@@ -69,8 +85,6 @@ fn read(stream: &UnixStream) -> io::Result<Peer> {
     Ok(Peer {
         pid,
         uid: credentials.uid,
-        gid: credentials.gid,
-        groups,
         start_ticks: before,
         pidfd,
     })
@@ -110,15 +124,6 @@ fn credentials(stream: &UnixStream) -> io::Result<libc::ucred> {
     option(stream, libc::SO_PEERCRED, &mut found)?;
     // SAFETY: plain numbers, which were zero before the kernel wrote them.
     Ok(unsafe { found[0].assume_init() })
-}
-
-fn groups(stream: &UnixStream) -> io::Result<Vec<u32>> {
-    // As many as a process can have.
-    let mut found = vec![MaybeUninit::<libc::gid_t>::zeroed(); 65536];
-    let length = option(stream, SO_PEERGROUPS, &mut found)?;
-    found.truncate(length / size_of::<libc::gid_t>());
-    // SAFETY: plain numbers, which were zero before the kernel wrote them.
-    Ok(found.iter().map(|g| unsafe { g.assume_init() }).collect())
 }
 
 /// None where the kernel does not know such descriptors of peers.
@@ -163,7 +168,17 @@ mod tests {
         assert!(by_pid(pid, ticks).is_ok());
         let error = by_pid(pid, ticks + 1).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::ESRCH));
+        let peer = Peer {
+            pid: child.id(),
+            uid: 0,
+            start_ticks: ticks,
+            pidfd: by_pid(pid, ticks).unwrap(),
+        };
+        // It is not waited for here: its end, and nobody has its pid yet.
+        poll(&mut [PollFd::new(&peer.pidfd, PollFlags::IN)], None).unwrap();
+        assert!(!peer.lives() && peer.keeps_its_pid());
         child.wait().unwrap();
+        assert!(!peer.lives() && !peer.keeps_its_pid());
         let error = by_pid(pid, ticks).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::ESRCH));
     }

@@ -96,6 +96,53 @@ pub fn alive(pid: u32, start_ticks: u64) -> bool {
     stat(pid).is_some_and(|s| s.start_ticks == start_ticks && !matches!(s.state, 'Z' | 'X'))
 }
 
+/// What a process may, and could come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rights {
+    /// Its users: real, effective, saved, of files.
+    pub uids: [u32; 4],
+    /// Its groups, in the same order.
+    pub gids: [u32; 4],
+    /// How many threads it has.
+    pub threads: u32,
+    /// Whether its first thread, and whatever that starts, can gain nothing by an exec any more. For good.
+    pub no_new_privs: bool,
+}
+
+impl Rights {
+    /// Those of a process. None if it is gone.
+    pub fn of(pid: u32) -> Option<Rights> {
+        rights_in(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
+    }
+}
+
+fn rights_in(status: &str) -> Option<Rights> {
+    let field = |name: &str| status.lines().find_map(|l| l.strip_prefix(name));
+    let four = |name: &str| {
+        let ids = field(name)?.split_ascii_whitespace();
+        let ids: Vec<u32> = ids.map(str::parse).collect::<Result<_, _>>().ok()?;
+        <[u32; 4]>::try_from(ids).ok()
+    };
+    Some(Rights {
+        uids: four("Uid:")?,
+        gids: four("Gid:")?,
+        threads: field("Threads:")?.trim().parse().ok()?,
+        no_new_privs: field("NoNewPrivs:")?.trim() == "1",
+    })
+}
+
+/// The calling thread, and whatever it starts, gains nothing by an exec any more. For good.
+///
+/// # Errors
+/// The kernel refuses.
+pub fn give_up_new_privileges() -> io::Result<()> {
+    // SAFETY: no pointers.
+    match unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Whether a process is stopped by a signal.
 pub(crate) fn stopped(pid: u32) -> bool {
     stat(pid).is_some_and(|s| s.state == 'T')
@@ -259,7 +306,25 @@ fn gone(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::units_in;
+    use super::{Rights, rights_in, units_in};
+
+    #[test]
+    fn rights_are_those_of_the_status() {
+        let status =
+            "Name:\tUid: 0\nUid:\t7\t8\t9\t10\nGid:\t1\t2\t3\t4\nThreads:\t2\nNoNewPrivs:\t1\n";
+        let rights = Rights {
+            uids: [7, 8, 9, 10],
+            gids: [1, 2, 3, 4],
+            threads: 2,
+            no_new_privs: true,
+        };
+        assert_eq!(rights_in(status), Some(rights));
+        let without = status.replace("NoNewPrivs:\t1", "NoNewPrivs:\t0");
+        assert!(!rights_in(&without).unwrap().no_new_privs);
+        for other in ["", "Uid:\t7\t8\t9\n", &status.replace("Threads:\t2", "")] {
+            assert_eq!(rights_in(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn units_end_where_delegation_begins() {

@@ -121,7 +121,8 @@ fn serve_call(
     }
     let text = serde_json::to_vec(&reply).map_err(|error| Ended::Io(error.into()))?;
     transmit(stream, text, limits.rest).map_err(|error| {
-        service.undelivered();
+        // The connection is over, and so is the service; its panic told itself to the log.
+        let _ = catch_unwind(AssertUnwindSafe(|| service.undelivered()));
         Ended::from(error)
     })
 }

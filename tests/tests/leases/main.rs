@@ -5,6 +5,7 @@ mod callers;
 mod clock;
 mod dhcp;
 mod faults;
+mod joins;
 mod links;
 mod lost;
 mod pools;

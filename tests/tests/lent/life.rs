@@ -1,11 +1,19 @@
 //! In whose name a lent hostlet is, and how long it lives.
 
+use std::os::unix::net::UnixListener;
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
 use hostlet_model::Lifetime;
+use hostlet_platform::peer::Peer;
+use hostlet_testkit::dir::TestDir;
 
 use crate::stage::{Stage, by, name, spec, waiting, while_lives};
+
+const CONNECT: &str = "import socket, sys
+with socket.socket(socket.AF_UNIX) as s:
+    s.connect(sys.argv[1])
+    sys.stdin.read()";
 
 /// B3, B13: it is made in the caller's name, lives as long as he or a member does, and goes then.
 #[test]
@@ -22,12 +30,22 @@ fn a_lent_hostlet_is_its_callers() -> Result<()> {
     let rows = s.engine(|e| e.hostlets())??;
     ensure!(rows.len() == 1 && rows[0].user == "alice");
 
-    // Another process comes in by its number, and only into what is there.
-    let mut other = s.lan.host().command("cat");
-    let mut other = other.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
-    let pid = other.id();
-    s.engine(|e| e.join(&name("in"), pid))??;
-    ensure!(s.engine(|e| e.join(&name("out"), pid))?.is_err());
+    // Another process that connects comes in, only into what is there, and once.
+    let dir = TestDir::new("join")?;
+    let socket = dir.path().join("socket");
+    let listener = UnixListener::bind(&socket)?;
+    let mut other = s.lan.host().command("python3");
+    other.args(["-c", CONNECT]).arg(&socket);
+    let mut other = other.stdin(Stdio::piped()).spawn()?;
+    let peer = Peer::of(&listener.accept()?.0)?;
+    let pid = peer.pid;
+    ensure!(pid == other.id());
+    ensure!(s.engine(|e| e.join(&name("out"), &peer))?.is_err());
+    let cgroup = s.engine(|e| e.join(&name("in"), &peer))??;
+    ensure!(cgroup.ends_with("/in"), "{cgroup}");
+    let again = s.engine(|e| e.join(&name("in"), &peer))?;
+    let said = again.err().context("it joined twice")?.to_string();
+    ensure!(said.contains("in hostlet 'in' already"), "{said}");
     let at = s.engine(|e| e.cgroup_of(&name("in")))?;
     let members = std::fs::read_to_string(at.join("cgroup.procs"))?;
     ensure!(members.lines().any(|l| l == pid.to_string()), "{members}");

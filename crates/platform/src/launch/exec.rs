@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use super::child::{self, Explain, Stage};
 use super::plan::{self, Image};
 use super::{LaunchError, activation, signals};
+use crate::proc;
 
 /// What to become, and how.
 #[derive(Debug)]
@@ -77,9 +78,7 @@ fn attempt(what: &Exec) -> Result<std::convert::Infallible, LaunchError> {
     };
     let prepare = || -> Result<(), Stage> {
         child::close_others(&keep_fds)?;
-        // SAFETY: no pointers.
-        let code = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
-        child::check(code.into(), Stage::NoNewPrivileges)?;
+        proc::give_up_new_privileges().map_err(|_| Stage::NoNewPrivileges)?;
         child::install_filter(&filter)?;
         if let Some(dir) = &workdir {
             // SAFETY: the path is zero-terminated.

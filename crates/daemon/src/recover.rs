@@ -106,12 +106,15 @@ fn put_back(shared: &Shared, lease: &Lease) -> Result<()> {
         return Ok(());
     }
     let Some(ifindex) = index(&lease.interface)? else {
-        log::warning(format_args!(
-            "hostlet '{}' is without {}: interface {} is gone",
-            lease.hostlet, lease.address, lease.interface
-        ));
+        if shared.homeless(lease.address, true) {
+            log::warning(format_args!(
+                "hostlet '{}' is without {}: interface {} is gone",
+                lease.hostlet, lease.address, lease.interface
+            ));
+        }
         return Ok(());
     };
+    shared.homeless(lease.address, false);
     let valid = terms::remembered(&shared.clock, lease)
         .and_then(|t| t.expires)
         .map(|at| shared.clock.until(at));

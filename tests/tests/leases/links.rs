@@ -87,22 +87,24 @@ fn leases_follow_the_name_of_their_interface() -> Result<()> {
 
 #[test]
 fn an_interface_that_is_away_for_longer_than_the_lease() -> Result<()> {
-    let mut stage = stage(4)?;
+    let mut stage = stage(6)?;
     let mut agent = stage.hold(&["--pool", "lab"])?;
     addresses(&stage, &mut agent)?;
     stage.host.ip(["link delete eth0"])?;
-    wait::until("the leases to be lost", || {
-        stage.leases().is_ok_and(|l| l.is_empty())
-    })?;
     // What else changes is no reason to complain again.
     for name in ["one", "two"] {
         let other = format!("link add {name}0 type veth peer name {name}1");
         stage.host.ip([other])?;
         wait::pass(Duration::from_millis(100));
     }
+    wait::until("the leases to be lost", || {
+        stage.leases().is_ok_and(|l| l.is_empty())
+    })?;
     let log = stage.daemon()?.log().clone();
     let gone = log.count("interface eth0 is gone; its leases");
     ensure!(gone == 1, "said {gone} times");
+    let without = log.count("is without");
+    ensure!(without == 2, "said of two addresses {without} times");
     plug(&stage)?;
     wait::until("the network to be back", || {
         addresses(&stage, &mut agent).is_ok()

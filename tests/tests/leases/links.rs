@@ -1,6 +1,7 @@
-//! Interfaces that are deleted, made again and renamed while addresses on them are held; and wires that cannot be asked.
+//! Interfaces that are deleted, made again and renamed while addresses on them are held; wires and servers that cannot be
+//! asked.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, UdpSocket};
 use std::process::Command;
 use std::time::Duration;
 
@@ -170,5 +171,21 @@ fn what_a_server_lends_is_not_used_without_a_probe() -> Result<()> {
     stage.server = Some(server);
     stage.nothing_left()?;
     let agent = stage.hold(&["--pool", "lab"])?;
+    clean_end(stage, agent)
+}
+
+/// Another program has the port on the leased address.
+#[test]
+fn a_renewal_that_must_be_broadcast_is_told_once() -> Result<()> {
+    let mut stage = stage(4)?;
+    let mut agent = stage.hold(&["--pool", "lab"])?;
+    let before = addresses(&stage, &mut agent)?;
+    let port = (before[0], 68);
+    let _held = stage.host.within(|| UdpSocket::bind(port))??;
+    for _ in 0..2 {
+        renewed(&mut stage, &mut agent, before)?;
+    }
+    let told = stage.daemon()?.log().count("it is broadcast instead");
+    ensure!(told == 1, "told {told} times");
     clean_end(stage, agent)
 }

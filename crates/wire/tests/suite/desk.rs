@@ -23,6 +23,8 @@ pub struct Desk {
     pub opened: Arc<Mutex<Option<Open>>>,
     /// How many leases it has.
     pub leases: usize,
+    /// Panics when it hears that an answer was not taken.
+    pub clumsy: bool,
 }
 
 impl Desk {
@@ -128,6 +130,7 @@ impl Service for Desk {
 
     fn undelivered(&mut self) {
         self.note("undelivered");
+        assert!(!self.clumsy);
     }
 }
 

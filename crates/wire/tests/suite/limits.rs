@@ -119,16 +119,22 @@ fn who_does_not_take_his_answer_is_let_go_and_the_service_hears_of_it() {
 
 #[test]
 fn who_is_gone_before_the_answer_is_noticed() {
-    let desk = Desk::default();
-    let asked = Arc::clone(&desk.asked);
-    let (mut stream, served) = connect(desk, Limits::default());
-    stream.shutdown(std::net::Shutdown::Read).unwrap();
-    stream
-        .write_all(b"{\"method\": \"io.hostlet.Pools\"}\0")
-        .unwrap();
-    drop(stream);
-    assert!(matches!(served.join().unwrap(), Ended::Broken));
-    assert_eq!(*asked.lock().unwrap(), ["pools", "undelivered"]);
+    for clumsy in [false, true] {
+        let desk = Desk {
+            clumsy,
+            ..Desk::default()
+        };
+        let asked = Arc::clone(&desk.asked);
+        let (mut stream, served) = connect(desk, Limits::default());
+        stream.shutdown(std::net::Shutdown::Read).unwrap();
+        stream
+            .write_all(b"{\"method\": \"io.hostlet.Pools\"}\0")
+            .unwrap();
+        drop(stream);
+        // A panic of the service does not end the thread, either.
+        assert!(matches!(served.join().unwrap(), Ended::Broken));
+        assert_eq!(*asked.lock().unwrap(), ["pools", "undelivered"]);
+    }
 }
 
 #[test]

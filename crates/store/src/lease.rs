@@ -127,7 +127,9 @@ pub struct Remembered {
 /// Every call fails with [`StoreError`](crate::StoreError) if the store cannot be read or written; then it has changed nothing.
 pub trait LeaseStore {
     /// The number of the holder with this key, 1 to [`MAX_HOLDER`]; a key that has none gets one. It stays the key's until it was
-    /// not used for as long as [`prune`](LeaseStore::prune) says.
+    /// not used for as long as [`prune`](LeaseStore::prune) says, or others of the same user take its place: of keys that begin
+    /// with the same `UID/` at most [`MAX_IDLE`] are known that have no lease. The longest unused are forgotten first, with what
+    /// they had; those that never had an address before all.
     fn holder(&self, key: &str) -> Result<u32>;
 
     /// The last address that the holder held and released of this pool and family.
@@ -161,7 +163,8 @@ pub trait LeaseStore {
     /// What is set aside at this time, by address; what no longer is gets forgotten.
     fn aside(&self, now: Timestamp) -> Result<Vec<Aside>>;
 
-    /// The addresses of this pool that were someone's last, the longest released first. One address may be there for several holders.
+    /// The addresses of this pool that are someone's last, the longest released first; each once, with its latest release. Takes as long
+    /// as there are such addresses, however many had them.
     fn remembered(&self, pool: &Name) -> Result<Vec<Remembered>>;
 
     /// Forgets what was released, was set aside until, or was numbered and not used since, before that time; says how many rows.
@@ -170,3 +173,6 @@ pub trait LeaseStore {
 
 /// The greatest number of a holder: what fits into the three bytes of a hardware address (row B6).
 pub const MAX_HOLDER: u32 = 0xff_ffff;
+
+/// How many holders of one user are known that have no lease.
+pub const MAX_IDLE: u32 = 4096;

@@ -8,9 +8,11 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, named_params};
 
 use crate::change::json;
 use crate::error::{Result, StoreError};
-use crate::holder;
-use crate::lease::{Aside, Claim, Lease, LeaseState, LeaseStore, MAX_HOLDER, Remembered, Terms};
+use crate::lease::{
+    Aside, Claim, Lease, LeaseState, LeaseStore, MAX_HOLDER, MAX_IDLE, Remembered, Terms,
+};
 use crate::store::{Inner, Store};
+use crate::{holder, latest};
 
 impl LeaseStore for Store {
     fn holder(&self, key: &str) -> Result<u32> {
@@ -19,7 +21,7 @@ impl LeaseStore for Store {
             return Ok(number);
         }
         self.change("number a holder", |tx| {
-            holder::find_or_number(tx, key, MAX_HOLDER)?.ok_or_else(|| {
+            holder::find_or_number(tx, key, MAX_HOLDER, MAX_IDLE)?.ok_or_else(|| {
                 StoreError::NoHolder {
                     path: self.path.clone(),
                     most: MAX_HOLDER,
@@ -82,17 +84,8 @@ impl LeaseStore for Store {
             tx.prepare_cached("DELETE FROM lease WHERE address = ?1")?
                 .execute([&text])?;
             if raw.state == LeaseState::Held.as_str() {
-                tx.prepare_cached(
-                    "INSERT OR REPLACE INTO remembered (holder, pool, v6, address, released)
-                     VALUES (?1, ?2, ?3, ?4, ?5)",
-                )?
-                .execute((
-                    raw.holder,
-                    &raw.pool,
-                    address.is_ipv6(),
-                    &text,
-                    now.as_microsecond(),
-                ))?;
+                let (v6, now) = (address.is_ipv6(), now.as_microsecond());
+                latest::remember(tx, raw.holder, &raw.pool, v6, &text, now)?;
             }
             holder::used(tx, raw.holder, now)?;
             Ok(Some(raw))
@@ -164,8 +157,8 @@ impl LeaseStore for Store {
         let raw = self.read("read who had which address last", |conn| {
             Ok(conn
                 .prepare_cached(
-                    "SELECT address, holder, released FROM remembered
-                     WHERE pool = ?1 ORDER BY released, holder, v6",
+                    "SELECT address, holder, released FROM latest
+                     WHERE pool = ?1 ORDER BY released, address",
                 )?
                 .query_map([pool.as_str()], RawRemembered::read)?
                 .collect::<rusqlite::Result<Vec<_>>>()?)
@@ -176,7 +169,7 @@ impl LeaseStore for Store {
     fn prune(&self, before: Timestamp) -> Result<usize> {
         let before = before.as_microsecond();
         self.change("prune the leases", |tx| {
-            let released = tx.execute("DELETE FROM remembered WHERE released < ?1", [before])?;
+            let released = latest::prune(tx, before)?;
             let aside = tx.execute("DELETE FROM aside WHERE until < ?1", [before])?;
             let unused = tx.execute(
                 "DELETE FROM holder WHERE coalesce(used < ?1, TRUE)

@@ -20,6 +20,7 @@ mod definition;
 mod error;
 mod history;
 mod holder;
+mod latest;
 mod lease;
 mod leases;
 mod read;
@@ -29,5 +30,7 @@ mod store;
 pub use definition::{Assigned, Definition, State, Version};
 pub use error::{Result, StoreError};
 pub use history::{HistoryQuery, HistoryRow};
-pub use lease::{Aside, Claim, Lease, LeaseState, LeaseStore, MAX_HOLDER, Remembered, Terms};
+pub use lease::{
+    Aside, Claim, Lease, LeaseState, LeaseStore, MAX_HOLDER, MAX_IDLE, Remembered, Terms,
+};
 pub use store::Store;

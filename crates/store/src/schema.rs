@@ -89,6 +89,21 @@ const MIGRATIONS: &[&str] = &[
         why        TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
 ",
+    // Of each address only the last release counts, however many holders had it.
+    "
+    CREATE TABLE latest (
+        pool       TEXT NOT NULL,
+        address    TEXT NOT NULL,
+        holder     INTEGER NOT NULL,
+        released   INTEGER NOT NULL,
+        PRIMARY KEY (pool, address)
+    ) STRICT, WITHOUT ROWID;
+    DROP INDEX remembered_pool;
+    CREATE INDEX remembered_address ON remembered (pool, address, released);
+    CREATE INDEX lease_holder ON lease (holder);
+    INSERT INTO latest (pool, address, holder, released)
+        SELECT pool, address, holder, max(released) FROM remembered GROUP BY pool, address;
+",
 ];
 
 /// The version that this program writes.

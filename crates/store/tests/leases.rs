@@ -221,6 +221,7 @@ fn an_older_file_gets_what_leases_need() {
     let raw = rusqlite::Connection::open(dir.db()).unwrap();
     raw.execute_batch(
         "DROP TABLE holder; DROP TABLE lease; DROP TABLE remembered; DROP TABLE aside;
+         DROP TABLE latest;
          PRAGMA user_version = 2",
     )
     .unwrap();
@@ -229,6 +230,33 @@ fn an_older_file_gets_what_leases_need() {
     assert_eq!(store.all().unwrap(), [d]);
     assert_eq!(store.claim(&lease(nth(1), 1), at(2)).unwrap(), Claim::Done);
     assert!(store.leases().unwrap()[0].hostlet == name("h1"));
+}
+
+/// Files of version 3 have one row for each holder alone.
+#[test]
+fn what_an_older_file_remembers_is_kept() {
+    let dir = Dir::new("lease-older-3");
+    drop(dir.open());
+    let raw = rusqlite::Connection::open(dir.db()).unwrap();
+    raw.execute_batch(
+        r#"DROP TABLE latest; DROP INDEX remembered_address; DROP INDEX lease_holder;
+        CREATE INDEX remembered_pool ON remembered (pool, released);
+        INSERT INTO remembered (holder, pool, v6, address, released) VALUES
+            (1, 'office', 0, '10.0.0.1', 1800000030000000),
+            (2, 'office', 0, '10.0.0.1', 1800000010000000),
+            (3, 'office', 0, '10.0.0.2', 1800000020000000),
+            (3, 'lab', 0, '10.0.0.1', 1800000040000000);
+        PRAGMA user_version = 3"#,
+    )
+    .unwrap();
+    drop(raw);
+    let store = dir.open();
+    let all = store.remembered(&name("office")).unwrap();
+    let all: Vec<_> = all.iter().map(|r| (r.address, r.holder)).collect();
+    assert_eq!(all, [(nth(2), 3), (nth(1), 1)]);
+    assert_eq!(store.remembered(&name("lab")).unwrap().len(), 1);
+    let last = store.last(2, &name("office"), false).unwrap();
+    assert_eq!(last.map(|r| r.address), Some(nth(1)));
 }
 
 #[test]

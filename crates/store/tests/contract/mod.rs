@@ -7,9 +7,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use hostlet_model::Name;
-use hostlet_store::{
-    Aside, Claim, Lease, LeaseState, LeaseStore, MAX_HOLDER, Remembered, StoreError, Terms,
-};
+use hostlet_store::{Aside, Claim, Lease, LeaseState, LeaseStore, MAX_HOLDER, StoreError, Terms};
 use jiff::Timestamp;
 
 /// Where leases are kept, empty at first; it goes away when dropped.
@@ -35,6 +33,8 @@ macro_rules! tests {
             what_is_set_aside_is_not_lent_until_then,
             what_is_set_aside_is_replaced_and_forgotten,
             the_longest_released_is_first,
+            an_address_that_many_had_is_there_once_with_its_latest_release,
+            of_one_user_so_many_unused_holders_are_known,
             pruning_forgets_what_is_old_and_nothing_that_is_held,
         );
     };
@@ -46,6 +46,9 @@ macro_rules! tests {
     };
 }
 pub(crate) use tests;
+
+mod last;
+pub use last::*;
 
 pub fn name(text: &str) -> Name {
     text.parse().expect("a name")
@@ -228,58 +231,6 @@ pub fn terms_are_renewed(place: &impl Place) {
     }
 }
 
-pub fn a_released_address_is_remembered_for_its_holder_pool_and_family(place: &impl Place) {
-    let store = place.open();
-    let lab = |l: Lease| Lease {
-        pool: name("lab"),
-        ..l
-    };
-    let all = [
-        lease(nth(5), 1),
-        lease(ip("2001:db8::5"), 1),
-        lab(lease(nth(6), 1)),
-        lease(nth(7), 2),
-    ];
-    for l in &all {
-        take(&store, l);
-        assert_eq!(store.last(l.holder, &l.pool, false).ok(), Some(None));
-    }
-    for l in &all {
-        store.release(l.address, at(10)).unwrap();
-    }
-    let last = |holder, pool: &str, v6| {
-        let found = place.open().last(holder, &name(pool), v6).unwrap();
-        found.map(|r| {
-            assert_eq!((r.holder, r.released), (holder, at(10)));
-            r.address
-        })
-    };
-    assert_eq!(last(1, "office", false), Some(nth(5)));
-    assert_eq!(last(1, "office", true), Some(ip("2001:db8::5")));
-    assert_eq!(last(1, "lab", false), Some(nth(6)));
-    assert_eq!(last(1, "lab", true), None);
-    assert_eq!(last(2, "office", false), Some(nth(7)));
-    assert_eq!(last(3, "office", false), None);
-    // The next address takes the place of the one before.
-    take(&store, &lease(nth(8), 1));
-    store.release(nth(8), at(10)).unwrap();
-    assert_eq!(last(1, "office", false), Some(nth(8)));
-    // That somebody else has an address does not change whose last it was.
-    take(&store, &lease(nth(8), 2));
-    assert_eq!(last(1, "office", false), Some(nth(8)));
-}
-
-pub fn what_was_only_claimed_is_not_remembered(place: &impl Place) {
-    let store = place.open();
-    take(&store, &lease(nth(5), 1));
-    store.release(nth(5), at(10)).unwrap();
-    store.claim(&lease(nth(6), 1), at(11)).unwrap();
-    assert!(store.release(nth(6), at(12)).unwrap().is_some());
-    let last = store.last(1, &name("office"), false).unwrap().unwrap();
-    assert_eq!(last.address, nth(5));
-    assert_eq!(store.remembered(&name("office")).unwrap(), [last]);
-}
-
 fn aside(address: IpAddr, until: i64, why: &str) -> Aside {
     Aside {
         address,
@@ -331,65 +282,4 @@ pub fn what_is_set_aside_is_replaced_and_forgotten(place: &impl Place) {
     assert_eq!(store.aside(at(299)).unwrap(), [late]);
     assert!(whys(300).is_empty());
     assert!(whys(50).is_empty(), "what expired is gone for good");
-}
-
-pub fn the_longest_released_is_first(place: &impl Place) {
-    let store = place.open();
-    for (n, second) in [(3, 30), (1, 10), (2, 20)] {
-        take(&store, &lease(nth(n), n));
-        store.release(nth(n), at(second)).unwrap();
-    }
-    let wanted: Vec<Remembered> = (1..=3)
-        .map(|n| Remembered {
-            address: nth(n),
-            holder: n,
-            released: at(i64::from(n) * 10),
-        })
-        .collect();
-    assert_eq!(store.remembered(&name("office")).unwrap(), wanted);
-    assert!(store.remembered(&name("lab")).unwrap().is_empty());
-}
-
-pub fn pruning_forgets_what_is_old_and_nothing_that_is_held(place: &impl Place) {
-    let store = place.open();
-    let key = |n: u32| format!("1000/office/{n}");
-    let number = |n: u32| store.holder(&key(n)).unwrap();
-    let (old, new, holding, idle) = (number(1), number(2), number(3), number(4));
-    for (holder, second) in [(old, 10), (new, 100)] {
-        let l = Lease {
-            holder_key: key(if holder == old { 1 } else { 2 }),
-            ..lease(nth(holder), holder)
-        };
-        take(&store, &l);
-        store.release(nth(holder), at(second)).unwrap();
-    }
-    let held = Lease {
-        holder_key: key(3),
-        ..lease(nth(holding), holding)
-    };
-    take(&store, &held);
-    store.set_aside(&aside(nth(77), 20, "old")).unwrap();
-    store.set_aside(&aside(nth(78), 200, "new")).unwrap();
-    // A last address, something set aside, the holder that had the address and the one that never had any.
-    assert_eq!(store.prune(at(50)).unwrap(), 4);
-    assert_eq!(store.prune(at(50)).unwrap(), 0);
-    assert_eq!(store.last(old, &name("office"), false).unwrap(), None);
-    let last = store.last(new, &name("office"), false).unwrap();
-    assert_eq!(last.map(|r| r.address), Some(nth(new)));
-    assert_eq!(store.leases().unwrap().len(), 1);
-    assert_eq!(store.aside(at(0)).unwrap().len(), 1);
-    assert_eq!((number(2), number(3)), (new, holding));
-    // Who was forgotten gets a number that nobody had before.
-    for again in [number(1), number(4)] {
-        assert!(![old, new, holding, idle].contains(&again));
-    }
-    // A holder that was forgotten between its number and its claim still gets the address.
-    let number = number(9);
-    store.prune(at(50)).unwrap();
-    let late = Lease {
-        holder_key: key(9),
-        ..lease(nth(90), number)
-    };
-    assert_eq!(store.claim(&late, at(60)).unwrap(), Claim::Done);
-    assert_eq!(store.holder(&key(9)).unwrap(), number);
 }

@@ -1,9 +1,11 @@
 //! What time it is. Injected, so that a lease of a day can be seen through in a second.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hostlet_lease::Time;
+use hostlet_platform::proc;
 use jiff::{SignedDuration, Timestamp};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -13,6 +15,32 @@ use rustix::time::{ClockId, clock_gettime};
 pub struct Clock {
     /// Milliseconds.
     ahead: AtomicU64,
+    /// None: it cannot be read.
+    boot_id: OnceLock<Option<String>>,
+}
+
+/// One moment, by both clocks: by the one that nobody sets, and by the one that people read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Moment {
+    /// In which boot; none if the machine does not say.
+    pub boot_id: Option<String>,
+    /// How long that has lasted.
+    pub boottime: Time,
+    /// The time of day.
+    pub wall: Timestamp,
+}
+
+impl Moment {
+    /// The time of day of a moment to come; of one that is past it is now.
+    pub fn to_timestamp(&self, at: Time) -> Timestamp {
+        later(self.wall, at.saturating_sub(self.boottime))
+    }
+
+    /// The moment of a time of day; one that is past is now.
+    pub fn when(&self, at: Timestamp) -> Time {
+        let left = at.duration_since(self.wall);
+        self.boottime + Duration::try_from(left).unwrap_or_default()
+    }
 }
 
 impl Clock {
@@ -42,6 +70,16 @@ impl Clock {
         Duration::new(seconds, nanos) + self.ahead()
     }
 
+    /// Now, by both clocks.
+    pub(crate) fn moment(&self) -> Moment {
+        let boot_id = self.boot_id.get_or_init(|| proc::boot_id().ok());
+        Moment {
+            boot_id: boot_id.clone(),
+            boottime: self.now(),
+            wall: self.timestamp(),
+        }
+    }
+
     /// How long it is from now to that moment; zero if it is past.
     #[must_use]
     pub fn until(&self, at: Time) -> Duration {
@@ -57,14 +95,7 @@ impl Clock {
     /// The time of day of a moment to come.
     #[must_use]
     pub fn to_timestamp(&self, at: Time) -> Timestamp {
-        later(self.timestamp(), self.until(at))
-    }
-
-    /// The moment of a time of day; one that is past is now.
-    #[must_use]
-    pub fn from_timestamp(&self, at: Timestamp) -> Time {
-        let left = at.duration_since(self.timestamp());
-        self.now() + Duration::try_from(left).unwrap_or_default()
+        self.moment().to_timestamp(at)
     }
 }
 
@@ -85,8 +116,10 @@ mod tests {
         let clock = Clock::new();
         clock.advance(Duration::from_secs(3600));
         let at = clock.now() + Duration::from_secs(600);
-        let back = clock.from_timestamp(clock.to_timestamp(at));
-        assert!(at.abs_diff(back) < Duration::from_secs(1));
+        let now = clock.moment();
+        assert_eq!(now.when(now.to_timestamp(at)), at);
+        assert_eq!(now.to_timestamp(Duration::ZERO), now.wall);
+        assert_eq!(now.when(Timestamp::MIN), now.boottime);
         assert_eq!(clock.until(Duration::ZERO), Duration::ZERO);
         assert_eq!(clock.to_timestamp(Duration::MAX), Timestamp::MAX);
     }

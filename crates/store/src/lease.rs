@@ -1,6 +1,7 @@
 //! Leases: who holds which address of a pool, what is set aside, and who had what last.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use hostlet_model::Name;
 use jiff::Timestamp;
@@ -78,6 +79,25 @@ pub struct Terms {
     pub expires: Option<Timestamp>,
     /// As whom the server knows the holder: the hardware address (DHCPv4), or DUID and IAID (DHCPv6).
     pub hardware: String,
+    /// The same moments by a clock that nobody sets; none: written down before that was done, or the machine has no such clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since_boot: Option<SinceBoot>,
+}
+
+/// The moments of [`Terms`] as time since the machine was started, sleep included. Within that boot they are what counts; in
+/// another one they say how long the lease was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SinceBoot {
+    /// Which boot it was.
+    pub boot_id: String,
+    /// When this was written.
+    pub written: Duration,
+    /// As [`Terms::renew`].
+    pub renew: Duration,
+    /// As [`Terms::rebind`].
+    pub rebind: Duration,
+    /// As [`Terms::expires`].
+    pub expires: Option<Duration>,
 }
 
 /// What became of a claim.

@@ -31,6 +31,6 @@ pub use definition::{Assigned, Definition, State, Version};
 pub use error::{Result, StoreError};
 pub use history::{HistoryQuery, HistoryRow};
 pub use lease::{
-    Aside, Claim, Lease, LeaseState, LeaseStore, MAX_HOLDER, MAX_IDLE, Remembered, Terms,
+    Aside, Claim, Lease, LeaseState, LeaseStore, MAX_HOLDER, MAX_IDLE, Remembered, SinceBoot, Terms,
 };
 pub use store::Store;

@@ -232,7 +232,7 @@ fn an_older_file_gets_what_leases_need() {
     assert!(store.leases().unwrap()[0].hostlet == name("h1"));
 }
 
-/// Files of version 3 have one row for each holder alone.
+/// Files of version 3 have one row for each holder alone, and terms by the time of day alone.
 #[test]
 fn what_an_older_file_remembers_is_kept() {
     let dir = Dir::new("lease-older-3");
@@ -246,6 +246,10 @@ fn what_an_older_file_remembers_is_kept() {
             (2, 'office', 0, '10.0.0.1', 1800000010000000),
             (3, 'office', 0, '10.0.0.2', 1800000020000000),
             (3, 'lab', 0, '10.0.0.1', 1800000040000000);
+        INSERT INTO lease VALUES ('10.0.0.9', 24, 'office', 'eth0', 'h9', 9, '1000/office/9', 1000,
+            'alice', '[]', 1800000001000000, 'held', '{"server":"192.0.2.1",
+            "renew":"2027-01-15T08:00:50Z","rebind":"2027-01-15T08:01:27Z",
+            "expires":"2027-01-15T08:01:40Z","hardware":"02:ab:cd:00:00:09"}');
         PRAGMA user_version = 3"#,
     )
     .unwrap();
@@ -257,6 +261,8 @@ fn what_an_older_file_remembers_is_kept() {
     assert_eq!(store.remembered(&name("lab")).unwrap().len(), 1);
     let last = store.last(2, &name("office"), false).unwrap();
     assert_eq!(last.map(|r| r.address), Some(nth(1)));
+    let terms = store.leases().unwrap()[0].terms.clone().unwrap();
+    assert_eq!((terms.expires, terms.since_boot), (Some(at(100)), None));
 }
 
 #[test]

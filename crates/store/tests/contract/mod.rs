@@ -5,9 +5,12 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use hostlet_model::Name;
-use hostlet_store::{Aside, Claim, Lease, LeaseState, LeaseStore, MAX_HOLDER, StoreError, Terms};
+use hostlet_store::{
+    Aside, Claim, Lease, LeaseState, LeaseStore, MAX_HOLDER, SinceBoot, StoreError, Terms,
+};
 use jiff::Timestamp;
 
 /// Where leases are kept, empty at first; it goes away when dropped.
@@ -28,6 +31,7 @@ macro_rules! tests {
             of_many_who_claim_at_once_one_has_the_address,
             only_who_has_the_address_can_hold_it,
             terms_are_renewed,
+            terms_come_back_with_and_without_the_time_since_boot,
             a_released_address_is_remembered_for_its_holder_pool_and_family,
             what_was_only_claimed_is_not_remembered,
             what_is_set_aside_is_not_lent_until_then,
@@ -93,6 +97,7 @@ fn terms(second: i64) -> Terms {
         rebind: at(second + 87),
         expires: Some(at(second + 100)),
         hardware: "02:ab:cd:00:00:07".into(),
+        since_boot: None,
     }
 }
 
@@ -226,6 +231,32 @@ pub fn terms_are_renewed(place: &impl Place) {
     store.claim(&mine, at(2)).unwrap();
     for begin in [0, 50] {
         let new = terms(begin);
+        store.hold(nth(5), &mine.hostlet, Some(&new)).unwrap();
+        assert_eq!(place.open().leases().unwrap()[0].terms, Some(new));
+    }
+}
+
+pub fn terms_come_back_with_and_without_the_time_since_boot(place: &impl Place) {
+    let store = place.open();
+    let mine = lease(nth(5), 1);
+    store.claim(&mine, at(2)).unwrap();
+    let since_boot = |expires| SinceBoot {
+        boot_id: "2c4e7f7e-8b0c-4b8e-9d0c-0d4b8c3f5a11".into(),
+        written: Duration::from_millis(1_234),
+        renew: Duration::from_nanos(51_234_000_001),
+        rebind: Duration::MAX,
+        expires,
+    };
+    let all = [
+        Some(since_boot(Some(Duration::from_secs(101)))),
+        Some(since_boot(None)),
+        None,
+    ];
+    for since_boot in all {
+        let new = Terms {
+            since_boot,
+            ..terms(0)
+        };
         store.hold(nth(5), &mine.hostlet, Some(&new)).unwrap();
         assert_eq!(place.open().leases().unwrap()[0].terms, Some(new));
     }

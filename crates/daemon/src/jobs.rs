@@ -213,7 +213,11 @@ fn lost(shared: &Shared, key: Key, lease: Box<Lease>, serial: Option<u64>, why: 
             });
         }
     }
-    shared.ledger().bereave(&lease);
+    if let Err(error) = shared.ledger().bereave(&lease) {
+        log::warning(format_args!(
+            "a hostletd that starts now will not look for another lease for '{hostlet}': {error}"
+        ));
+    }
     shared.free(lease.address);
     if on_loss == OnLoss::FallBack {
         shared.orders.release(Which::Key(key));
@@ -265,10 +269,12 @@ fn take_up(shared: &Shared, key: Key, lease: &Lease, new: &Terms) -> Result<(), 
     let granted = shared.engine.replace(&lease.hostlet, &stale, &gained);
     granted.map_err(|e| text(&e))?;
     let written = terms::written(&shared.clock, new);
-    let held = shared
-        .ledger()
-        .hold(lease.address, &lease.hostlet, Some(&written));
-    held.map_err(|e| text(&e))
+    let mut ledger = shared.ledger();
+    ledger
+        .hold(lease.address, &lease.hostlet, Some(&written))
+        .map_err(|e| text(&e))?;
+    let of = Some((&lease.pool, lease.address.is_ipv6()));
+    ledger.found(&lease.hostlet, of).map_err(|e| text(&e))
 }
 
 /// What is still in a hostlet's set although it is neither lent nor on this machine: its address from before a restart, where the

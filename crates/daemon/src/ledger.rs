@@ -23,8 +23,8 @@ pub(crate) struct Ledger {
     reserved: BTreeMap<String, Name>,
     /// How many addresses of a pool a user is about to get.
     pending: BTreeMap<(Name, u32), usize>,
-    /// Holders that are without one for now: hostlets that lost theirs, and still live.
-    bereft: BTreeMap<Name, (String, u32)>,
+    /// What hostlets that live are without for now: they stay the holders.
+    bereft: Vec<Lease>,
     /// Holders whose last attempt to get a lease failed.
     cooling: BTreeMap<String, Instant>,
     /// Hostlets that are being ended, and by how many threads.
@@ -40,6 +40,7 @@ impl Ledger {
             .into_iter()
             .map(|l| (l.address, l))
             .collect();
+        let lost = store.lost()?;
         Ok(Self {
             serials: leases.keys().copied().zip(1..).collect(),
             next: 1 + leases.len() as u64,
@@ -48,7 +49,7 @@ impl Ledger {
             reserved: BTreeMap::new(),
             pending: BTreeMap::new(),
             cooling: BTreeMap::new(),
-            bereft: BTreeMap::new(),
+            bereft: lost,
             ending: BTreeMap::new(),
             ended_one: Arc::default(),
         })
@@ -67,9 +68,8 @@ impl Ledger {
     /// The user whose hostlet this is, be it without a lease for now.
     pub fn owner(&self, hostlet: &Name) -> Option<u32> {
         let leased = self.leases.values().find(|l| l.hostlet == *hostlet);
-        leased
-            .map(|l| l.uid)
-            .or_else(|| self.bereft.get(hostlet).map(|(_, uid)| *uid))
+        let lost = || self.bereft.iter().find(|l| l.hostlet == *hostlet);
+        leased.or_else(lost).map(|l| l.uid)
     }
 
     /// A server is asked whether the address is still its holder's: until it is held again it is not to be put anywhere.
@@ -124,7 +124,7 @@ impl Ledger {
     pub fn knows(&self, hostlet: &Name) -> bool {
         self.leases.values().any(|l| l.hostlet == *hostlet)
             || self.reserved.values().any(|name| name == hostlet)
-            || self.bereft.contains_key(hostlet)
+            || self.bereft.iter().any(|l| l.hostlet == *hostlet)
     }
 
     /// The hostlets of a user's holders of one label.
@@ -147,7 +147,7 @@ impl Ledger {
             .values()
             .map(|l| l.holder_key.as_str())
             .chain(self.reserved.keys().map(String::as_str))
-            .chain(self.bereft.values().map(|(key, _)| key.as_str()))
+            .chain(self.bereft.iter().map(|l| l.holder_key.as_str()))
             .collect();
         let mut ordinal = 1_u32;
         let key = loop {
@@ -214,15 +214,33 @@ impl Ledger {
         self.reserved.remove(key);
     }
 
-    /// The holder of a lost lease stays the holder, until its hostlet ends.
-    pub fn bereave(&mut self, lease: &Lease) {
-        let holder = (lease.holder_key.clone(), lease.uid);
-        self.bereft.insert(lease.hostlet.clone(), holder);
+    /// What hostlets are without.
+    pub fn lost(&self) -> &[Lease] {
+        &self.bereft
     }
 
-    /// A hostlet ended.
-    pub fn ended(&mut self, hostlet: &Name) {
-        self.bereft.remove(hostlet);
+    /// The holder of a lost lease stays the holder, until its hostlet ends.
+    pub fn bereave(&mut self, lease: &Lease) -> Result<()> {
+        self.forget(&lease.hostlet, Some((&lease.pool, lease.address.is_ipv6())));
+        self.bereft.push(lease.clone());
+        self.store.lose(lease)
+    }
+
+    /// A hostlet has another lease of this pool and family; none: it ended.
+    pub fn found(&mut self, hostlet: &Name, of: Option<(&Name, bool)>) -> Result<()> {
+        if self.forget(hostlet, of) {
+            return self.store.found(hostlet, of);
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, hostlet: &Name, of: Option<(&Name, bool)>) -> bool {
+        let before = self.bereft.len();
+        self.bereft.retain(|l| {
+            let meant = of.is_none_or(|(pool, v6)| l.pool == *pool && l.address.is_ipv6() == v6);
+            l.hostlet != *hostlet || !meant
+        });
+        self.bereft.len() < before
     }
 
     /// Writes down that an address is to be used, unless somebody else has it.

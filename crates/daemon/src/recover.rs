@@ -2,6 +2,7 @@
 //! doing when it was killed is either completed or taken back.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Instant;
@@ -38,6 +39,14 @@ pub(crate) fn recover(shared: &Arc<Shared>) -> Result<()> {
         match rows.get(&lease.hostlet) {
             Some(row) if has(row, lease) => take_over(shared, lease)?,
             _ => let_go(shared, lease),
+        }
+    }
+    let lost = shared.ledger().lost().to_vec();
+    for lease in &lost {
+        match rows.get(&lease.hostlet) {
+            Some(row) if row.spec.fallen_back => {}
+            Some(_) => look_again(shared, lease),
+            None => shared.ledger().found(&lease.hostlet, None)?,
         }
     }
     // Those without a lease as well: one that was cut off, or whose command was killed.
@@ -141,7 +150,7 @@ fn take_over(shared: &Shared, lease: &Lease) -> Result<()> {
         shared.ledger().doubt(lease.address);
     }
     let now = shared.clock.now();
-    order(shared, lease, None, |settings| {
+    order(shared, lease, Some(lease.address), None, |settings| {
         if there {
             Client::resume(settings, known, now).map_err(|e| e.to_string())
         } else {
@@ -150,6 +159,18 @@ fn take_over(shared: &Shared, lease: &Lease) -> Result<()> {
         }
     });
     Ok(())
+}
+
+/// A hostlet that was cut off is to have an address again.
+fn look_again(shared: &Shared, lease: &Lease) {
+    let now = shared.clock.now();
+    log::notice(format_args!(
+        "hostlet '{}' is cut off, and a server is asked for another address",
+        lease.hostlet
+    ));
+    order(shared, lease, None, None, |settings| {
+        Ok(Client::new(settings, now))
+    });
 }
 
 /// A lease whose hostlet is no more, or never came to be.
@@ -161,7 +182,7 @@ fn let_go(shared: &Arc<Shared>, lease: &Lease) {
     let now = shared.clock.now();
     match terms::remembered(&shared.clock, lease) {
         Some(known) => {
-            let key = order(shared, lease, None, |settings| {
+            let key = order(shared, lease, Some(lease.address), None, |settings| {
                 Client::resume(settings, known, now).map_err(|e| e.to_string())
             });
             if let Some(key) = key {
@@ -183,9 +204,13 @@ fn ask_and_release(shared: &Arc<Shared>, lease: &Lease) -> bool {
     };
     let (sender, answers) = channel();
     let now = shared.clock.now();
-    let key = order(shared, lease, Some(sender), |settings| {
-        Ok(Client::reboot(settings, lease.address, now))
-    });
+    let key = order(
+        shared,
+        lease,
+        Some(lease.address),
+        Some(sender),
+        |settings| Ok(Client::reboot(settings, lease.address, now)),
+    );
     let Some(key) = key else {
         return false;
     };
@@ -214,6 +239,7 @@ fn ask_and_release(shared: &Arc<Shared>, lease: &Lease) -> bool {
 fn order(
     shared: &Shared,
     lease: &Lease,
+    held: Option<IpAddr>,
     waiting: Option<Sender<Answer>>,
     client: impl FnOnce(hostlet_lease::Settings) -> Result<Client, String>,
 ) -> Option<Key> {
@@ -255,7 +281,7 @@ fn order(
                 probe: config.pools.get(&lease.pool).and_then(|p| p.probe),
                 set_aside,
                 waiting,
-                held: Some(lease.address),
+                held,
             });
             Some(key)
         }

@@ -78,9 +78,14 @@ impl Service for Caller {
         self.opened = None;
         let ledger = self.shared.ledger();
         let all = ledger.leases().values();
-        Ok(all
+        let held = all.map(lease);
+        let lost = ledger.lost().iter().map(|l| hostlet_wire::Lease {
+            state: "lost".to_owned(),
+            ..lease(l)
+        });
+        Ok(held
+            .chain(lost)
             .filter(|l| self.root() || l.uid == self.peer.caller.uid)
-            .map(lease)
             .collect())
     }
 

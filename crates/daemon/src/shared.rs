@@ -138,7 +138,10 @@ impl Shared {
         self.orders.release(Which::Hostlet(hostlet.clone()));
         let held = {
             let mut ledger = self.ledger();
-            ledger.ended(hostlet);
+            if let Err(error) = ledger.found(hostlet, None) {
+                // The next start finds that there is no such hostlet.
+                log::warning(format_args!("{error}"));
+            }
             ledger.of(hostlet)
         };
         for lease in held {

@@ -177,6 +177,16 @@ pub trait LeaseStore {
     /// All leases, by address.
     fn leases(&self) -> Result<Vec<Lease>>;
 
+    /// Remembers that a hostlet is without this lease, until it has another ([`found`](LeaseStore::found)) or ends. The address is
+    /// anybody's.
+    fn lose(&self, lease: &Lease) -> Result<()>;
+
+    /// What hostlets are without.
+    fn lost(&self) -> Result<Vec<Lease>>;
+
+    /// The hostlet has another lease of this pool and family; none: it ended.
+    fn found(&self, hostlet: &Name, of: Option<(&Name, bool)>) -> Result<()>;
+
     /// Sets an address aside, whether or not it is lent; what was said of it before is replaced.
     fn set_aside(&self, aside: &Aside) -> Result<()>;
 

@@ -93,6 +93,48 @@ impl LeaseStore for Store {
         raw.map(|r| self.lease(r)).transpose()
     }
 
+    fn lose(&self, lease: &Lease) -> Result<()> {
+        self.change("remember a lost lease", |tx| {
+            tx.prepare_cached(
+                "INSERT OR REPLACE INTO lost (hostlet, pool, v6, lease) VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute((
+                lease.hostlet.as_str(),
+                lease.pool.as_str(),
+                lease.address.is_ipv6(),
+                json(lease)?,
+            ))?;
+            Ok(())
+        })
+    }
+
+    fn lost(&self) -> Result<Vec<Lease>> {
+        let all: Vec<String> = self.read("read lost leases", |conn| {
+            Ok(conn
+                .prepare_cached("SELECT lease FROM lost ORDER BY hostlet, pool, v6")?
+                .query_map([], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()?)
+        })?;
+        let parse = |text: &String| {
+            serde_json::from_str(text).map_err(|error| StoreError::Corrupt {
+                path: self.path.clone(),
+                reason: format!("a lost lease cannot be read: {error}"),
+            })
+        };
+        all.iter().map(parse).collect()
+    }
+
+    fn found(&self, hostlet: &Name, of: Option<(&Name, bool)>) -> Result<()> {
+        self.change("forget a lost lease", |tx| {
+            let (pool, v6) = of.map(|(pool, v6)| (pool.as_str(), v6)).unzip();
+            tx.prepare_cached(
+                "DELETE FROM lost WHERE hostlet = ?1 AND (?2 IS NULL OR pool = ?2 AND v6 = ?3)",
+            )?
+            .execute((hostlet.as_str(), pool, v6))?;
+            Ok(())
+        })
+    }
+
     fn leases(&self) -> Result<Vec<Lease>> {
         let raw = self.read("read the leases", |conn| select(conn, "", []))?;
         let mut leases = raw

@@ -104,6 +104,16 @@ const MIGRATIONS: &[&str] = &[
     INSERT INTO latest (pool, address, holder, released)
         SELECT pool, address, holder, max(released) FROM remembered GROUP BY pool, address;
 ",
+    // Leases that were lost while their hostlets live.
+    "
+    CREATE TABLE lost (
+        hostlet    TEXT NOT NULL,
+        pool       TEXT NOT NULL,
+        v6         INTEGER NOT NULL,
+        lease      TEXT NOT NULL,
+        PRIMARY KEY (hostlet, pool, v6)
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// The version that this program writes.

@@ -44,7 +44,7 @@ pub struct Lease {
     pub holder: u32,
     /// Since when.
     pub since: String,
-    /// `claimed` (being obtained) or `held`.
+    /// `claimed` (being obtained), `held`, or `lost` (its hostlet is without it until there is another).
     pub state: String,
     /// What the DHCP server knows the holder by: a hardware address, or DUID and IAID.
     #[serde(default)]

@@ -77,6 +77,29 @@ fn prolonged(stage: &Stage, before: &[String], limit: Duration) -> Result<()> {
     })
 }
 
+/// Cut off, it stays its user's, and is looked after by the next hostletd too.
+#[test]
+fn a_hostlet_that_is_cut_off_outlives_hostletd() -> Result<()> {
+    let mut stage = stage("cut-off", 4)?;
+    let mut agent = stage.hold(&["--pool", "lab", "--name", "one"])?;
+    stage.server()?.stop()?;
+    gone(&stage)?;
+    stage.daemon.take().context("hostletd")?.kill()?;
+    stage.begin()?;
+    let listed = stage.install.json(&stage.host, &["leases"])?;
+    let lost = |l: &serde_json::Value| l["state"] == "lost" && l["hostlet"] == "one";
+    ensure!(
+        listed.as_array().is_some_and(|all| all.iter().any(lost)),
+        "{listed}"
+    );
+    stage.server()?.restart()?;
+    wait::until_within(Duration::from_secs(30), "the network to be back", || {
+        stage.seen(&mut agent, false).is_ok()
+    })?;
+    agent.kill()?;
+    stage.nothing_left()
+}
+
 /// The server is away for less than the lease: nobody notices.
 #[test]
 fn a_server_that_is_away_past_t1_and_t2() -> Result<()> {

@@ -132,7 +132,7 @@ fn a_restarted_hostletd_renews() -> Result<()> {
 fn killed_at_random_moments() -> Result<()> {
     let times = match std::env::var("HOSTLET_KILLS") {
         Ok(n) => n.parse().context("HOSTLET_KILLS")?,
-        Err(_) => 40,
+        Err(_) => 300,
     };
     let config = format!("{LAB}{OFFICE}");
     let options = Options::new("eth0", &RANGES)?;
@@ -171,7 +171,7 @@ fn killed_at_random_moments() -> Result<()> {
                 })
             })
             .collect();
-        let killing = kill_often(stage, daemon, times);
+        let killing = kill_often(stage, daemon, times, &mut holders[0]);
         done.store(true, Ordering::Relaxed);
         for caller in callers {
             caller.join().expect("no caller panics")?;
@@ -195,6 +195,7 @@ fn kill_often(
     stage: &Stage,
     mut daemon: hostlet_testkit::hostletd::Hostletd,
     times: u64,
+    (holder, address): &mut (Agent, IpAddr),
 ) -> Result<hostlet_testkit::hostletd::Hostletd> {
     use hostlet_testkit::hostletd::Hostletd;
     let mut random = 0x5eed_u64;
@@ -204,7 +205,10 @@ fn kill_often(
             .wrapping_add(1_442_695_040_888_963_407);
         wait::pass(Duration::from_micros((random >> 33) % 60_000));
         daemon.kill()?;
+        // With nobody there, and as the next one takes over.
+        confined(stage, holder, *address)?;
         daemon = Hostletd::start(&stage.install, &stage.host)?;
+        confined(stage, holder, *address)?;
         let held = stage.held()?;
         ensure!(held.len() >= 3, "a holder is missing: {held:?}");
     }

@@ -207,7 +207,10 @@ impl Stage {
     pub fn leases(&self) -> Result<Vec<Value>> {
         let answer = self.install.json(&self.host, &["leases"])?;
         let list = answer.get("leases").unwrap_or(&answer).as_array().cloned();
-        list.with_context(|| format!("no list of leases: {answer}"))
+        let mut list = list.with_context(|| format!("no list of leases: {answer}"))?;
+        // What a hostlet is without is listed as well.
+        list.retain(|lease| lease["state"] != "lost");
+        Ok(list)
     }
 
     /// Who holds which address, by hostlet.

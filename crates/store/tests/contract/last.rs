@@ -192,3 +192,37 @@ pub fn pruning_forgets_what_is_old_and_nothing_that_is_held(place: &impl Place) 
     assert_eq!(store.claim(&late, at(60)).unwrap(), Claim::Done);
     assert_eq!(store.holder(&key(9)).unwrap(), number);
 }
+
+pub fn what_hostlets_are_without_is_remembered_until_it_is_found(place: &impl Place) {
+    let store = place.open();
+    let all = [
+        lease(nth(5), 1),
+        lease(ip("2001:db8::5"), 1),
+        lease(nth(6), 2),
+    ];
+    for l in &all {
+        take(&store, l);
+        store.release(l.address, at(10)).unwrap();
+        store.lose(l).unwrap();
+    }
+    let lost = || -> Vec<IpAddr> {
+        let all = place.open().lost().unwrap();
+        let mut all: Vec<IpAddr> = all.iter().map(|l| l.address).collect();
+        all.sort();
+        all
+    };
+    assert_eq!(lost(), [nth(5), nth(6), ip("2001:db8::5")]);
+    // Lost again, with another address: the last one counts.
+    let again = Lease {
+        address: nth(7),
+        ..all[0].clone()
+    };
+    store.lose(&again).unwrap();
+    assert_eq!(lost(), [nth(6), nth(7), ip("2001:db8::5")]);
+    let (hostlet, pool) = (&all[0].hostlet, &all[0].pool);
+    store.found(hostlet, Some((pool, false))).unwrap();
+    assert_eq!(lost(), [nth(6), ip("2001:db8::5")]);
+    store.found(hostlet, None).unwrap();
+    assert_eq!(lost(), [nth(6)]);
+    store.found(hostlet, None).unwrap();
+}

@@ -39,6 +39,7 @@ macro_rules! tests {
             the_longest_released_is_first,
             an_address_that_many_had_is_there_once_with_its_latest_release,
             of_one_user_so_many_unused_holders_are_known,
+            what_hostlets_are_without_is_remembered_until_it_is_found,
             pruning_forgets_what_is_old_and_nothing_that_is_held,
         );
     };

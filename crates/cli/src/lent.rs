@@ -9,7 +9,7 @@ use hostlet_engine::Engine;
 use hostlet_model::Name;
 use hostlet_wire::{Client, ClientError, Lease, Open};
 
-use crate::args::{Create, Enter, LaunchArgs, Leases, Pools, Reload, Run, SpecArgs};
+use crate::args::{Create, Enter, LaunchArgs, Leases, Pools, Reload, Remove, Run, SpecArgs};
 use crate::ending::End;
 use crate::print;
 use crate::verbs::{program, set_uid};
@@ -75,6 +75,11 @@ pub fn enter(engine: &Engine, a: Enter) -> Result<End> {
     launches_as_himself(&a.launch)?;
     let mut client = connect(engine, ANSWERING)?;
     join(&mut client, &a.name, a.launch)
+}
+
+/// `hostlet remove`, of who has no rights of his own: his own hostlets.
+pub fn remove(engine: &Engine, a: &Remove) -> Result<()> {
+    Ok(connect(engine, ANSWERING)?.close(&a.name, a.kill)?)
 }
 
 /// Whether the caller has neither root's rights nor those of a set-uid hostlet, which knows its callers itself.

@@ -77,6 +77,7 @@ fn with_engine(engine: &Engine, verb: Verb, out: &mut dyn Write) -> Result<End> 
                 print::json(out, &report)?;
             }
         }
+        Verb::Remove(a) if lent::comes_through_hostletd() => lent::remove(engine, &a)?,
         Verb::Remove(a) => engine.remove(&a.name, a.kill)?,
         Verb::Grant(a) => engine.grant(&a.name, &a.address, a.assign.as_deref())?,
         Verb::Revoke(a) => engine.revoke(&a.name, &a.address)?,

@@ -31,7 +31,7 @@ pub(crate) fn open(shared: &Shared, peer: &Peer, request: Open) -> Result<Opened
     end_ended(shared, uid, label);
     let reserved = shared.reserve(uid, label.as_str(), &name);
     let Some(holder_key) = reserved else {
-        return Err(taken(&name));
+        return Err(taken(shared, peer, &name));
     };
     let mut template = Lease {
         // Each draw fills these in.
@@ -74,9 +74,16 @@ fn is_there(shared: &Shared, name: &Name) -> bool {
     shared.ledger().knows(name) || shared.engine.cgroup_of(name).exists()
 }
 
-fn taken(name: &Name) -> Error {
+fn taken(shared: &Shared, peer: &Peer, name: &Name) -> Error {
+    let uid = peer.caller.uid;
+    let own = uid == 0 || shared.ledger().owner(name) == Some(uid);
+    let or = if own {
+        format!(", or end it with 'hostlet remove {name}'")
+    } else {
+        String::new()
+    };
     bad(format!(
-        "there is a hostlet '{name}' already: choose another name, or end it with 'hostlet remove {name}'"
+        "there is a hostlet '{name}' already: choose another name{or}"
     ))
 }
 
@@ -125,7 +132,7 @@ fn wanted<'a>(
         }
         // One whose last process ended this moment makes way.
         if is_there(shared, name) && end(shared, name) != End::Gone {
-            return Err(taken(name));
+            return Err(taken(shared, peer, name));
         }
     } else if request.keep {
         return Err(bad("a hostlet that is to stay needs a name"));

@@ -49,6 +49,20 @@ fn a_user_draws_as_he_may_and_no_other() -> Result<()> {
     Ok(())
 }
 
+/// His own hostlets a user ends himself, and nobody else's.
+#[test]
+fn a_user_removes_what_is_his() -> Result<()> {
+    let stage = Stage::new(CONFIG)?;
+    let mut mine = stage.hold_as(NOBODY, &["--pool", "office", "--name", "mine"])?;
+    stage.seen(&mut mine, false)?;
+    let remove = ["remove", "mine", "--kill"];
+    let refused = stage.output_as(DAEMON, &remove)?;
+    ensure!(refused.status.code() == Some(1), "{refused:?}");
+    let done = stage.output_as(NOBODY, &remove)?;
+    ensure!(done.status.success(), "{done:?}");
+    stage.nothing_left()
+}
+
 #[test]
 fn a_user_gets_nothing_that_is_roots() -> Result<()> {
     let stage = Stage::new(CONFIG)?;

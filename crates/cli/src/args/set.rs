@@ -76,7 +76,8 @@ pub struct Create {
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 A hostlet with members is left alone and the members are named, unless --kill is given.
-Addresses that hostlet put on an interface are taken away again; no others are.
+Addresses that hostlet put on an interface are taken away again; no others are. Without root's rights you may
+remove what hostletd made for you.
 
 Example:
   hostlet remove web --kill")]

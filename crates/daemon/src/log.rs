@@ -1,7 +1,9 @@
 //! What hostletd says, a line each on standard error. Under systemd with the journal's levels.
 
+use std::collections::BTreeMap;
 use std::fmt::Arguments;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Whether standard error is the journal, which reads a level in front of each line.
 fn journal() -> bool {
@@ -27,7 +29,24 @@ pub(crate) fn notice(text: Arguments<'_>) {
     line(5, "", text);
 }
 
-/// For the engine, which takes a plain function.
+/// How long the same warning is not said again.
+const AGAIN: Duration = Duration::from_secs(600);
+/// How many different ones are remembered.
+const KNOWN: usize = 256;
+
+/// For the engine, which takes a plain function. What it cannot put right it says with each of its commands: here that is
+/// many times a second, and once is enough for a while.
 pub(crate) fn warn(text: &str) {
+    static SAID: Mutex<BTreeMap<String, Instant>> = Mutex::new(BTreeMap::new());
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    let now = Instant::now();
+    said.retain(|_, at| now.duration_since(*at) < AGAIN);
+    if said.contains_key(text) {
+        return;
+    }
+    if said.len() < KNOWN {
+        said.insert(text.to_owned(), now);
+    }
+    drop(said);
     warning(format_args!("{text}"));
 }

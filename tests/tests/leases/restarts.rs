@@ -105,6 +105,47 @@ fn a_hostlet_that_is_created_keeps_its_addresses() -> Result<()> {
     stage.nothing_left()
 }
 
+/// Its address went while there was no hostletd, as at a restart of the machine: it is put back when the server has said that it is
+/// still its own, and not before, whatever else changes in the network meanwhile.
+#[test]
+fn a_kept_hostlet_asks_for_its_address() -> Result<()> {
+    let options = Options::new("eth0", &RANGES)?;
+    let config = LAB.replace("[\"ipv4\", \"ipv6\"]", "[\"ipv4\"]");
+    let mut stage = Stage::with_server(Kind::Dnsmasq, options, &config)?;
+    stage
+        .install
+        .run(&stage.host, &["create", "kept", "--pool", "lab"])?;
+    let held = stage.held()?;
+    let placed = stage.placed()?;
+    let address = *placed.first().context("an address")?;
+    stage.daemon.take().context("hostletd")?.kill()?;
+    stage
+        .host
+        .ip([format!("address del {address}/32 dev eth0")])?;
+    stage.server()?.freeze()?;
+    stage.begin()?;
+    stage.host.ip(["address add 203.0.113.9/32 dev lo"])?;
+    // Longer than hostletd waits for the network to settle.
+    wait::pass(Duration::from_millis(500));
+    ensure!(stage.placed()?.is_empty(), "{:?}", stage.placed());
+    stage.server()?.thaw()?;
+    wait::until_within(Duration::from_secs(30), "the address to be back", || {
+        stage.placed().is_ok_and(|p| p == placed)
+    })?;
+    let command = stage.install.probe(&stage.host, &["enter", "kept"])?;
+    let mut agent = Agent::start("kept", command)?;
+    wait::until("the hostlet to have it", || {
+        stage
+            .seen(&mut agent, false)
+            .is_ok_and(|now| now == address)
+    })?;
+    ensure!(stage.held()? == held);
+    agent.finish()?;
+    stage.host.ip(["address del 203.0.113.9/32 dev lo"])?;
+    stage.install.run(&stage.host, &["remove", "kept"])?;
+    stage.nothing_left()
+}
+
 /// A lease goes on being renewed by the next hostletd.
 #[test]
 fn a_restarted_hostletd_renews() -> Result<()> {

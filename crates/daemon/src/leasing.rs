@@ -20,6 +20,9 @@ use crate::{address, terms};
 
 pub(crate) use self::probing::{Found, look, set_aside};
 
+/// The state of a client whose server has not answered: any server may.
+const REBINDING: &str = "REBINDING";
+
 /// One lease of one holder on one interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
@@ -188,7 +191,11 @@ impl Keeper {
         for key in due {
             let mut again = None;
             if let Some(entry) = self.leasing.entries.get_mut(&key) {
+                let before = entry.client.state();
                 entry.client.timeout(now);
+                if entry.client.state() == REBINDING && before != REBINDING {
+                    silent(&self.shared, entry);
+                }
                 again = entry.look_again.take_if(|(at, _)| *at <= now);
             }
             if let Some((_, address)) = again {
@@ -387,4 +394,18 @@ impl Keeper {
             self.leasing.links.close(key.ifindex, key.v6);
         }
     }
+}
+
+/// While there is time to look after the server.
+fn silent(shared: &crate::shared::Shared, entry: &Entry) {
+    let Some(terms) = entry.client.terms() else {
+        return;
+    };
+    let ends = terms.expires.map_or_else(String::new, |at| {
+        format!("; it ends at {:.0}", shared.clock.to_timestamp(at))
+    });
+    log::warning(format_args!(
+        "DHCP server {} does not prolong {} of hostlet '{}', and any other is asked now{ends}",
+        terms.server, terms.address, entry.template.hostlet
+    ));
 }

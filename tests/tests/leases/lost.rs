@@ -112,6 +112,7 @@ fn a_server_that_is_away_past_t1_and_t2() -> Result<()> {
     // From the renewals until after T2, which is at 21 of 24 s, it hears nothing.
     stage.server()?.freeze()?;
     wait::pass(Duration::from_millis(21_500));
+    stage.daemon()?.log().wait("does not prolong")?;
     stage.server()?.thaw()?;
     prolonged(&stage, &renewed, Duration::from_secs(10))?;
     ensure!(stage.held()? == before);

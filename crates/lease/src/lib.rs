@@ -6,7 +6,8 @@
 //!
 //! Threat model: everything that arrives from the network may be forged, malformed, late or doubled. A message counts only when it
 //! answers the exchange that is under way (transaction id, our own hardware address or DUID and IAID, the server that was chosen);
-//! anything else is dropped without a trace. No input panics or makes a client allocate more than the message is long.
+//! anything else is dropped without a trace. Messages are written with dhcproto and read by code of our own: its reader of DHCPv6 goes
+//! as deep as a message says, and its reader of DHCPv4 stops at the first option that it does not understand. No input panics or makes a client allocate more than the message is long.
 
 pub mod choose;
 mod client;

@@ -27,6 +27,7 @@ mod serve;
 mod settled;
 mod shared;
 mod terms;
+mod wanted;
 
 use std::fs::{self, File};
 use std::os::unix::fs::OpenOptionsExt;

@@ -34,8 +34,8 @@ const AGAIN: Duration = Duration::from_secs(600);
 /// How many different ones are remembered.
 const KNOWN: usize = 256;
 
-/// For the engine, which takes a plain function. What it cannot put right it says with each of its commands: here that is
-/// many times a second, and once is enough for a while.
+/// What would be said with each command of the engine, or each change of the network: here that is many times a second, and
+/// once is enough for a while.
 pub(crate) fn warn(text: &str) {
     static SAID: Mutex<BTreeMap<String, Instant>> = Mutex::new(BTreeMap::new());
     let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);

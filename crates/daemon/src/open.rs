@@ -4,19 +4,18 @@
 use std::net::IpAddr;
 
 use hostlet_engine::Stamp;
-use hostlet_model::config::{Config, Pool, PoolSource};
+use hostlet_model::config::Pool;
 use hostlet_model::{HostletSpec, Lifetime, Name};
-use hostlet_platform::netlink;
-use hostlet_policy::may;
 use hostlet_store::{Lease, LeaseState};
 use hostlet_wire::{Address, Error, Open, Opened};
 
 use crate::draw::{Draw, Drawn};
-use crate::jobs::{End, end, spec};
+use crate::jobs::{end, spec};
 use crate::keeper::Order;
 use crate::log;
 use crate::peer::Peer;
 use crate::shared::Shared;
+use crate::wanted::{Wanted, failed, taken, wanted};
 
 /// Makes the hostlet.
 pub(crate) fn open(shared: &Shared, peer: &Peer, request: Open) -> Result<Opened, Error> {
@@ -70,23 +69,6 @@ pub(crate) fn open(shared: &Shared, peer: &Peer, request: Open) -> Result<Opened
     Ok(Opened { name, addresses })
 }
 
-fn is_there(shared: &Shared, name: &Name) -> bool {
-    shared.ledger().knows(name) || shared.engine.cgroup_of(name).exists()
-}
-
-fn taken(shared: &Shared, peer: &Peer, name: &Name) -> Error {
-    let uid = peer.caller.uid;
-    let own = uid == 0 || shared.ledger().owner(name) == Some(uid);
-    let or = if own {
-        format!(", or end it with 'hostlet remove {name}'")
-    } else {
-        String::new()
-    };
-    bad(format!(
-        "there is a hostlet '{name}' already: choose another name{or}"
-    ))
-}
-
 /// The holder who comes back right after his last process ended is to find his address free.
 fn end_ended(shared: &Shared, uid: u32, label: &Name) {
     let all = shared.ledger().hostlets(uid, label.as_str());
@@ -97,169 +79,6 @@ fn end_ended(shared: &Shared, uid: u32, label: &Name) {
             end(shared, &name);
         }
     }
-}
-
-/// One address to be drawn.
-struct Wanted<'a> {
-    pool: &'a Pool,
-    v6: bool,
-    wish: Option<IpAddr>,
-    ifindex: u32,
-}
-
-fn bad(message: impl Into<String>) -> Error {
-    Error::BadRequest(message.into())
-}
-
-fn failed(error: impl std::fmt::Display) -> Error {
-    Error::Failed(error.to_string())
-}
-
-fn wanted<'a>(
-    shared: &Shared,
-    config: &'a Config,
-    peer: &Peer,
-    request: &Open,
-) -> Result<Vec<Wanted<'a>>, Error> {
-    peer.must_be_outside(shared)?;
-    only_root_chooses(peer, request)?;
-    if let Some(name) = &request.name {
-        if config.hostlets.contains_key(name) {
-            return Err(bad(format!(
-                "hostlet '{name}' is declared in {}: choose another name, or use 'hostlet start {name}'",
-                shared.engine.paths().config.display()
-            )));
-        }
-        // One whose last process ended this moment makes way.
-        if is_there(shared, name) && end(shared, name) != End::Gone {
-            return Err(taken(shared, peer, name));
-        }
-    } else if request.keep {
-        return Err(bad("a hostlet that is to stay needs a name"));
-    }
-    if request.pools.is_empty() {
-        return Err(bad("name at least one pool"));
-    }
-    let interfaces = netlink::interfaces().map_err(failed)?;
-    let mut wishes = request.request.clone();
-    let mut wanted: Vec<Wanted<'a>> = Vec::new();
-    for name in &request.pools {
-        let pool = allowed(shared, config, peer, name)?;
-        if wanted.iter().any(|w| same_source(w.pool, pool)) {
-            return Err(bad(format!(
-                "pool '{name}' would give the same address twice: name it once, and of the DHCP pools of an interface one for each family"
-            )));
-        }
-        let Some(interface) = interfaces.iter().find(|i| i.name == pool.interface) else {
-            return Err(failed(format!(
-                "pool '{name}' is on interface {}, which this machine does not have (any more); see 'ip link'",
-                pool.interface
-            )));
-        };
-        if !interface.up {
-            return Err(failed(format!(
-                "interface {} of pool '{name}' is down: switch it on with 'ip link set {} up'",
-                pool.interface, pool.interface
-            )));
-        }
-        for v6 in [false, true].into_iter().filter(|v6| pool.has(*v6)) {
-            let wish = take_wish(&mut wishes, pool, v6);
-            if let Some(wish) = wish
-                && !may(&peer.caller, &pool.may_request)
-            {
-                return Err(Error::NotAllowed(format!(
-                    "user '{}' may not choose {wish} from pool '{name}': an administrator allows it with may-request = [\"user:{}\"] under [pool.{name}] in {}",
-                    peer.caller.user,
-                    peer.caller.user,
-                    shared.engine.paths().config.display()
-                )));
-            }
-            wanted.push(Wanted {
-                pool,
-                v6,
-                wish,
-                ifindex: interface.index,
-            });
-        }
-    }
-    match wishes.first() {
-        None => Ok(wanted),
-        Some(left) => {
-            let pools: Vec<String> = request.pools.iter().map(ToString::to_string).collect();
-            Err(bad(format!(
-                "{left} cannot be had from pool {}: it is in none of their ranges, or another address of its family is wished for from the same one; see 'hostlet pools'",
-                pools.join(", ")
-            )))
-        }
-    }
-}
-
-fn only_root_chooses(peer: &Peer, request: &Open) -> Result<(), Error> {
-    let chosen = [
-        ("--raw", request.raw),
-        ("--no-guard", !request.guard),
-        ("--host-loopback", !request.host_loopback.is_empty()),
-        ("hostlets that stay", request.keep),
-    ];
-    match chosen.into_iter().find(|(_, given)| *given) {
-        Some((what, _)) if peer.caller.uid != 0 => Err(Error::NotAllowed(format!(
-            "user '{}' may not choose {what}: only root may",
-            peer.caller.user
-        ))),
-        _ => Ok(()),
-    }
-}
-
-fn allowed<'a>(
-    shared: &Shared,
-    config: &'a Config,
-    peer: &Peer,
-    name: &Name,
-) -> Result<&'a Pool, Error> {
-    let file = shared.engine.paths().config.display();
-    let Some(pool) = config.pools.get(name) else {
-        // What he may not use is nothing to him.
-        let mine = config
-            .pools
-            .values()
-            .filter(|p| may(&peer.caller, &p.may_use));
-        let known: Vec<&str> = mine.map(|p| p.name.as_str()).collect();
-        let known = match &known[..] {
-            [] => format!("{file} has none for user '{}'", peer.caller.user),
-            known => format!("there are {}", known.join(", ")),
-        };
-        return Err(bad(format!("there is no pool '{name}': {known}")));
-    };
-    let caller = &peer.caller;
-    if !may(caller, &pool.may_use) {
-        return Err(Error::NotAllowed(format!(
-            "user '{}' may not use pool '{name}': an administrator allows it with may-use = [\"user:{}\"] under [pool.{name}] in {file}",
-            caller.user, caller.user
-        )));
-    }
-    Ok(pool)
-}
-
-/// The holder is known to the servers of a family by one name on one interface.
-fn same_source(one: &Pool, other: &Pool) -> bool {
-    let dhcp = |p: &Pool| matches!(p.source, PoolSource::Dhcp(_));
-    let family = [false, true]
-        .iter()
-        .any(|v6| one.has(*v6) && other.has(*v6));
-    let wire = dhcp(one) && dhcp(other) && one.interface == other.interface;
-    one.name == other.name || (wire && family)
-}
-
-fn take_wish(wishes: &mut Vec<IpAddr>, pool: &Pool, v6: bool) -> Option<IpAddr> {
-    let fits = |a: &IpAddr| {
-        a.is_ipv6() == v6
-            && match &pool.source {
-                PoolSource::Static(s) => s.ranges.contains(*a),
-                PoolSource::Dhcp(_) => true,
-            }
-    };
-    let at = wishes.iter().position(fits)?;
-    Some(wishes.remove(at))
 }
 
 /// What was done so far, to be taken back unless it becomes whole.

@@ -101,7 +101,7 @@ pub(crate) fn put_all_back(shared: &Shared) {
     };
     for lease in held {
         if let Err(error) = put_back(shared, &lease) {
-            log::warning(format_args!(
+            log::warn(&format!(
                 "hostlet '{}' is without {}: {error}",
                 lease.hostlet, lease.address
             ));
@@ -115,20 +115,17 @@ fn put_back(shared: &Shared, lease: &Lease) -> Result<()> {
         return Ok(());
     }
     let Some(ifindex) = index(&lease.interface)? else {
-        if shared.homeless(lease.address, true) {
-            log::warning(format_args!(
-                "hostlet '{}' is without {}: interface {} is gone",
-                lease.hostlet, lease.address, lease.interface
-            ));
-        }
+        log::warn(&format!(
+            "hostlet '{}' is without {}: interface {} is gone",
+            lease.hostlet, lease.address, lease.interface
+        ));
         return Ok(());
     };
-    shared.homeless(lease.address, false);
     let valid = terms::remembered(&shared.clock, lease)
         .and_then(|t| t.expires)
         .map(|at| shared.clock.until(at));
     if !address::place(&shared.announcer, ifindex, lease.address, valid)? {
-        log::warning(format_args!(
+        log::warn(&format!(
             "hostlet '{}' holds {}, which somebody else put on this machine",
             lease.hostlet, lease.address
         ));

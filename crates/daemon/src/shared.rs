@@ -1,6 +1,5 @@
 //! What all threads of hostletd work on.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -26,8 +25,6 @@ pub(crate) struct Shared {
     ledger: Mutex<Ledger>,
     /// Choosing a free address and claiming it are one step; so are taking one away and freeing it.
     choosing: Mutex<()>,
-    /// Addresses whose interface is gone; it was said of each.
-    homeless: Mutex<BTreeSet<IpAddr>>,
     /// What could not be done when it was time, the disk being full for instance.
     left: Mutex<Vec<Job>>,
 }
@@ -49,7 +46,6 @@ impl Shared {
             config: RwLock::new(Arc::new(config)),
             ledger: Mutex::new(ledger),
             choosing: Mutex::new(()),
-            homeless: Mutex::default(),
             left: Mutex::default(),
         }
     }
@@ -73,16 +69,6 @@ impl Shared {
     /// To be held while what is free, or is where, must not change.
     pub fn choosing(&self) -> MutexGuard<'_, ()> {
         self.choosing.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Notes whether an address has an interface. True: it had one when that was noted last.
-    pub fn homeless(&self, address: IpAddr, gone: bool) -> bool {
-        let mut all = self.homeless.lock().unwrap_or_else(PoisonError::into_inner);
-        if gone {
-            all.insert(address)
-        } else {
-            !all.remove(&address)
-        }
     }
 
     /// Takes an address from its interface and frees it, for whoever has it now. What fails is tried again.

@@ -29,15 +29,6 @@ pub fn probe(ifindex: u32, addr: IpAddr, wait: Duration) -> io::Result<Option<[u
     ask(ifindex, addr, wait).map_err(what)
 }
 
-/// Tells everybody on the link that an address is to be found at this interface, as an
-/// [`Announcer`] that is used once.
-///
-/// # Errors
-/// As [`Announcer::open`] and [`Announcer::announce`].
-pub fn announce(ifindex: u32, addr: IpAddr) -> io::Result<()> {
-    Announcer::open()?.announce(ifindex, addr)
-}
-
 /// Tells others where addresses are. To keep one saves time: the kernel takes a while (some 20 ms) to close
 /// such a socket. It belongs to the network namespace of the thread that opened it.
 #[derive(Debug)]

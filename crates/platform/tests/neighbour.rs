@@ -126,7 +126,10 @@ fn a_wire_that_resolves_nothing_is_left_alone() {
                 let free = neighbour::probe(interface.index, ip(addr), LIMIT);
                 assert_eq!(free.unwrap(), None);
                 assert!(begin.elapsed() < LIMIT);
-                neighbour::announce(interface.index, ip(addr)).unwrap();
+                neighbour::Announcer::open()
+                    .unwrap()
+                    .announce(interface.index, ip(addr))
+                    .unwrap();
             }
         }
         common::sh("ip link set va arp on");
@@ -155,6 +158,11 @@ fn what_cannot_be_asked_is_said() {
         common::sh("ip link set va down");
         let error = neighbour::probe(va, ip(FREE[0]), WAIT).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NetworkDown, "{error}");
-        assert!(neighbour::announce(va, ip(FREE[0])).is_err());
+        assert!(
+            neighbour::Announcer::open()
+                .unwrap()
+                .announce(va, ip(FREE[0]))
+                .is_err()
+        );
     });
 }

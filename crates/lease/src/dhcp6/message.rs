@@ -95,12 +95,12 @@ fn labelled(code: OptionCode, head: &[u8], text: &[u8]) -> DhcpOption {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use dhcproto::Decodable as _;
 
     use super::*;
 
-    fn settings() -> Settings {
+    pub(in super::super) fn settings() -> Settings {
         Settings {
             duid: vec![0, 4, 9, 9],
             iaid: 7,

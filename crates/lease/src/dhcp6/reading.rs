@@ -178,19 +178,8 @@ fn options(mut rest: &[u8]) -> impl Iterator<Item = (OptionCode, &[u8])> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::message::tests::settings;
     use super::*;
-
-    fn settings() -> Settings {
-        Settings {
-            duid: vec![0, 4, 9, 9],
-            iaid: 7,
-            hostname: Some("web".to_owned()),
-            user_class: Some("lab".to_owned()),
-            wish: None,
-            insist: false,
-            seed: 1,
-        }
-    }
 
     fn option(code: u16, data: &[u8]) -> Vec<u8> {
         let len = u16::try_from(data.len()).unwrap();

@@ -290,3 +290,23 @@ fn a_new_configuration_is_applied_or_refused_whole() -> Result<()> {
     }
     stage.nothing_left()
 }
+
+/// Holders do not lose their leases for a mistake in the file: what was in force last counts until it is mended.
+#[test]
+fn a_broken_file_does_not_keep_it_from_starting() -> Result<()> {
+    let mut stage = Stage::new(OFFICE)?;
+    let mut agent = stage.hold(&["--pool", "office", "--name", "one"])?;
+    let address = stage.seen(&mut agent, false)?;
+    stage.daemon.take().context("hostletd")?.kill()?;
+    stage.configure("[pool.office\n")?;
+    stage.begin()?;
+    stage.daemon()?.log().wait("hostletd.toml")?;
+    confined(&stage, &mut agent, address)?;
+    stage.pool("office")?;
+    let said = stage.install.fail(&stage.host, 1, &["reload"])?;
+    ensure!(said.contains("hostlet.toml:1:"), "{said}");
+    stage.configure(OFFICE)?;
+    stage.install.run(&stage.host, &["reload"])?;
+    agent.finish()?;
+    stage.nothing_left()
+}

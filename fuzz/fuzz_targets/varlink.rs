@@ -8,7 +8,8 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use hostlet_wire::{
-    Ended, Error, Lease, Limits, Name, Open, Opened, Pool, Service, serve_connection,
+    Ended, Error, Lease, Limits, LoggedIn, Login, Name, Open, Opened, Pool, Service, Session,
+    serve_connection,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -28,6 +29,21 @@ impl Service for Echo {
 
     fn join(&mut self, name: Name) -> Result<String, Error> {
         Ok(name.to_string())
+    }
+
+    fn login(&mut self, request: Login) -> Result<LoggedIn, Error> {
+        Err(Error::NoAddress {
+            pool: request.service,
+            message: request.user,
+        })
+    }
+
+    fn logout(&mut self, session: u64) -> Result<(), Error> {
+        Err(Error::NotFound(session.to_string()))
+    }
+
+    fn sessions(&mut self) -> Result<Vec<Session>, Error> {
+        Ok(Vec::new())
     }
 
     fn close(&mut self, name: Name, kill: bool) -> Result<(), Error> {

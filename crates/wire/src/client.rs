@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::frame::{FrameError, Frames, transmit};
 use crate::message::{Call, Reply, SERVICE};
-use crate::{Error, INTERFACE, Info, Lease, Open, Opened, Pool};
+use crate::{Error, INTERFACE, Info, Lease, LoggedIn, Login, Open, Opened, Pool, Session};
 
 /// The longest answer, in bytes: room for the leases of a whole installation.
 const LONGEST: usize = 64 * 1024 * 1024;
@@ -146,11 +146,38 @@ impl Client {
     /// # Errors
     /// [`ClientError::Refused`] with hostletd's reason, or there was no answer.
     pub fn open(&mut self, request: &Open) -> Result<Opened, ClientError> {
-        let parameters = serde_json::to_value(request).map_err(|e| ClientError::Answer {
-            method: "Open",
-            why: e.to_string(),
-        })?;
-        self.call(INTERFACE, "Open", parameters)
+        self.call(INTERFACE, "Open", parameters("Open", request)?)
+    }
+
+    /// Says that a user logs in whose session this process begins; where it gets a hostlet, [`Client::join`] it over the same
+    /// connection.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with hostletd's reason, where the login is to be refused, or there was no answer.
+    pub fn login(&mut self, request: &Login) -> Result<LoggedIn, ClientError> {
+        self.call(INTERFACE, "Login", parameters("Login", request)?)
+    }
+
+    /// Says that a session was closed.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with hostletd's reason, or there was no answer.
+    pub fn logout(&mut self, session: u64) -> Result<(), ClientError> {
+        let Nothing {} = self.call(INTERFACE, "Logout", json!({ "session": session }))?;
+        Ok(())
+    }
+
+    /// The sessions that this process may see.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with hostletd's reason, or there was no answer.
+    pub fn sessions(&mut self) -> Result<Vec<Session>, ClientError> {
+        self.field("Sessions", json!({}), "sessions")
+    }
+
+    /// From now on a call may take that long; for a caller who has one deadline for several calls.
+    pub fn set_deadline(&mut self, deadline: Duration) {
+        self.deadline = deadline;
     }
 
     /// Makes this process a member of a hostlet; gives back the cgroup it is in then, as `/proc/self/cgroup` names it.
@@ -271,6 +298,13 @@ impl Client {
             FrameError::Io(source) => ClientError::Io { method, source },
         }
     }
+}
+
+fn parameters(method: &'static str, request: &impl serde::Serialize) -> Result<Value, ClientError> {
+    serde_json::to_value(request).map_err(|e| ClientError::Answer {
+        method,
+        why: e.to_string(),
+    })
 }
 
 /// An answer without fields.

@@ -19,7 +19,9 @@ pub use client::{Client, ClientError, is_running};
 pub use error::Error;
 pub use serve::{Ended, Limits, refuse_connection, serve_connection};
 pub use service::Service;
-pub use types::{Address, Aside, Info, Lease, Open, Opened, Pool};
+pub use types::{
+    Address, Aside, Decision, Info, Lease, LoggedIn, Login, Open, Opened, Pool, Session,
+};
 
 /// The name of the interface.
 pub const INTERFACE: &str = "io.hostlet";

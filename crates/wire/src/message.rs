@@ -100,6 +100,10 @@ impl Parameters {
         self.take(name)
     }
 
+    pub(crate) fn number(&mut self, name: &str) -> Result<Option<u64>, Fault> {
+        self.take(name)
+    }
+
     pub(crate) fn texts(&mut self, name: &str) -> Result<Vec<String>, Fault> {
         Ok(self.take(name)?.unwrap_or_default())
     }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::frame::{FrameError, Frames, transmit};
 use crate::message::{Call, Fault, Parameters, Reply, SERVICE};
 use crate::types::Info;
-use crate::{DESCRIPTION, Error, INTERFACE, Open, Service};
+use crate::{DESCRIPTION, Error, INTERFACE, Login, Open, Service};
 
 /// What a peer may take of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,6 +191,20 @@ fn ours(method: &str, mut given: Parameters, service: &mut dyn Service) -> Resul
             let cgroup = service.join(Parameters::needed("name", name)?)?;
             Ok(json!({ "cgroup": cgroup }))
         }
+        "Login" => {
+            let request = login(given)?;
+            value(&service.login(request)?)
+        }
+        "Logout" => {
+            let session = given.number("session")?;
+            given.end()?;
+            service.logout(Parameters::needed("session", session)?)?;
+            Ok(Value::Object(Map::new()))
+        }
+        "Sessions" => {
+            given.end()?;
+            Ok(json!({ "sessions": service.sessions()? }))
+        }
         "Close" => {
             let name = given.parsed("name")?;
             let kill = given.flag("kill")?.unwrap_or(false);
@@ -231,6 +245,17 @@ fn open(mut given: Parameters) -> Result<Open, Fault> {
     if request.pools.is_empty() {
         return Err(Fault::Parameter("pools".to_owned()));
     }
+    Ok(request)
+}
+
+fn login(mut given: Parameters) -> Result<Login, Fault> {
+    let request = Login {
+        user: Parameters::needed("user", given.parsed("user")?)?,
+        service: Parameters::needed("service", given.parsed("service")?)?,
+        tty: given.parsed("tty")?,
+        remote: given.parsed("remote")?,
+    };
+    given.end()?;
     Ok(request)
 }
 

@@ -2,7 +2,7 @@
 
 use hostlet_model::Name;
 
-use crate::{Error, Lease, Open, Opened, Pool};
+use crate::{Error, Lease, LoggedIn, Login, Open, Opened, Pool, Session};
 
 /// The methods of the interface, for one connection. Who is at its other end, the implementation knows.
 ///
@@ -19,6 +19,24 @@ pub trait Service {
     /// # Errors
     /// A no, with the reason.
     fn join(&mut self, name: Name) -> Result<String, Error>;
+
+    /// What the rules give a login session whose first process is the calling one (B1). Where they give it a hostlet, `join` is to follow.
+    ///
+    /// # Errors
+    /// A no, with the reason: the login is to be refused.
+    fn login(&mut self, request: Login) -> Result<LoggedIn, Error>;
+
+    /// A session was closed; its processes may go on.
+    ///
+    /// # Errors
+    /// A no, with the reason.
+    fn logout(&mut self, session: u64) -> Result<(), Error>;
+
+    /// The sessions that the caller may see.
+    ///
+    /// # Errors
+    /// A no, with the reason.
+    fn sessions(&mut self) -> Result<Vec<Session>, Error>;
 
     /// Ends a hostlet and gives its addresses back; `kill`: its members are killed first.
     ///

@@ -148,6 +148,91 @@ pub struct Opened {
     pub addresses: Vec<Address>,
 }
 
+/// A login, as the first process of its session tells it (B1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Login {
+    /// Who logs in.
+    pub user: String,
+    /// The PAM service, such as `sshd`.
+    pub service: String,
+    /// The terminal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tty: Option<String>,
+    /// The host that the user comes from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remote: Option<String>,
+}
+
+/// What a session gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decision {
+    /// A hostlet: a `Join` by the same process, over the same connection, makes it a member.
+    Hostlet,
+    /// The machine's addresses.
+    Machine,
+    /// It is in a hostlet that no rule made, and belongs there.
+    Stays,
+    /// A rule gives it a hostlet, none is to be had, and it uses the machine's addresses instead.
+    FallBack,
+}
+
+/// The answer to a [`Login`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoggedIn {
+    /// What the session gets.
+    pub decision: Decision,
+    /// Its number, for `Logout`; none: nobody needs to hear of its end.
+    #[serde(default)]
+    pub session: Option<u64>,
+    /// The hostlet.
+    #[serde(default)]
+    pub name: Option<Name>,
+    /// The addresses of the hostlet.
+    pub addresses: Vec<IpAddr>,
+    /// The rule that decided.
+    #[serde(default)]
+    pub rule: Option<Name>,
+    /// What the administrator should know, such as why it falls back.
+    #[serde(default)]
+    pub message: Option<String>,
+}
+
+/// A login session, and what a rule gave it (B1, B13).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// Its number.
+    pub number: u64,
+    /// The hostlet that it is in; none: it uses the machine's addresses.
+    #[serde(default)]
+    pub hostlet: Option<Name>,
+    /// Whose it is.
+    pub user: String,
+    /// The same as a number.
+    pub uid: u32,
+    /// The PAM service through which it came.
+    pub service: String,
+    /// Its terminal.
+    #[serde(default)]
+    pub tty: Option<String>,
+    /// The host that it came from.
+    #[serde(default)]
+    pub remote: Option<String>,
+    /// Since when (RFC 3339).
+    pub since: String,
+    /// The process that opened it.
+    pub leader: u32,
+    /// The rule that decided.
+    #[serde(default)]
+    pub rule: Option<Name>,
+    /// `open`, `ended` (logged out, processes are left), or `cut-off` (the same, without addresses).
+    pub state: String,
+    /// The addresses of its hostlet.
+    pub addresses: Vec<IpAddr>,
+    /// What runs in it.
+    pub programs: Vec<String>,
+}
+
 /// Who answers (`org.varlink.service.GetInfo`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Info {

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hostlet_wire::{
-    Client, ClientError, Ended, Error, Limits, Open, is_running, refuse_connection,
+    Client, ClientError, Decision, Ended, Error, Limits, Login, Open, is_running, refuse_connection,
 };
 use serde_json::{Value, json};
 
-use crate::desk::{Desk, address, connect, lease, name, pool};
+use crate::desk::{Desk, address, connect, lease, name, pool, session};
 
 const A_WHILE: Duration = Duration::from_secs(20);
 
@@ -57,6 +57,37 @@ fn every_method_says_what_it_is_asked_and_answers() {
         asked,
         "open, join web, close web true, leases, pools, reload true"
     );
+}
+
+#[test]
+fn a_login_is_told_answered_and_ended() {
+    let desk = Desk::default();
+    let asked = Arc::clone(&desk.asked);
+    let (mut client, served) = client(desk);
+    let login = |user: &str| Login {
+        user: user.to_owned(),
+        service: "sshd".to_owned(),
+        tty: None,
+        remote: Some("192.0.2.9".to_owned()),
+    };
+    let answer = client.login(&login("alice")).unwrap();
+    assert_eq!(answer.decision, Decision::Hostlet);
+    assert_eq!(answer.name, Some(name("alice-1")));
+    let refused = client.login(&login("mallory")).unwrap_err();
+    assert!(matches!(
+        refused,
+        ClientError::Refused(Error::NotAllowed(_))
+    ));
+    assert_eq!(client.sessions().unwrap(), [session()]);
+    client.logout(3).unwrap();
+    drop(client);
+    assert!(matches!(served.join().unwrap(), Ended::Closed));
+    let asked = asked.lock().unwrap();
+    assert!(
+        asked[0].contains("\"alice\"") && asked[0].contains("192.0.2.9"),
+        "{asked:?}"
+    );
+    assert_eq!(asked[2..], ["sessions", "logout 3"]);
 }
 
 #[test]

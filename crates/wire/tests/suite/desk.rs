@@ -6,7 +6,8 @@ use std::thread::JoinHandle;
 
 use hostlet_model::Name;
 use hostlet_wire::{
-    Address, Aside, Ended, Error, Lease, Limits, Open, Opened, Pool, Service, serve_connection,
+    Address, Aside, Decision, Ended, Error, Lease, Limits, LoggedIn, Login, Open, Opened, Pool,
+    Service, Session, serve_connection,
 };
 
 pub fn name(text: &str) -> Name {
@@ -82,6 +83,24 @@ pub fn pool() -> Pool {
     }
 }
 
+pub fn session() -> Session {
+    Session {
+        number: 3,
+        hostlet: Some(name("alice-1")),
+        user: "alice".to_owned(),
+        uid: 1000,
+        service: "sshd".to_owned(),
+        tty: None,
+        remote: Some("192.0.2.9".to_owned()),
+        since: "2026-01-31T12:00:00Z".to_owned(),
+        leader: 4711,
+        rule: Some(name("staff")),
+        state: "open".to_owned(),
+        addresses: vec!["192.0.2.100".parse().unwrap()],
+        programs: vec!["bash".to_owned()],
+    }
+}
+
 impl Service for Desk {
     fn open(&mut self, request: Open) -> Result<Opened, Error> {
         self.note("open");
@@ -106,6 +125,31 @@ impl Service for Desk {
     fn join(&mut self, name: Name) -> Result<String, Error> {
         self.note(format!("join {name}"));
         Ok(format!("/hostlet/{name}"))
+    }
+
+    fn login(&mut self, request: Login) -> Result<LoggedIn, Error> {
+        self.note(format!("login {request:?}"));
+        if request.user == "mallory" {
+            return Err(Error::NotAllowed("not you".to_owned()));
+        }
+        Ok(LoggedIn {
+            decision: Decision::Hostlet,
+            session: Some(3),
+            name: Some(name("alice-1")),
+            addresses: vec!["192.0.2.100".parse().unwrap()],
+            rule: Some(name("staff")),
+            message: None,
+        })
+    }
+
+    fn logout(&mut self, session: u64) -> Result<(), Error> {
+        self.note(format!("logout {session}"));
+        Ok(())
+    }
+
+    fn sessions(&mut self) -> Result<Vec<Session>, Error> {
+        self.note("sessions");
+        Ok(vec![session()])
     }
 
     fn close(&mut self, name: Name, kill: bool) -> Result<(), Error> {

@@ -7,7 +7,7 @@ use hostlet_wire::{DESCRIPTION, Error, INTERFACE, Limits, Open, Opened};
 use serde_json::{Map, Value, json};
 use zlink_idl::{CustomType, Interface, Type};
 
-use crate::desk::{Desk, address, connect, lease, name, pool};
+use crate::desk::{Desk, address, connect, lease, name, pool, session};
 
 fn interface() -> Interface<'static> {
     Interface::try_from(DESCRIPTION).expect("the interface file is well formed")
@@ -120,7 +120,7 @@ fn it_is_well_formed_and_every_part_is_documented() {
 fn the_types_have_the_same_fields() {
     let types = types();
     let names: Vec<_> = types.keys().map(String::as_str).collect();
-    assert_eq!(names, ["Address", "Aside", "Lease", "Pool"]);
+    assert_eq!(names, ["Address", "Aside", "Lease", "Pool", "Session"]);
     let check = |name: &str, value: Value| {
         same(&value, &types[name]).unwrap_or_else(|why| panic!("{name}: {why}"));
     };
@@ -128,6 +128,7 @@ fn the_types_have_the_same_fields() {
     check("Lease", json!(lease()));
     check("Pool", json!(pool()));
     check("Aside", json!(pool().asides[0]));
+    check("Session", json!(session()));
 
     let (input, output) = method("Open");
     let full = Open {
@@ -196,7 +197,7 @@ fn the_server_has_every_method_takes_every_parameter_and_answers_as_it_says() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 12, "six methods, two calls each");
+    assert_eq!(seen, 18, "nine methods, two calls each");
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod address;
 pub mod config;
 mod id;
 mod name;
+pub mod names;
 mod owned;
 mod range;
 mod set;

@@ -13,6 +13,7 @@ mod observed;
 mod place;
 mod plan;
 mod refusal;
+pub mod rules;
 mod source;
 mod step;
 mod view;

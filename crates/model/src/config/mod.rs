@@ -17,13 +17,28 @@
 //! interface = "eth0"
 //! ranges = ["192.0.2.100-192.0.2.199"]
 //! may-use = ["group:staff"]
+//!
+//! [sessions]                      # for what rules make
+//! exclude = ["/usr/bin/Xorg"]
+//!
+//! [[rule]]                        # the first that fits decides
+//! name = "staff"
+//! who = ["group:staff"]
+//! per = "session"
+//! pools = ["office"]
 //! ```
+
+#[macro_use]
+mod words;
 
 mod capability;
 mod error;
 mod pool;
 mod pools;
 mod read;
+mod rule;
+mod rules;
+mod sessions;
 mod time;
 mod values;
 mod who;
@@ -38,9 +53,11 @@ pub use error::{ConfigError, Problem};
 pub use pool::{
     DaemonOptions, DhcpOptions, DhcpPool, OnLoss, OnLossError, Pool, PoolSource, StaticPool,
 };
+pub use rule::{Per, PerError, ProgramPattern, Rule, Target, Unavailable, UnavailableError};
+pub use sessions::{Exclude, ExcludeError, OwnName, OwnNameError, PathError, Sessions};
 pub use who::{Who, WhoError};
 
-/// The configuration: limits, the hostlets it declares, and the pools.
+/// The configuration: limits, the hostlets it declares, the pools, and the rules of logins and programs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Config {
     /// Limits of this installation.
@@ -56,6 +73,12 @@ pub struct Config {
     /// Limits of hostletd.
     #[serde(default)]
     pub daemon: DaemonOptions,
+    /// What holds for all hostlets that rules make.
+    #[serde(default)]
+    pub sessions: Sessions,
+    /// Who gets which hostlet, in the order of the file: the first that fits decides. No two have the same name.
+    #[serde(default)]
+    pub rules: Vec<Rule>,
 }
 
 impl Config {

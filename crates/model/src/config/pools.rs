@@ -27,10 +27,10 @@ const POOL: &[&str] = &[
 const WITH_RANGES: &[&str] = &["exclude", "subnets"];
 const WITH_DHCP: &[&str] = &["user-class", "timeout"];
 
-const MILLISECOND: Duration = Duration::from_millis(1);
+pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3600);
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
 
 impl Reader {
     pub(super) fn pool(&mut self, name: &Name, at: usize, t: &Table<'_>) -> Pool {
@@ -270,7 +270,7 @@ impl Reader {
 }
 
 /// Where a key stands.
-fn place(t: &Table<'_>, key: &str) -> Option<usize> {
+pub(super) fn place(t: &Table<'_>, key: &str) -> Option<usize> {
     t.get_key_value(key).map(|(k, _)| k.span().start)
 }
 

@@ -10,7 +10,9 @@ use super::error::position;
 use super::{Config, ConfigError, Declared, Limits, Problem, RunOptions, capability};
 use crate::{AddressSpec, HostletId, HostletSpec, Name, Owned, Ranges, SourcePolicy, check_set};
 
-const SECTIONS: &[&str] = &["defaults", "limits", "hostlet", "pool", "dhcp", "hostletd"];
+const SECTIONS: &[&str] = &[
+    "defaults", "limits", "hostlet", "pool", "dhcp", "hostletd", "sessions", "rule",
+];
 const DEFAULTS: &[&str] = &["source", "guard", "assign"];
 const LIMITS: &[&str] = &["hostlets", "sockets", "history-days"];
 const HOSTLET: &[&str] = &[
@@ -105,10 +107,13 @@ impl Reader {
         let hostlets = self.named(top, "hostlet", |r, name, at, t| {
             r.hostlet(name, at, t, &defaults)
         });
+        let rules = self.rules(top, &pools);
         Config {
             limits,
             hostlets,
             pools,
+            rules,
+            sessions: self.sessions(top),
             dhcp: self.dhcp_options(top),
             daemon: self.daemon_options(top),
         }
@@ -181,6 +186,8 @@ impl Reader {
             guard: self.boolean(t, "guard").or(defaults.guard).unwrap_or(true),
             raw: self.boolean(t, "raw").unwrap_or(false),
             fallen_back: false,
+            excludes: false,
+            unreachable: None,
         };
         Declared {
             spec,

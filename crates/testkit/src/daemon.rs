@@ -94,7 +94,8 @@ impl Log {
         }
     }
 
-    fn add(&self, line: Option<String>) {
+    /// One more line; none: there will be no more.
+    pub(crate) fn add(&self, line: Option<String>) {
         let mut said = self.said();
         match line {
             Some(line) => said.lines.push(line),

@@ -13,6 +13,7 @@ pub mod install;
 pub mod lan;
 pub mod netns;
 pub mod oracle;
+pub mod people;
 pub mod probe;
 pub mod segment;
 pub mod servers;

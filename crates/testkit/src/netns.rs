@@ -15,6 +15,8 @@ use anyhow::{Context, Result, bail};
 pub struct NetNs {
     name: String,
     fd: OwnedFd,
+    /// Namespaces of other kinds that its commands are in too.
+    also: Vec<(OwnedFd, i32)>,
 }
 
 /// What every namespace of a test gets before its first interface.
@@ -51,6 +53,7 @@ impl NetNs {
         let ns = NetNs {
             name: name.into(),
             fd,
+            also: Vec::new(),
         };
         for (key, value) in SETTINGS {
             ns.set(key, value)?;
@@ -64,10 +67,20 @@ impl NetNs {
     /// # Errors
     /// When there are no descriptors left.
     pub fn try_clone(&self) -> Result<NetNs> {
+        let also = self.also.iter();
+        let also = also.map(|(fd, kind)| Ok((fd.try_clone()?, *kind)));
+        let also = also.collect::<std::io::Result<_>>();
         Ok(NetNs {
             name: self.name.clone(),
             fd: self.fd.try_clone().context("opening the namespace again")?,
+            also: also.context("opening the namespaces again")?,
         })
+    }
+
+    /// The same, whose commands are also in these namespaces, each with its `CLONE_NEW…`.
+    pub(crate) fn also_in(mut self, also: Vec<(OwnedFd, i32)>) -> NetNs {
+        self.also = also;
+        self
     }
 
     /// The name for messages.
@@ -103,15 +116,19 @@ impl NetNs {
 
     /// A command that will run within the namespace, and is killed with the test.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        let fd = self.fd.as_raw_fd();
+        let own = (self.fd.as_raw_fd(), libc::CLONE_NEWNET);
+        let also = self.also.iter().map(|(fd, kind)| (fd.as_raw_fd(), *kind));
+        let all: Vec<_> = also.chain([own]).collect();
         let mut command = Command::new(program);
-        // SAFETY: both calls are safe between fork and exec: plain system calls. The
-        // descriptor is open in the child because `self` outlives the spawning, or
+        // SAFETY: the calls are safe between fork and exec: plain system calls. The
+        // descriptors are open in the child because `self` outlives the spawning, or
         // the call fails.
         unsafe {
             command.pre_exec(move || {
-                if libc::setns(fd, libc::CLONE_NEWNET) != 0 {
-                    return Err(std::io::Error::last_os_error());
+                for (fd, kind) in &all {
+                    if libc::setns(*fd, *kind) != 0 {
+                        return Err(std::io::Error::last_os_error());
+                    }
                 }
                 Ok(())
             });

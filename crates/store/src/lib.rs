@@ -25,6 +25,7 @@ mod lease;
 mod leases;
 mod read;
 mod schema;
+mod session;
 mod store;
 
 pub use definition::{Assigned, Definition, State, Version};
@@ -33,4 +34,5 @@ pub use history::{HistoryQuery, HistoryRow};
 pub use lease::{
     Aside, Claim, Lease, LeaseState, LeaseStore, MAX_HOLDER, MAX_IDLE, Remembered, SinceBoot, Terms,
 };
+pub use session::{Session, SessionKind};
 pub use store::Store;

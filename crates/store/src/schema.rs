@@ -114,6 +114,13 @@ const MIGRATIONS: &[&str] = &[
         PRIMARY KEY (hostlet, pool, v6)
     ) STRICT, WITHOUT ROWID;
 ",
+    // What rules gave, and to whom.
+    "
+    CREATE TABLE session (
+        number     INTEGER PRIMARY KEY,
+        session    TEXT NOT NULL
+    ) STRICT;
+",
 ];
 
 /// The version that this program writes.

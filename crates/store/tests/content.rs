@@ -93,7 +93,7 @@ fn an_older_file_is_brought_up_to_date() {
     let raw = rusqlite::Connection::open(dir.db()).unwrap();
     raw.execute_batch(
         "DROP TABLE holder; DROP TABLE lease; DROP TABLE remembered; DROP TABLE aside;
-         DROP TABLE latest; DROP TABLE lost;
+         DROP TABLE latest; DROP TABLE lost; DROP TABLE session;
          ALTER TABLE hostlet DROP COLUMN changing; PRAGMA user_version = 1",
     )
     .unwrap();

@@ -221,7 +221,7 @@ fn an_older_file_gets_what_leases_need() {
     let raw = rusqlite::Connection::open(dir.db()).unwrap();
     raw.execute_batch(
         "DROP TABLE holder; DROP TABLE lease; DROP TABLE remembered; DROP TABLE aside;
-         DROP TABLE latest; DROP TABLE lost;
+         DROP TABLE latest; DROP TABLE lost; DROP TABLE session;
          PRAGMA user_version = 2",
     )
     .unwrap();
@@ -239,7 +239,7 @@ fn what_an_older_file_remembers_is_kept() {
     drop(dir.open());
     let raw = rusqlite::Connection::open(dir.db()).unwrap();
     raw.execute_batch(
-        r#"DROP TABLE latest; DROP TABLE lost; DROP INDEX remembered_address; DROP INDEX lease_holder;
+        r#"DROP TABLE latest; DROP TABLE lost; DROP TABLE session; DROP INDEX remembered_address; DROP INDEX lease_holder;
         CREATE INDEX remembered_pool ON remembered (pool, released);
         INSERT INTO remembered (holder, pool, v6, address, released) VALUES
             (1, 'office', 0, '10.0.0.1', 1800000030000000),

@@ -6,12 +6,11 @@
 //! programs as the configured user, or as himself, with no options that widen this.
 
 use hostlet_model::config::{Config, Declared, Who};
-use hostlet_model::{AddressSpec, Name};
+use hostlet_model::{AddressSpec, Name, Paths};
 use hostlet_policy::{Caller, may};
 
 use crate::caller::caller;
 use crate::error::{Error, Result};
-use crate::paths::Paths;
 
 /// By what right a caller acts.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,11 +7,10 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use hostlet_model::Name;
+use hostlet_model::{Name, Paths};
 
 use crate::error::{Error, Result};
 use crate::lock::make_dir;
-use crate::paths::Paths;
 
 /// A cgroup that carries a hostlet's rules without being the hostlet's own.
 #[derive(Debug, Clone, PartialEq, Eq)]

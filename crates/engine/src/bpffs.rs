@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use hostlet_model::Paths;
 use rustix::mount::{MountFlags, UnmountFlags};
 
 use crate::error::{Error, Result};
 use crate::lock::make_dir;
-use crate::paths::Paths;
 
 /// Makes sure that the pins have a bpffs to lie on.
 ///

@@ -25,8 +25,8 @@ mod machine;
 mod namespace;
 mod network;
 mod observe;
-mod paths;
 mod perform;
+mod place;
 mod published;
 mod read;
 pub mod report;
@@ -39,13 +39,13 @@ use hostlet_model::config::Config;
 
 use machine::Machine;
 
-pub use caller::caller_of;
+pub use caller::{caller_named, caller_of};
 pub use error::{Error, Result};
 pub use exec::{become_program, give_up_new_privileges};
+pub use hostlet_model::Paths;
 pub use hostlet_platform::launch::{Ending, end_like};
 pub use hostlet_store::{HistoryQuery, HistoryRow};
 pub use machine::Stamp;
-pub use paths::Paths;
 pub use run::{LaunchOptions, Program};
 
 /// One installation of hostlet, to be asked and changed.

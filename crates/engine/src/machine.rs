@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use hostlet_kernel::{Kernel, Limits, Tables};
 use hostlet_model::config::Config;
-use hostlet_model::{Lifetime, Name};
+use hostlet_model::{Lifetime, Name, Paths};
 use hostlet_platform::cgroup::{Cgroup, CgroupError, Tree};
 use hostlet_platform::proc;
 use hostlet_platform::sockdiag::Socket;
@@ -17,7 +17,6 @@ use hostlet_store::{Definition, State, Store};
 use crate::error::{Error, Result};
 use crate::lock::Lock;
 use crate::observe::{existing, observe};
-use crate::paths::Paths;
 use crate::{attached, bpffs};
 
 /// In whose name a hostlet is made, and for what: it goes into the definition and the history (row B13).

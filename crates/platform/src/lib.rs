@@ -5,6 +5,7 @@
 //! lets a test (or a loader) work in a namespace of its own without touching the rest of the
 //! process. For the same reason `/proc/thread-self` is read, never `/proc/self`.
 
+pub mod account;
 pub mod cgroup;
 pub mod dhcp;
 pub mod launch;

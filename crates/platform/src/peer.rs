@@ -47,6 +47,21 @@ impl Peer {
         })
     }
 
+    /// Looks at a process by its number, which its caller vouches for: of a process that waits for this one, say. `uid` is
+    /// the user that it acts as now.
+    ///
+    /// # Errors
+    /// There is no such process, or the number is that of a thread.
+    pub fn of_pid(pid: u32) -> io::Result<Peer> {
+        by_number(pid).map_err(|e| match e.raw_os_error() {
+            Some(libc::ESRCH | libc::EINVAL | libc::ENOENT) => io::Error::new(
+                io::ErrorKind::NotFound,
+                format!("there is no process {pid} (any more)"),
+            ),
+            _ => explain("open a process by its number", &e),
+        })
+    }
+
     /// Whether it still runs. Then its pid was not another's at any moment since it connected.
     pub fn lives(&self) -> bool {
         let mut end = [PollFd::new(&self.pidfd, PollFlags::IN)];
@@ -86,6 +101,22 @@ fn read(stream: &UnixStream) -> io::Result<Peer> {
         pid,
         uid: credentials.uid,
         start_ticks: before,
+        pidfd,
+    })
+}
+
+fn by_number(pid: u32) -> io::Result<Peer> {
+    let raw = i32::try_from(pid).map_err(|_| Errno::SRCH)?;
+    let handle = Pid::from_raw(raw).ok_or(Errno::SRCH)?;
+    let start_ticks = proc::start_ticks(pid).ok_or(Errno::SRCH)?;
+    let pidfd = by_pid(handle, start_ticks)?;
+    let [_, uid, ..] = proc::Rights::of(pid).ok_or(Errno::SRCH)?.uids;
+    // As long as the process is not reaped its number is nobody else's, so these were its own.
+    exists(&pidfd)?;
+    Ok(Peer {
+        pid,
+        uid,
+        start_ticks,
         pidfd,
     })
 }

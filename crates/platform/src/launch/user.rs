@@ -1,12 +1,10 @@
 //! The user database.
 
 use std::ffi::{CStr, CString, OsString};
-use std::io;
-use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStringExt;
-use std::ptr;
 
 use super::LaunchError;
+use crate::account;
 
 /// An entry of the user database.
 pub(super) struct User {
@@ -120,57 +118,21 @@ fn find_group(text: &str) -> Result<u32, LaunchError> {
         .ok_or_else(|| LaunchError::UnknownGroup(text.to_owned()))
 }
 
-/// One `get…_r` call with a buffer that grows as the call demands.
+/// One look into the database; `what` says for what, should it fail.
 fn lookup<E, T>(
     what: impl Fn() -> String,
     call: impl Fn(*mut E, *mut libc::c_char, usize, *mut *mut E) -> libc::c_int,
     convert: impl Fn(&E) -> T,
 ) -> Result<Option<T>, LaunchError> {
-    let mut buffer = vec![0; 4096];
-    loop {
-        let mut entry = MaybeUninit::<E>::uninit();
-        let mut found = ptr::null_mut();
-        let code = call(
-            entry.as_mut_ptr(),
-            buffer.as_mut_ptr(),
-            buffer.len(),
-            &mut found,
-        );
-        match code {
-            // SAFETY: when something was found, the pointer is that of the filled entry.
-            0 => return Ok(unsafe { found.as_ref() }.map(&convert)),
-            // Different databases say "no such entry" in different ways.
-            libc::ENOENT | libc::ESRCH => return Ok(None),
-            libc::EINTR => {}
-            libc::ERANGE if buffer.len() < 1 << 24 => buffer.resize(buffer.len() * 4, 0),
-            code => {
-                return Err(LaunchError::Lookup {
-                    what: what(),
-                    source: io::Error::from_raw_os_error(code),
-                });
-            }
-        }
-    }
+    account::lookup(call, convert).map_err(|source| LaunchError::Lookup {
+        what: what(),
+        source,
+    })
 }
 
 fn groups_of(name: &CStr, gid: u32) -> Result<Vec<u32>, LaunchError> {
-    let mut groups: Vec<libc::gid_t> = vec![0; 64];
-    loop {
-        let mut count = groups.len() as libc::c_int;
-        // SAFETY: the array has room for `count` entries.
-        let code =
-            unsafe { libc::getgrouplist(name.as_ptr(), gid, groups.as_mut_ptr(), &mut count) };
-        let needed = usize::try_from(count).unwrap_or(0);
-        if code >= 0 {
-            groups.truncate(needed);
-            return Ok(groups);
-        }
-        if needed <= groups.len() || needed > 1 << 20 {
-            return Err(LaunchError::Lookup {
-                what: format!("the groups of {}", name.to_string_lossy()),
-                source: io::Error::from_raw_os_error(libc::EINVAL),
-            });
-        }
-        groups.resize(needed, 0);
-    }
+    account::group_ids(name, gid).map_err(|source| LaunchError::Lookup {
+        what: format!("the groups of {}", name.to_string_lossy()),
+        source,
+    })
 }

@@ -54,7 +54,8 @@ impl Paths {
     /// An installation whose files are all below `root`.
     ///
     /// The path is made absolute first, so that a relative and an absolute
-    /// spelling of one directory are one installation.
+    /// spelling of one directory are one installation. For that the file system is
+    /// asked what the path stands for, and nothing else.
     #[must_use]
     pub fn under(root: &Path) -> Self {
         let root = root
@@ -80,6 +81,12 @@ impl Paths {
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         self.run.join("hostletd.sock")
+    }
+
+    /// Where programs of hostlets read what their own host name stands for: a file for each cgroup.
+    #[must_use]
+    pub fn names(&self) -> PathBuf {
+        self.run.join("names")
     }
 
     /// The lock that a changing command holds.

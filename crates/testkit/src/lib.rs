@@ -17,5 +17,6 @@ pub mod people;
 pub mod probe;
 pub mod segment;
 pub mod servers;
+pub mod sshd;
 pub mod wait;
 pub mod wire;

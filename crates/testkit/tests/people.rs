@@ -4,7 +4,9 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
 use hostlet_testkit::netns::NetNs;
-use hostlet_testkit::people::{HOST_NAME, People};
+use hostlet_testkit::people::{HOST_NAME, PEOPLE, People};
+use hostlet_testkit::segment::Segment;
+use hostlet_testkit::sshd::{Session, Sshd};
 
 #[test]
 fn people_are_seen_by_their_machine_alone() -> Result<()> {
@@ -51,5 +53,35 @@ fn people_are_seen_by_their_machine_alone() -> Result<()> {
         drop(input);
         ensure!(child.wait()?.success() == good, "{word}");
     }
+    Ok(())
+}
+
+#[test]
+fn two_people_log_in_at_the_same_time() -> Result<()> {
+    let (people, segment) = (People::new()?, Segment::new()?);
+    let (host, client) = (NetNs::new("host")?, NetNs::new("client")?);
+    segment.plug(&host, "eth0", &["10.0.0.1/24"])?;
+    segment.plug(&client, "eth0", &["10.0.0.4/24"])?;
+    let (host, client) = (people.on(&host)?, people.on(&client)?);
+    let sshd = Sshd::start(&host, &people, "")?;
+    let mut alice = Session::open("alice", sshd.client(&client, "alice", "10.0.0.1"))?;
+    let bob = PEOPLE.iter().find(|p| p.name == "bob").context("bob")?;
+    let by_password = sshd.client_by_password(&client, bob, "10.0.0.1");
+    let mut bob = Session::open("bob", by_password)?;
+    ensure!(alice.run("id -un; pwd")? == "alice\n/home/alice", "alice");
+    ensure!(bob.run("printf x; id -un")? == "xbob", "bob");
+    ensure!(
+        alice.status("echo no; (exit 3)")? == (3, "no".into()),
+        "an exit status"
+    );
+    ensure!(bob.run("echo; echo; true")? == "\n", "empty lines are kept");
+    ensure!(
+        alice.run("echo $SSH_CONNECTION | cut -d' ' -f1")? == "10.0.0.4",
+        "from"
+    );
+    ensure!(
+        alice.end()?.success() && bob.end()?.success(),
+        "logging out"
+    );
     Ok(())
 }

@@ -18,6 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("hostlet-kernel", &["hostlet-model"]),
     ("hostlet-platform", &["hostlet-model"]),
     ("hostlet-store", &["hostlet-model"]),
+    ("hostlet-nss", &["hostlet-model"]),
     (
         "hostlet-engine",
         &[

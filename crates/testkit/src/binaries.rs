@@ -23,6 +23,24 @@ pub fn hostletd() -> Result<PathBuf> {
     find("hostletd", "HOSTLETD_BIN", "cargo build --bin hostletd")
 }
 
+/// The product's module for PAM.
+pub fn pam() -> Result<PathBuf> {
+    find(
+        "libpam_hostlet.so",
+        "HOSTLET_PAM_LIB",
+        "cargo build -p hostlet-pam",
+    )
+}
+
+/// The product's module for name services; to be installed as `libnss_hostlet.so.2`.
+pub fn nss() -> Result<PathBuf> {
+    find(
+        "libnss_hostlet.so",
+        "HOSTLET_NSS_LIB",
+        "cargo build -p hostlet-nss",
+    )
+}
+
 /// A test's program lies in `deps` below the directory with the programs of its build.
 fn find(name: &str, variable: &str, build: &str) -> Result<PathBuf> {
     if let Some(path) = std::env::var_os(variable) {

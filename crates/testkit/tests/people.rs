@@ -63,7 +63,7 @@ fn two_people_log_in_at_the_same_time() -> Result<()> {
     segment.plug(&host, "eth0", &["10.0.0.1/24"])?;
     segment.plug(&client, "eth0", &["10.0.0.4/24"])?;
     let (host, client) = (people.on(&host)?, people.on(&client)?);
-    let sshd = Sshd::start(&host, &people, "")?;
+    let sshd = Sshd::start(&host, "")?;
     let mut alice = Session::open("alice", sshd.client(&client, "alice", "10.0.0.1"))?;
     let bob = PEOPLE.iter().find(|p| p.name == "bob").context("bob")?;
     let by_password = sshd.client_by_password(&client, bob, "10.0.0.1");

@@ -91,6 +91,8 @@ pub fn create(stage: &Stage) -> Result<Vec<Figure>> {
         guard: true,
         raw: false,
         fallen_back: false,
+        excludes: false,
+        unreachable: None,
     };
     let (mut within, mut command) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS * 6 {

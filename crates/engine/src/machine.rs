@@ -17,7 +17,7 @@ use hostlet_store::{Definition, State, Store};
 use crate::error::{Error, Result};
 use crate::lock::Lock;
 use crate::observe::{existing, observe};
-use crate::{attached, bpffs};
+use crate::{attached, bpffs, excluded};
 
 /// In whose name a hostlet is made, and for what: it goes into the definition and the history (row B13).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -165,7 +165,13 @@ impl<'p> Machine<'p> {
     pub fn kernel(&mut self) -> Result<&Kernel> {
         if self.kernel.is_none() {
             bpffs::ensure(self.paths)?;
-            self.kernel = Some(Kernel::install(&self.paths.pins, &self.limits())?);
+            let kernel = Kernel::install(&self.paths.pins, &self.limits())?;
+            if let Err(error) = excluded::fill(self.paths, &kernel) {
+                // Whoever opens it later would take it for complete.
+                kernel.uninstall()?;
+                return Err(error);
+            }
+            self.kernel = Some(kernel);
         }
         match &self.kernel {
             Some(kernel) => Ok(kernel),

@@ -184,7 +184,8 @@ refuse:
 SEC("cgroup/bind4")
 int hl_bind4(struct bpf_sock_addr *ctx)
 {
-	struct hl_hostlet *h = HOSTLET_OR_ALLOW(ctx);
+	struct bpf_sock *sk = ctx->sk;
+	struct hl_hostlet *h = HOSTLET_FOR(ctx, sk);
 	struct binding b = {.addr = addr4(ONCE(ctx->user_ip4)),
 			    .port = bpf_ntohs(ONCE(ctx->user_port)),
 			    .proto = ONCE(ctx->protocol),
@@ -200,7 +201,8 @@ int hl_bind4(struct bpf_sock_addr *ctx)
 SEC("cgroup/bind6")
 int hl_bind6(struct bpf_sock_addr *ctx)
 {
-	struct hl_hostlet *h = HOSTLET_OR_ALLOW(ctx);
+	struct bpf_sock *sk = ctx->sk;
+	struct hl_hostlet *h = HOSTLET_FOR(ctx, sk);
 	struct binding b = {
 		.port = bpf_ntohs(ONCE(ctx->user_port)), .proto = ONCE(ctx->protocol), .socket6 = true};
 

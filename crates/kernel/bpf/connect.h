@@ -78,8 +78,15 @@ static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 		error = addr_is4(&c->from) ? kernel.foreign_source_error : EINVAL;
 		goto refuse;
 	}
-	if (!unbound && c->from_port)
-		return ALLOW;
+	if (!unbound && c->from_port) {
+		/* UDP that an earlier connect gave a source: it can be refused, but not be given another. */
+		if (c->proto == IPPROTO_TCP || own_loop || !unfit(sk, h, &c->to) ||
+		    bpf_sk_storage_get(&socks, sk, 0, 0))
+			return ALLOW;
+		error = ENETUNREACH;
+		reason = HL_REASON_NO_ROUTE;
+		goto refuse;
+	}
 	/*
 	 * What is left of an earlier connect may change: the program did not ask for it. Nor did it where
 	 * it bound the wildcard and left the port open (IP_BIND_ADDRESS_NO_PORT).
@@ -89,6 +96,20 @@ static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 
 		if (!s || !(s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)))
 			return ALLOW;
+	}
+	if (!own_loop && unfit(sk, h, &c->to)) {
+		reason = HL_REASON_NO_ROUTE;
+		error = ENETUNREACH;
+		if (!(h->flags & HL_FIT_PASS))
+			goto refuse;
+		/* What an earlier connect left goes: the route shall give the source. */
+		if (!unbound && bind_source(ctx, c, &source))
+			goto refuse;
+		error = let_pass(sk);
+		if (!error)
+			return ALLOW;
+		reason = HL_REASON_TABLE_FULL;
+		goto refuse;
 	}
 	if (!own_loop) {
 		error = addr_multicast(&c->to) ? multicast_source(sk, h, &c->to, &source)
@@ -121,8 +142,8 @@ refuse:
 SEC("cgroup/connect4")
 int hl_connect4(struct bpf_sock_addr *ctx)
 {
-	struct hl_hostlet *h = HOSTLET_OR_ALLOW(ctx);
 	struct bpf_sock *sk = ctx->sk;
+	struct hl_hostlet *h = HOSTLET_FOR(ctx, sk);
 	struct connecting c = {.to = addr4(ONCE(ctx->user_ip4)),
 			       .port = bpf_ntohs(ONCE(ctx->user_port)),
 			       .proto = ONCE(ctx->protocol),
@@ -141,8 +162,8 @@ int hl_connect4(struct bpf_sock_addr *ctx)
 SEC("cgroup/connect6")
 int hl_connect6(struct bpf_sock_addr *ctx)
 {
-	struct hl_hostlet *h = HOSTLET_OR_ALLOW(ctx);
 	struct bpf_sock *sk = ctx->sk;
+	struct hl_hostlet *h = HOSTLET_FOR(ctx, sk);
 	struct connecting c = {
 		.port = bpf_ntohs(ONCE(ctx->user_port)), .proto = ONCE(ctx->protocol), .socket6 = true};
 

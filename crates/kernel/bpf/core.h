@@ -22,8 +22,26 @@ struct cred {
 	kuid_t uid;
 } CORE;
 
+struct super_block {
+	__u32 s_dev;
+} CORE;
+
+struct inode {
+	struct super_block *i_sb;
+	unsigned long i_ino;
+} CORE;
+
+struct file {
+	struct inode *f_inode;
+} CORE;
+
+struct mm_struct {
+	struct file *exe_file;
+} CORE;
+
 struct task_struct {
 	int tgid;
+	struct mm_struct *mm;
 	const struct cred *cred;
 	char comm[16];
 } CORE;
@@ -31,6 +49,13 @@ struct task_struct {
 struct sock {
 	struct sock_common __sk_common;
 	kuid_t sk_uid;
+	__u16 sk_type;
+	__u16 sk_protocol;
+} CORE;
+
+/* Only where the kernel has MPTCP. */
+struct tcp_sock {
+	bool is_mptcp;
 } CORE;
 
 /* inet_flags is a word of bits since 6.6; before, bitfields. */

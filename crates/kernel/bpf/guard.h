@@ -143,13 +143,22 @@ static inline bool echo_at_home(struct __sk_buff *skb, const struct packet *p, b
  * An echo socket that was neither bound nor connected: no hook saw it, and the route gave it a
  * source. Where ping.h stands at the exit it gets one of the hostlet's there.
  */
-static inline bool echo_to_mend(struct __sk_buff *skb, const struct hl_hostlet *h, const struct packet *p)
+static inline bool echo_to_mend(struct __sk_buff *skb, struct hl_hostlet *h, const struct packet *p)
 {
 	__u32 ifindex = skb->ifindex;
 
 	if (!(h->flags & (addr_is4(&p->to) ? HL_V4 : HL_V6)) || foreign_loop(&p->to) ||
 	    !is_echo(skb, p, true) || !bpf_map_lookup_elem(&watched, &ifindex))
 		return false;
+	if (h->flags & (HL_FIT_REFUSE | HL_FIT_PASS)) {
+		struct hl_addr to = p->to;
+
+		if (ifindex != LOOPBACK_IFINDEX && !addr_multicast(&to) && !fits(h, &to, ifindex)) {
+			struct bpf_sock *sk = skb->sk;
+
+			return (h->flags & HL_FIT_PASS) && sk && MARK_PASSING(sk);
+		}
+	}
 	skb->mark = PING_MARK | h->id;
 	return true;
 }
@@ -164,13 +173,24 @@ static inline bool opened_port(struct __sk_buff *skb, const struct hl_hostlet *h
 	return reachable(h, out ? &p->to : &p->from, bpf_ntohs(port));
 }
 
+/* A packet of a socket that is as outside. */
+static inline bool packet_passes(struct __sk_buff *skb, const struct hl_hostlet *h)
+{
+	struct bpf_sock *sk;
+
+	if (!(h->flags & (HL_EXCLUDE | HL_FIT_PASS)))
+		return false;
+	sk = skb->sk;
+	return sk && passes(sk);
+}
+
 SEC("cgroup_skb/egress")
 int hl_egress(struct __sk_buff *skb)
 {
 	struct hl_hostlet *h = hostlet_here();
 	struct packet p;
 
-	if (!h || !(h->flags & HL_GUARD))
+	if (!h || !(h->flags & HL_GUARD) || packet_passes(skb, h))
 		return ALLOW;
 	if (!parse(skb, &p))
 		return REFUSE; /* not IP: nothing that a member should have */
@@ -194,7 +214,7 @@ int hl_ingress(struct __sk_buff *skb)
 	struct hl_hostlet *h = hostlet_here();
 	struct packet p;
 
-	if (!h || !(h->flags & HL_GUARD))
+	if (!h || !(h->flags & HL_GUARD) || packet_passes(skb, h))
 		return ALLOW;
 	if (!parse(skb, &p))
 		return REFUSE; /* not IP: nothing that a member should have */

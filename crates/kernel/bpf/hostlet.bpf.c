@@ -28,6 +28,7 @@
 #include "core.h"
 #include "maps.h"
 #include "lib.h"
+#include "pass.h"
 #include "ports.h"
 #include "source.h"
 #include "bind.h"

@@ -13,7 +13,7 @@
 #include <linux/bpf.h>
 
 /* Raised whenever a structure or a table below changes its shape. */
-enum { HL_LAYOUT = 2 };
+enum { HL_LAYOUT = 3 };
 
 struct hl_addr {
 	__u32 w[4];
@@ -33,6 +33,9 @@ enum hl_flag {
 	HL_REACH = 1 << 9, /* has entries in the reach table */
 	HL_GONE = 1 << 10, /* being removed: everything new is refused */
 	HL_PASS = 1 << 11, /* fell back: its members are as processes outside */
+	HL_EXCLUDE = 1 << 12, /* programs of the excluded table are as outside */
+	HL_FIT_REFUSE = 1 << 13, /* its addresses are for routes by their interfaces; other calls are refused */
+	HL_FIT_PASS = 1 << 14, /* the same; other calls are done as outside */
 };
 
 enum hl_source {
@@ -82,6 +85,13 @@ struct hl_route {
 	__u32 pad;
 	struct hl_addr gateway; /* all zero: on link */
 	struct hl_addr source; /* the route's own preference; all zero: none */
+};
+
+/* excluded (hash): programs that keep the machine's address; a process is known by its mm's exe_file. */
+struct hl_file {
+	__u32 dev; /* s_dev of the inode's file system */
+	__u32 pad;
+	__u64 ino;
 };
 
 /* onlink (trie): a hostlet's address in the subnet of a next hop. */
@@ -231,6 +241,7 @@ enum hl_reason {
 	HL_REASON_FOREIGN_LOOPBACK, /* a loopback address that is not the hostlet's */
 	HL_REASON_TABLE_FULL,
 	HL_REASON_REMOVED, /* the hostlet is being removed */
+	HL_REASON_NO_ROUTE, /* no route to there from its addresses (B10) */
 };
 
 struct hl_event {

@@ -30,6 +30,12 @@ TABLE(onlink, LPM_TRIE, struct hl_onlink_key, struct hl_onlink, 1048576, BPF_F_N
 TABLE(sources, HASH, struct hl_source_key, struct hl_source_entry, 65536, BPF_F_NO_PREALLOC);
 TABLE(reach, HASH, struct hl_reach_key, __u32, 65536, BPF_F_NO_PREALLOC); /* set at load */
 
+/* Written by user space: the addresses and prefixes that are local to this machine, where hostlets ask for them. */
+TABLE(locals, LPM_TRIE, struct hl_prefix_key, __u32, 1048576, BPF_F_NO_PREALLOC);
+
+/* Written by user space. */
+TABLE(excluded, HASH, struct hl_file, __u32, 65536, BPF_F_NO_PREALLOC);
+
 /* Written by user space: whether the trie of prefixes has entries. */
 TABLE(prefixed, ARRAY, __u32, __u32, 1, 0);
 
@@ -43,6 +49,17 @@ struct {
 	__type(key, int);
 	__type(value, struct hl_sock);
 } socks SEC(".maps");
+
+/*
+ * Sockets of members that are as outside (rows B8, B10, B11): written where that is decided; goes
+ * with its socket. Connections that it accepts inherit it.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
+	__type(key, int);
+	__type(value, __u32);
+} passing SEC(".maps");
 
 /* Written by bind, read by post_bind. */
 TABLE(binding, ARRAY, __u32, struct hl_binding, HL_BINDING, 0);

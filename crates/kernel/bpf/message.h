@@ -84,6 +84,13 @@ static inline int send_to(struct bpf_sock *sk, struct hl_hostlet *h, struct send
 	if (!own_loop && !(h->flags & (four ? HL_MANY4 : HL_MANY6)) &&
 	    addr_eq(&m->from, four ? &h->primary4 : &h->primary6))
 		return ALLOW;
+	if (!own_loop && addr_wild(&m->from) && unfit(sk, h, &m->to)) {
+		error = h->flags & HL_FIT_PASS ? let_pass(sk) : ENETUNREACH;
+		if (!error)
+			return ALLOW;
+		reason = error == ENOBUFS ? HL_REASON_TABLE_FULL : HL_REASON_NO_ROUTE;
+		goto refuse;
+	}
 	/*
 	 * A socket that stands for the wildcard: on the primary as a rule, on the other family's, or on what
 	 * was the primary when it was bound.
@@ -133,8 +140,8 @@ refuse:
 SEC("cgroup/sendmsg4")
 int hl_sendmsg4(struct bpf_sock_addr *ctx)
 {
-	struct hl_hostlet *h = HOSTLET_OR_ALLOW(ctx);
 	struct bpf_sock *sk = ctx->sk;
+	struct hl_hostlet *h = HOSTLET_FOR(ctx, sk);
 	struct sending m = {.to = addr4(ONCE(ctx->user_ip4)),
 			    .from = addr4(ONCE(ctx->msg_src_ip4)),
 			    .port = bpf_ntohs(ONCE(ctx->user_port)),
@@ -154,8 +161,8 @@ int hl_sendmsg4(struct bpf_sock_addr *ctx)
 SEC("cgroup/sendmsg6")
 int hl_sendmsg6(struct bpf_sock_addr *ctx)
 {
-	struct hl_hostlet *h = HOSTLET_OR_ALLOW(ctx);
 	struct bpf_sock *sk = ctx->sk;
+	struct hl_hostlet *h = HOSTLET_FOR(ctx, sk);
 	struct sending m = {
 		.port = bpf_ntohs(ONCE(ctx->user_port)), .proto = ONCE(ctx->protocol), .socket6 = true};
 
@@ -180,7 +187,8 @@ int hl_sendmsg6(struct bpf_sock_addr *ctx)
 SEC("cgroup/recvmsg4")
 int hl_recvmsg4(struct bpf_sock_addr *ctx)
 {
-	struct hl_hostlet *h = HOSTLET_OR_ALLOW(ctx);
+	struct bpf_sock *sk = ctx->sk;
+	struct hl_hostlet *h = HOSTLET_FOR(ctx, sk);
 
 	if (ONCE(ctx->user_ip4) == h->loop4.w[3])
 		ctx->user_ip4 = bpf_htonl(0x7f000001);
@@ -190,7 +198,8 @@ int hl_recvmsg4(struct bpf_sock_addr *ctx)
 SEC("cgroup/recvmsg6")
 int hl_recvmsg6(struct bpf_sock_addr *ctx)
 {
-	struct hl_hostlet *h = HOSTLET_OR_ALLOW(ctx);
+	struct bpf_sock *sk = ctx->sk;
+	struct hl_hostlet *h = HOSTLET_FOR(ctx, sk);
 	struct hl_addr a;
 
 	read_user_ip6(ctx, &a);

@@ -62,7 +62,8 @@ static inline bool own_name(struct bpf_sock_addr *ctx, const struct hl_hostlet *
 SEC("cgroup/getsockname4")
 int hl_getsockname4(struct bpf_sock_addr *ctx)
 {
-	struct hl_hostlet *h = HOSTLET_OR_ALLOW(ctx);
+	struct bpf_sock *sk = ctx->sk;
+	struct hl_hostlet *h = HOSTLET_FOR(ctx, sk);
 	struct hl_addr a = addr4(ONCE(ctx->user_ip4));
 	__u16 port = bpf_ntohs(ONCE(ctx->user_port));
 
@@ -76,7 +77,8 @@ int hl_getsockname4(struct bpf_sock_addr *ctx)
 SEC("cgroup/getsockname6")
 int hl_getsockname6(struct bpf_sock_addr *ctx)
 {
-	struct hl_hostlet *h = HOSTLET_OR_ALLOW(ctx);
+	struct bpf_sock *sk = ctx->sk;
+	struct hl_hostlet *h = HOSTLET_FOR(ctx, sk);
 	__u16 port = bpf_ntohs(ONCE(ctx->user_port));
 	struct hl_addr a;
 
@@ -91,7 +93,8 @@ int hl_getsockname6(struct bpf_sock_addr *ctx)
 SEC("cgroup/getpeername4")
 int hl_getpeername4(struct bpf_sock_addr *ctx)
 {
-	struct hl_hostlet *h = HOSTLET_OR_ALLOW(ctx);
+	struct bpf_sock *sk = ctx->sk;
+	struct hl_hostlet *h = HOSTLET_FOR(ctx, sk);
 
 	if (ONCE(ctx->user_ip4) == h->loop4.w[3])
 		ctx->user_ip4 = bpf_htonl(0x7f000001);
@@ -101,7 +104,8 @@ int hl_getpeername4(struct bpf_sock_addr *ctx)
 SEC("cgroup/getpeername6")
 int hl_getpeername6(struct bpf_sock_addr *ctx)
 {
-	struct hl_hostlet *h = HOSTLET_OR_ALLOW(ctx);
+	struct bpf_sock *sk = ctx->sk;
+	struct hl_hostlet *h = HOSTLET_FOR(ctx, sk);
 	struct hl_addr a;
 
 	read_user_ip6(ctx, &a);

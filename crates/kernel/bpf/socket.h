@@ -16,6 +16,9 @@ int hl_sock_create(struct bpf_sock *ctx)
 	enum hl_reason reason;
 	int error;
 
+	/* Where it cannot be marked, it is one of the hostlet: nothing leaves by mistake. */
+	if ((h->flags & HL_EXCLUDE) && excluded_program() && MARK_PASSING(ctx))
+		return ALLOW;
 	if (type == SOCK_RAW) {
 		if (h->flags & HL_RAW)
 			return ALLOW;
@@ -155,6 +158,20 @@ undo_four:
 	return error;
 }
 
+/* A socket that has no address of the hostlet yet is as outside from now on; 0 or an error. */
+static inline int let_pass(struct bpf_sock *sk)
+{
+	struct hl_sock *s = bpf_sk_storage_get(&socks, sk, 0, 0), left;
+
+	/* What is in the book would keep the answers from it. */
+	if (s && s->flags) {
+		left = *s;
+		s->flags = 0;
+		account(&left, -1);
+	}
+	return MARK_PASSING(sk) ? 0 : ENOBUFS;
+}
+
 /* The same for a listener: SO_REUSEADDR does not share with one. */
 static inline void count_listener(const struct hl_sock *s, int by)
 {
@@ -210,7 +227,7 @@ full:
 SEC("cgroup/post_bind4")
 int hl_post_bind4(struct bpf_sock *ctx)
 {
-	struct hl_hostlet *h = HOSTLET_OR_ALLOW(ctx);
+	struct hl_hostlet *h = HOSTLET_FOR(ctx, ctx);
 	struct hl_addr addr = addr4(ONCE(ctx->src_ip4));
 
 	return bound(ctx, h, &addr);
@@ -219,7 +236,7 @@ int hl_post_bind4(struct bpf_sock *ctx)
 SEC("cgroup/post_bind6")
 int hl_post_bind6(struct bpf_sock *ctx)
 {
-	struct hl_hostlet *h = HOSTLET_OR_ALLOW(ctx);
+	struct hl_hostlet *h = HOSTLET_FOR(ctx, ctx);
 	struct hl_addr addr;
 
 	addr.w[0] = ONCE(ctx->src_ip6[0]);
@@ -341,11 +358,13 @@ static inline void listening(struct bpf_sock_ops *ctx, const struct hl_hostlet *
 SEC("sockops")
 int hl_sock_ops(struct bpf_sock_ops *ctx)
 {
+	struct bpf_sock *sk;
 	struct hl_hostlet *h;
 
 	if (ONCE(ctx->op) != BPF_SOCK_OPS_TCP_LISTEN_CB)
 		return ALLOW;
-	h = HOSTLET_OR_ALLOW(ctx);
+	sk = ctx->sk;
+	h = HOSTLET_FOR(ctx, sk);
 	listening(ctx, h);
 	return ALLOW;
 }

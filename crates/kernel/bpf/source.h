@@ -7,6 +7,8 @@
 #ifndef HOSTLET_SOURCE_H
 #define HOSTLET_SOURCE_H
 
+enum { LOOPBACK_IFINDEX = 1 };
+
 /* What a machine with these addresses reaches by "this machine". */
 static inline bool means_loopback(const struct hl_addr *a)
 {
@@ -71,9 +73,61 @@ SHARED int routed_source(struct hl_hostlet *h, struct hl_addr *dst, struct hl_ad
 		}
 		if (source_on(h, route->ifindex, dst, out))
 			return 0;
+		if ((h->flags & (HL_FIT_REFUSE | HL_FIT_PASS)) && source_on(h, LOOPBACK_IFINDEX, dst, out))
+			return 0;
 	}
 	source_on(h, 0, dst, out);
 	return 0;
+}
+
+/*
+ * Is the destination reachable from an address of the hostlet (row B10): does its best route leave by
+ * an interface that has one of that family? What is on the loopback interface is on no link, and so fit
+ * for all. `dev`: the interface that the socket is bound to, or 0.
+ */
+SHARED int fits(struct hl_hostlet *h, struct hl_addr *dst, __u32 dev)
+{
+	struct hl_source_key sk = {.ifindex = dev};
+	struct hl_prefix_key rk = {128};
+	struct hl_route *route;
+
+	if (!h || !dst)
+		return 1;
+	rk.addr = *dst;
+	if (owner_of(&rk.addr) || bpf_map_lookup_elem(&locals, &rk))
+		return 1;
+	if (!dev) {
+		route = bpf_map_lookup_elem(&routes, &rk);
+		if (!route)
+			return 1; /* the kernel has its own error for that */
+		sk.ifindex = route->ifindex;
+	}
+	sk.id = h->id;
+	sk.family = family_of(&rk.addr);
+	if (bpf_map_lookup_elem(&sources, &sk))
+		return 1;
+	sk.ifindex = LOOPBACK_IFINDEX;
+	return bpf_map_lookup_elem(&sources, &sk) != 0;
+}
+
+/*
+ * Is this destination one for which the hostlet's addresses are not to be used? Groups and link-local
+ * addresses go by an interface that the program names or knows.
+ */
+static inline bool unfit(struct bpf_sock *sk, struct hl_hostlet *h, struct hl_addr *dst)
+{
+	bool four = addr_is4(dst);
+
+	if (!(h->flags & (HL_FIT_REFUSE | HL_FIT_PASS)) || addr_multicast(dst) || addr_broadcast(dst) ||
+	    (!four && (dst->w[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000)))
+		return false;
+	/* Cut off from everything: that is no reason to pass. */
+	if (!(h->flags & (HL_V4 | HL_V6)))
+		return false;
+	/* choose_source has the refusal for it. */
+	if (!(h->flags & (four ? HL_V4 : HL_V6)))
+		return h->flags & HL_FIT_PASS;
+	return !fits(h, dst, sk->bound_dev_if);
 }
 
 /*

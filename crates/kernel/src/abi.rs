@@ -45,6 +45,7 @@ macro_rules! plain {
 plain!(
     hl_addr,
     hl_hostlet,
+    hl_file,
     hl_owner,
     hl_prefix_key,
     hl_route,

@@ -10,7 +10,7 @@ use libbpf_rs::RingBufferBuilder;
 use crate::abi::{
     self, HL_CALL_BIND, HL_CALL_CONNECT, HL_CALL_LISTEN, HL_CALL_RECEIVE, HL_CALL_SENDMSG,
     HL_CALL_SOCKET, HL_CALL_TRANSMIT, HL_EVENTS, HL_REASON_FOREIGN_ADDRESS,
-    HL_REASON_FOREIGN_LOOPBACK, HL_REASON_FOREIGN_SOURCE, HL_REASON_NO_ADDRESS,
+    HL_REASON_FOREIGN_LOOPBACK, HL_REASON_FOREIGN_SOURCE, HL_REASON_NO_ADDRESS, HL_REASON_NO_ROUTE,
     HL_REASON_PORT_HELD, HL_REASON_PROTOCOL, HL_REASON_RAW, HL_REASON_REMOVED,
     HL_REASON_TABLE_FULL, Plain, hl_event,
 };
@@ -59,6 +59,8 @@ pub enum Reason {
     TableFull,
     /// The hostlet is being removed.
     Removed,
+    /// No route leads there from the hostlet's addresses (row B10).
+    NoRoute,
     /// One that this program does not know.
     Other(u16),
 }
@@ -90,6 +92,7 @@ impl fmt::Display for Reason {
             Self::ForeignLoopback => "foreign-loopback",
             Self::TableFull => "table-full",
             Self::Removed => "removed",
+            Self::NoRoute => "no-route",
             Self::Other(n) => return write!(f, "reason-{n}"),
         };
         f.write_str(text)
@@ -164,6 +167,7 @@ impl Event {
                 HL_REASON_FOREIGN_LOOPBACK => Reason::ForeignLoopback,
                 HL_REASON_TABLE_FULL => Reason::TableFull,
                 HL_REASON_REMOVED => Reason::Removed,
+                HL_REASON_NO_ROUTE => Reason::NoRoute,
                 _ => Reason::Other(e.reason),
             },
             errno: -e.error,

@@ -19,7 +19,7 @@ use crate::probe;
 const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/hostlet.bpf.o"));
 
 /// The tables that this program reads or writes; all are pinned, for tools such as bpftool.
-pub(crate) const TABLES: [&str; 19] = [
+pub(crate) const TABLES: [&str; 22] = [
     "hostlets",
     "owners",
     "prefixes",
@@ -39,6 +39,9 @@ pub(crate) const TABLES: [&str; 19] = [
     "wake",
     "watched",
     "prefixed",
+    "locals",
+    "excluded",
+    "passing",
 ];
 
 /// How large the tables may grow; they take memory only as they fill, but for the

@@ -9,6 +9,7 @@ mod attach;
 mod batch;
 mod error;
 mod events;
+mod file_id;
 mod install;
 mod memory;
 mod port_book;
@@ -19,6 +20,7 @@ mod watch;
 
 pub use error::{Error, Result};
 pub use events::{Call, Event, Reason, Watcher};
+pub use file_id::FileId;
 pub use install::{Kernel, Limits, netns_cookie};
 pub use port_book::{BoundPort, PortBook};
 pub use record::{Record, RecordFlags, few};

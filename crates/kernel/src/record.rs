@@ -6,9 +6,9 @@ use std::ops::BitOr;
 use hostlet_model::{Owned, SourcePolicy};
 
 use crate::abi::{
-    self, HL_FEW4, HL_FEW6, HL_GONE, HL_GUARD, HL_MANY4, HL_MANY6, HL_PASS, HL_PREFIX, HL_RAW,
-    HL_REACH, HL_ROUTED4, HL_ROUTED6, HL_SOURCE_BY_DESTINATION, HL_SOURCE_PRIMARY,
-    HL_SOURCE_RANDOM, HL_V4, HL_V6, hl_hostlet,
+    self, HL_EXCLUDE, HL_FEW4, HL_FEW6, HL_FIT_PASS, HL_FIT_REFUSE, HL_GONE, HL_GUARD, HL_MANY4,
+    HL_MANY6, HL_PASS, HL_PREFIX, HL_RAW, HL_REACH, HL_ROUTED4, HL_ROUTED6,
+    HL_SOURCE_BY_DESTINATION, HL_SOURCE_PRIMARY, HL_SOURCE_RANDOM, HL_V4, HL_V6, hl_hostlet,
 };
 
 /// A set of facts about a hostlet.
@@ -40,6 +40,13 @@ impl RecordFlags {
     pub const GONE: Self = Self(HL_GONE);
     /// It fell back: its members are as processes outside.
     pub const PASS: Self = Self(HL_PASS);
+
+    /// Excluded programs are as outside in it.
+    pub const EXCLUDE: Self = Self(HL_EXCLUDE);
+    /// Its addresses are for routes by their interfaces; other calls are refused.
+    pub const FIT_REFUSE: Self = Self(HL_FIT_REFUSE);
+    /// The same; other calls are done as outside.
+    pub const FIT_PASS: Self = Self(HL_FIT_PASS);
 
     /// Does it have all of these?
     #[must_use]

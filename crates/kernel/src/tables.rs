@@ -6,10 +6,12 @@ use hostlet_model::{IpNet, Owned};
 use libbpf_rs::{ErrorKind, MapCore, MapFlags};
 
 use crate::abi::{
-    self, HL_OWNER_LOOP, HL_OWNER_MANY, Plain, hl_hostlet, hl_onlink, hl_onlink_key, hl_owner,
-    hl_port, hl_port_key, hl_prefix_key, hl_reach_key, hl_route, hl_source_entry, hl_source_key,
+    self, HL_OWNER_LOOP, HL_OWNER_MANY, Plain, hl_file, hl_hostlet, hl_onlink, hl_onlink_key,
+    hl_owner, hl_port, hl_port_key, hl_prefix_key, hl_reach_key, hl_route, hl_source_entry,
+    hl_source_key,
 };
 use crate::error::{Error, Result};
+use crate::file_id::FileId;
 use crate::install::Kernel;
 use crate::port_book::PortBook;
 use crate::record::Record;
@@ -248,6 +250,54 @@ impl Kernel {
         };
         let held = self.entries("routes")?;
         self.replace("routes", held, routes.iter().map(pair).collect())
+    }
+
+    /// Brings the list of what is local to this machine up to date: calls to there are never to an unreachable
+    /// destination (row B10).
+    ///
+    /// # Errors
+    /// If the table cannot be written.
+    pub fn set_locals(&self, locals: &[IpNet]) -> Result<()> {
+        let pair = |net: &IpNet| {
+            (
+                prefix_key(net).bytes().to_vec(),
+                1u32.to_ne_bytes().to_vec(),
+            )
+        };
+        let held = self.entries("locals")?;
+        self.replace("locals", held, locals.iter().map(pair).collect())
+    }
+
+    /// Brings the list of excluded programs up to date (row B8).
+    ///
+    /// # Errors
+    /// If the table is full.
+    pub fn set_excluded(&self, files: &[FileId]) -> Result<()> {
+        let pair = |file: &FileId| {
+            let key = hl_file {
+                dev: file.dev,
+                ino: file.ino,
+                ..Default::default()
+            };
+            (key.bytes().to_vec(), 1u32.to_ne_bytes().to_vec())
+        };
+        let held = self.entries("excluded")?;
+        self.replace("excluded", held, files.iter().map(pair).collect())
+    }
+
+    /// The excluded programs.
+    ///
+    /// # Errors
+    /// If the table cannot be read.
+    pub fn excluded(&self) -> Result<Vec<FileId>> {
+        let file = |(key, _): &Pair| {
+            let file = hl_file::from_bytes(key);
+            FileId {
+                dev: file.dev,
+                ino: file.ino,
+            }
+        };
+        Ok(self.entries("excluded")?.iter().map(file).collect())
     }
 
     /// What the hostlets' sockets are bound to, as their programs know it.

@@ -64,6 +64,59 @@ impl fmt::Display for SourcePolicy {
     }
 }
 
+/// What becomes of an unbound socket's call to a destination that is not reachable from an address of the hostlet: whose best
+/// route leaves by an interface on which the hostlet has none of that family (row B10).
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unreachable {
+    /// It fails with ENETUNREACH, as on a machine with the hostlet's addresses alone.
+    #[default]
+    Refuse,
+    /// It is done as outside, with the machine's address; that socket's later calls as well (row B11).
+    PassThrough,
+}
+
+/// A text that does not say what to do where an address is not reachable.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is nothing to do with what is not reachable: use refuse or pass-through")]
+pub struct UnreachableError(pub String);
+
+impl Unreachable {
+    /// Every choice by its name.
+    pub const ALL: [(&'static str, Unreachable); 2] = [
+        ("refuse", Unreachable::Refuse),
+        ("pass-through", Unreachable::PassThrough),
+    ];
+
+    /// The name, as written in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Unreachable::Refuse => "refuse",
+            Unreachable::PassThrough => "pass-through",
+        }
+    }
+}
+
+impl FromStr for Unreachable {
+    type Err = UnreachableError;
+
+    fn from_str(s: &str) -> Result<Self, UnreachableError> {
+        Self::ALL
+            .iter()
+            .find(|(n, _)| *n == s)
+            .map(|(_, u)| *u)
+            .ok_or_else(|| UnreachableError(s.to_owned()))
+    }
+}
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 /// A service on the host's own loopback that members may reach, such as a resolver stub: `127.0.0.53:53`, `[::1]:53`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HostLoopback {
@@ -152,6 +205,12 @@ pub struct HostletSpec {
     /// Nobody asks for this; hostletd says so where a pool's `on-loss` is `fall-back`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fallen_back: bool,
+    /// Whether the excluded programs keep the machine's address in it (row B8); so in hostlets that rules make.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub excludes: bool,
+    /// What becomes of calls to where none of its addresses is fit (row B10); none: its addresses are used for every destination.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreachable: Option<Unreachable>,
 }
 
 fn yes() -> bool {
@@ -170,6 +229,8 @@ impl HostletSpec {
             guard: true,
             raw: false,
             fallen_back: false,
+            excludes: false,
+            unreachable: None,
         }
     }
 }

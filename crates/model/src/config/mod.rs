@@ -49,6 +49,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{HostletSpec, Name};
 
+pub use crate::Unreachable;
+
 pub use error::{ConfigError, Problem};
 pub use pool::{
     DaemonOptions, DhcpOptions, DhcpPool, OnLoss, OnLossError, Pool, PoolSource, StaticPool,

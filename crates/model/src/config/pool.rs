@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::Who;
-use crate::{Name, Ranges};
+use crate::{Name, Ranges, Unreachable};
 
 /// Where hostletd takes addresses to lend (rows B3 to B5).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,9 @@ pub struct Pool {
     pub set_aside: Duration,
     /// What becomes of a hostlet whose lease is lost.
     pub on_loss: OnLoss,
+    /// What becomes of calls to destinations that are not reachable from its addresses (row B10).
+    #[serde(default)]
+    pub unreachable: Unreachable,
 }
 
 impl Pool {

@@ -22,6 +22,7 @@ const POOL: &[&str] = &[
     "probe",
     "set-aside",
     "on-loss",
+    "unreachable",
 ];
 /// What says more about `ranges`, and about `dhcp`.
 const WITH_RANGES: &[&str] = &["exclude", "subnets"];
@@ -78,6 +79,7 @@ impl Reader {
                 .duration(t, "set-aside", SECOND, 24 * 30 * HOUR)
                 .unwrap_or(Pool::SET_ASIDE),
             on_loss: self.parsed(t, "on-loss").unwrap_or_default(),
+            unreachable: self.parsed(t, "unreachable").unwrap_or_default(),
         }
     }
 

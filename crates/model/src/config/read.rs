@@ -173,8 +173,6 @@ impl Reader {
     fn hostlet(&mut self, name: &Name, at: usize, t: &Table<'_>, defaults: &Defaults) -> Declared {
         self.known(t, "key", HOSTLET);
         let spec = HostletSpec {
-            name: name.clone(),
-            addresses: self.addresses(name, at, t),
             assign: self
                 .interface(t, "assign")
                 .or_else(|| defaults.assign.clone()),
@@ -185,9 +183,7 @@ impl Reader {
             host_loopback: self.list(t, "host-loopback"),
             guard: self.boolean(t, "guard").or(defaults.guard).unwrap_or(true),
             raw: self.boolean(t, "raw").unwrap_or(false),
-            fallen_back: false,
-            excludes: false,
-            unreachable: None,
+            ..HostletSpec::new(name.clone(), self.addresses(name, at, t))
         };
         Declared {
             spec,

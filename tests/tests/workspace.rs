@@ -19,6 +19,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("hostlet-platform", &["hostlet-model"]),
     ("hostlet-store", &["hostlet-model"]),
     ("hostlet-nss", &["hostlet-model"]),
+    // Other people's programs load it: nothing in it may need libbpf.
+    (
+        "hostlet-pam",
+        &[
+            "hostlet-model",
+            "hostlet-policy",
+            "hostlet-platform",
+            "hostlet-wire",
+        ],
+    ),
     (
         "hostlet-engine",
         &[

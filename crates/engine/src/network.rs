@@ -22,12 +22,17 @@ pub(crate) fn refresh(machine: &Machine<'_>) -> Result<()> {
     kernel.wake()?;
     let interfaces: Vec<u32> = netlink::interfaces()?.iter().map(|i| i.index).collect();
     kernel.watch(&interfaces)?;
+    let fit = rows.iter().any(|d| d.spec.unreachable.is_some());
     // One address leaves nothing to choose; most have no more.
     let mut several = rows.iter().filter(|d| d.entries.len() > 1);
-    let routed = several.any(|d| {
-        let view = kernel_view(d.id, &d.spec, &d.entries, &[], true);
-        view.routed4 || view.routed6
-    });
+    let routed = fit
+        || several.any(|d| {
+            let view = kernel_view(d.id, &d.spec, &d.entries, &[], true);
+            view.routed4 || view.routed6
+        });
+    // What has become local is so before a route is looked at.
+    let local = if fit { observe::local()? } else { Vec::new() };
+    kernel.set_locals(&local)?;
     // A full routing table is only mirrored where it decides something.
     let routes = if routed {
         observe::routes()?

@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::IpAddr;
 
+use hostlet_model::IpNet;
 use hostlet_platform::netlink;
 use hostlet_policy::{Existing, HostAddress, IdRange, Interface, Observed, Route};
 use hostlet_store::Definition;
@@ -71,6 +72,17 @@ pub(crate) fn routes() -> Result<Vec<Route>> {
             source: r.prefsrc,
         })
         .collect())
+}
+
+/// What is local to this machine: its addresses, and prefixes that are its own as a whole.
+pub(crate) fn local() -> Result<Vec<IpNet>> {
+    let mut local = netlink::local_prefixes()?;
+    local.extend(
+        netlink::addresses()?
+            .into_iter()
+            .map(|a| IpNet::from(a.addr)),
+    );
+    Ok(local)
 }
 
 /// Whether IPv6 is there and not switched off. `lo` counts: each hostlet gets an address on it.

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use hostlet_kernel::{OnLink, Record, RecordFlags, SourceList, Tables};
+use hostlet_model::Unreachable;
 use hostlet_policy::KernelView;
 
 /// The tables beside the record.
@@ -49,6 +50,15 @@ pub(crate) fn record(view: &KernelView, netns: u64) -> Record {
         .with(RecordFlags::GUARD, view.guard)
         .with(RecordFlags::RAW, view.raw)
         .with(RecordFlags::PASS, view.pass)
+        .with(RecordFlags::EXCLUDE, view.excludes)
+        .with(
+            RecordFlags::FIT_REFUSE,
+            view.unreachable == Some(Unreachable::Refuse),
+        )
+        .with(
+            RecordFlags::FIT_PASS,
+            view.unreachable == Some(Unreachable::PassThrough),
+        )
         .with(
             RecordFlags::REACH,
             !view.reachable.is_empty() || !view.broadcasts.is_empty(),

@@ -75,7 +75,7 @@ impl Engine {
         let seen = machine.observe()?;
         let services = reachable_services(&row.spec, &seen);
         let view = kernel_view(row.id, &row.spec, &row.entries, &services, seen.ipv6);
-        let said = hostlet_policy::explain(&view, call, &observe::routes()?);
+        let said = hostlet_policy::explain(&view, call, &observe::routes()?, &observe::local()?);
         Ok(ExplainReport {
             hostlet: row.name,
             call: call.to_string(),

@@ -3,9 +3,12 @@
 
 use std::net::IpAddr;
 
-use hostlet_model::{IpNet, SourcePolicy};
+use hostlet_model::{IpNet, SourcePolicy, Unreachable};
 
 use crate::{KernelView, OnLink};
+
+/// The index of the loopback interface in every network namespace.
+const LOOPBACK: u32 = 1;
 
 /// A route of the machine, as mirrored into the kernel tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +37,8 @@ pub enum SourceRule {
     NextHopSubnet,
     /// It is on the route's interface; the policy chose among those there.
     RouteInterface,
+    /// It is on no link, but on the loopback interface, and so fit for every route; the policy chose among those there.
+    Linkless,
     /// The route is of no interface of the set, or makes no difference; the policy chose among all.
     Policy,
 }
@@ -90,8 +95,56 @@ pub fn choose_source(view: &KernelView, dst: IpAddr, routes: &[Route]) -> Option
         if let Some(s) = by_policy(view, route.ifindex, dst, SourceRule::RouteInterface) {
             return Some(s);
         }
+        if view.unreachable.is_some()
+            && let Some(s) = by_policy(view, LOOPBACK, dst, SourceRule::Linkless)
+        {
+            return Some(s);
+        }
     }
     by_policy(view, 0, dst, SourceRule::Policy).or_else(|| certain(primary, SourceRule::Policy))
+}
+
+/// Why none of a hostlet's addresses is fit for a destination (row B10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unfit {
+    /// It has none of that family, where that is no refusal yet.
+    NoFamily,
+    /// The best route leaves by an interface on which it has none of that family.
+    Route(Route),
+}
+
+/// Whether a destination that is not the loopback is reachable from the hostlet (row B10); none if it is, or nobody asks. `local` is
+/// what is local to this machine: its addresses, and prefixes that are its own as a whole.
+///
+/// Groups and link-local addresses go by an interface that the program names or knows; they are left alone, as is what has no route.
+pub fn unfit(view: &KernelView, dst: IpAddr, routes: &[Route], local: &[IpNet]) -> Option<Unfit> {
+    let unreachable = view.unreachable?;
+    let named = match dst {
+        IpAddr::V4(a) => a.is_multicast() || a.is_broadcast(),
+        IpAddr::V6(a) => a.is_multicast() || a.is_unicast_link_local(),
+    };
+    // Cut off from everything: that is no reason to pass.
+    if named || !(view.has_v4 || view.has_v6) {
+        return None;
+    }
+    let has = if dst.is_ipv4() {
+        view.has_v4
+    } else {
+        view.has_v6
+    };
+    if !has {
+        return (unreachable == Unreachable::PassThrough).then_some(Unfit::NoFamily);
+    }
+    let own = view.owned.iter().any(|o| o.contains(dst));
+    if own || local.iter().any(|n| n.contains(&dst)) {
+        return None;
+    }
+    let route = best(routes, dst)?;
+    let on = |ifindex| {
+        let mut lists = view.sources.iter();
+        lists.any(|l| l.ifindex == ifindex && l.ipv6 == dst.is_ipv6())
+    };
+    (!on(route.ifindex) && !on(LOOPBACK)).then_some(Unfit::Route(*route))
 }
 
 /// The hostlet's place in the narrowest subnet that an address is in.

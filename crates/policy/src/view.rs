@@ -2,7 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use hostlet_model::{HostLoopback, HostletId, HostletSpec, IpNet, Owned, SetEntry, SourcePolicy};
+use hostlet_model::{
+    HostLoopback, HostletId, HostletSpec, IpNet, Owned, SetEntry, SourcePolicy, Unreachable,
+};
 
 /// Everything that the kernel is told about a hostlet, beside the owners of addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +43,10 @@ pub struct KernelView {
     pub raw: bool,
     /// Whether it has fallen back: its members are as processes outside.
     pub pass: bool,
+    /// Whether excluded programs keep the machine's address in it (row B8).
+    pub excludes: bool,
+    /// What becomes of calls to where none of its addresses is fit (row B10); none: nobody asks.
+    pub unreachable: Option<Unreachable>,
     /// Its set.
     pub owned: Vec<Owned>,
     /// Source addresses by family and interface; a list for interface 0 has those of all.
@@ -113,6 +119,8 @@ pub fn kernel_view(
         guard: spec.guard,
         raw: spec.raw,
         pass: spec.fallen_back,
+        excludes: spec.excludes,
+        unreachable: spec.unreachable,
         owned: entries.iter().map(|e| e.owned).collect(),
         sources,
         broadcasts: broadcasts(&onlink),

@@ -55,6 +55,7 @@ fn bind_as(v: &KernelView, addr: &str, v6only: bool) -> Explanation {
             v6only,
         },
         &[],
+        &[],
     )
 }
 
@@ -67,6 +68,7 @@ fn connect(v: &KernelView, addr: &str, port: u16, from: Option<&str>) -> Explana
             port,
             from: from.map(ip),
         },
+        &[],
         &[],
     )
 }
@@ -81,6 +83,7 @@ fn send(v: &KernelView, addr: &str, port: u16, from: Option<&str>) -> Explanatio
             from: from.map(ip),
         },
         &[],
+        &[],
     )
 }
 
@@ -92,7 +95,7 @@ fn is(e: &Explanation, wanted: &str) {
     assert_eq!(got, wanted, "{}", e.text);
 }
 
-use Verdict::{Allowed, Dropped, Refused, Translated};
+use Verdict::{Allowed, Dropped, PassedThrough, Refused, Translated};
 
 #[test]
 fn bind_to_addresses() {
@@ -310,7 +313,7 @@ fn send_to(v: &KernelView, from: Option<&str>) -> Explanation {
 
 #[test]
 fn sockets() {
-    let of = |v: &KernelView, proto| explain(v, &Call::Socket { proto }, &[]);
+    let of = |v: &KernelView, proto| explain(v, &Call::Socket { proto }, &[], &[]);
     let v = both();
     for proto in [Proto::Tcp, Proto::Udp, Proto::UdpLite, Proto::Ping] {
         is(&of(&v, proto), "allowed - confined-protocol A15");
@@ -335,7 +338,7 @@ fn sockets() {
         port: 0,
         v6only: false,
     };
-    is(&explain(&v, &call, &[]), "refused (EPERM) - raw A15");
+    is(&explain(&v, &call, &[], &[]), "refused (EPERM) - raw A15");
 }
 
 #[test]
@@ -347,9 +350,12 @@ fn ping_sockets_are_the_guards_business() {
         port: 0,
         v6only: false,
     };
-    is(&explain(&v, &call("10.0.0.1"), &[]), "dropped - guard A16");
     is(
-        &explain(&v, &call("10.0.0.5"), &[]),
+        &explain(&v, &call("10.0.0.1"), &[], &[]),
+        "dropped - guard A16",
+    );
+    is(
+        &explain(&v, &call("10.0.0.5"), &[], &[]),
         "allowed 10.0.0.5 own-address A5",
     );
 }
@@ -414,14 +420,14 @@ proptest! {
             1 => Call::Connect { proto, addr, port, from },
             _ => Call::Send { proto, addr, port, from },
         };
-        let e = explain(&v, &call, &[]);
+        let e = explain(&v, &call, &[], &[]);
         prop_assert!(!e.text.is_empty() && !e.rule.is_empty() && e.row.starts_with('A'));
         let mine = |a: IpAddr| {
             v.owned.iter().any(|o| o.contains(a)) || a == IpAddr::V4(v.loop4) || v.loop6.map(IpAddr::V6) == Some(a)
         };
         let group = |a: IpAddr| a.is_multicast() || a == ip("255.255.255.255") || matches!(a, IpAddr::V4(b) if v.broadcasts.contains(&b));
         match e.verdict {
-            Refused(_) | Dropped => prop_assert_eq!(e.address, None),
+            Refused(_) | Dropped | PassedThrough => prop_assert_eq!(e.address, None),
             Allowed | Translated => {
                 let a = e.address.expect("an address").to_canonical();
                 prop_assert!(mine(a) || group(a), "{}: {}", a, e.text);

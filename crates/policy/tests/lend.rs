@@ -66,7 +66,7 @@ fn a_set_may_become_empty_and_is_filled_again() {
         from: None,
     };
     assert_eq!(
-        explain(view, &call, &[]).verdict,
+        explain(view, &call, &[], &[]).verdict,
         Verdict::Refused("ENETUNREACH")
     );
     let h = after(&h, &r);
@@ -91,7 +91,7 @@ fn who_falls_back_owns_nothing_but_its_loopback() {
         port: 80,
         v6only: false,
     };
-    let said = explain(view, &bind, &[]);
+    let said = explain(view, &bind, &[], &[]);
     assert_eq!((said.verdict, said.rule), (Verdict::Allowed, "fallen-back"));
     let h = after(&h, &r);
     assert_eq!(h.entries.len(), 1);

@@ -7,6 +7,8 @@ mod outward;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use hostlet_model::IpNet;
+
 use crate::source::Route;
 use crate::view::KernelView;
 
@@ -86,6 +88,8 @@ pub enum Verdict {
     Allowed,
     /// It is done with another address than the one asked for; the program sees its own.
     Translated,
+    /// It is done as outside, with the machine's address, and so are the socket's later calls.
+    PassedThrough,
     /// It is done, but its packets are dropped by the guard.
     Dropped,
     /// It fails with this error.
@@ -97,6 +101,7 @@ impl fmt::Display for Verdict {
         match self {
             Verdict::Allowed => f.pad("allowed"),
             Verdict::Translated => f.pad("translated"),
+            Verdict::PassedThrough => f.pad("passed through"),
             Verdict::Dropped => f.pad("dropped"),
             Verdict::Refused(errno) => write!(f, "refused ({errno})"),
         }
@@ -166,8 +171,16 @@ impl fmt::Display for Proto {
     }
 }
 
-/// Says what would happen to a call in the hostlet of this view, on a machine with these routes.
-pub fn explain(view: &KernelView, call: &Call, routes: &[Route]) -> Explanation {
+/// What decides about ways out.
+struct Network<'a> {
+    routes: &'a [Route],
+    local: &'a [IpNet],
+}
+
+/// Says what would happen to a call in the hostlet of this view, on a machine with these routes. `local` is what is local to that
+/// machine: its addresses, and prefixes that are its own as a whole. The caller's program is not looked at: an excluded one is as outside.
+pub fn explain(view: &KernelView, call: &Call, routes: &[Route], local: &[IpNet]) -> Explanation {
+    let network = Network { routes, local };
     if view.pass {
         return say(
             Verdict::Allowed,
@@ -190,10 +203,10 @@ pub fn explain(view: &KernelView, call: &Call, routes: &[Route]) -> Explanation 
         } => bind(view, proto, addr, port, v6only),
         Call::Connect {
             addr, port, from, ..
-        } => outward(view, addr, port, from, routes, false),
+        } => outward(view, addr, port, from, &network, false),
         Call::Send {
             addr, port, from, ..
-        } => outward(view, addr, port, from, routes, true),
+        } => outward(view, addr, port, from, &network, true),
     }
 }
 

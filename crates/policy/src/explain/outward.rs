@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use hostlet_model::{HostLoopback, HostletId};
+use hostlet_model::{HostLoopback, HostletId, Unreachable};
 
-use super::{Explanation, Verdict, is_group, is_localhost, loopback_like, owns, say};
-use crate::source::{Route, Source, SourceRule, choose_source};
+use super::{Explanation, Network, Verdict, is_group, is_localhost, loopback_like, owns, say};
+use crate::source::{Source, SourceRule, Unfit, choose_source, unfit};
 use crate::view::KernelView;
 
 pub(super) fn outward(
@@ -13,7 +13,7 @@ pub(super) fn outward(
     asked: IpAddr,
     port: u16,
     from: Option<IpAddr>,
-    routes: &[Route],
+    network: &Network<'_>,
     datagram: bool,
 ) -> Explanation {
     let dst = asked.to_canonical();
@@ -62,7 +62,10 @@ pub(super) fn outward(
             format!("the source {a} is the hostlet's"),
         );
     }
-    let Some(s) = choose_source(view, dst, routes) else {
+    if let Some(why) = unfit(view, dst, network.routes, network.local) {
+        return unreachable(view, dst, &why);
+    }
+    let Some(s) = choose_source(view, dst, network.routes) else {
         let family = if dst.is_ipv4() { "IPv4" } else { "IPv6" };
         return say(
             Verdict::Refused("ENETUNREACH"),
@@ -83,6 +86,41 @@ pub(super) fn outward(
     say(Verdict::Allowed, Some(s.addr), source_rule(&s), "A7", text)
 }
 
+fn unreachable(view: &KernelView, dst: IpAddr, why: &Unfit) -> Explanation {
+    let family = if dst.is_ipv4() { "IPv4" } else { "IPv6" };
+    let why = match why {
+        Unfit::NoFamily => format!("the hostlet has no {family} address for {dst}"),
+        Unfit::Route(r) => {
+            let by = r
+                .gateway
+                .map_or_else(String::new, |g| format!(" through {g}"));
+            format!(
+                "the best route to {dst}, {}{by}, leaves by interface {}, on which the hostlet has no {family} address",
+                r.dst, r.ifindex
+            )
+        }
+    };
+    if view.unreachable == Some(Unreachable::PassThrough) {
+        say(
+            Verdict::PassedThrough,
+            None,
+            "no-route",
+            "B10",
+            format!(
+                "{why}; so the socket has the machine's address, for this call and all later ones"
+            ),
+        )
+    } else {
+        say(
+            Verdict::Refused("ENETUNREACH"),
+            None,
+            "no-route",
+            "B10",
+            format!("{why}, and its pool does not let such calls pass through"),
+        )
+    }
+}
+
 fn source_rule(s: &Source) -> &'static str {
     match s.rule {
         SourceRule::Only => "only-address",
@@ -90,6 +128,7 @@ fn source_rule(s: &Source) -> &'static str {
         SourceRule::RouteSource => "route-source",
         SourceRule::NextHopSubnet => "next-hop-subnet",
         SourceRule::RouteInterface => "route-interface",
+        SourceRule::Linkless => "linkless-address",
         SourceRule::Policy => "source-policy",
     }
 }
@@ -121,6 +160,9 @@ fn source_text(view: &KernelView, dst: IpAddr, s: &Source) -> String {
         }
         SourceRule::RouteInterface => {
             format!("it leaves from {pick}, among those on the interface of the route to {dst}")
+        }
+        SourceRule::Linkless => {
+            format!("it leaves from {pick}, which is on no link and so fit for the route to {dst}")
         }
         SourceRule::Policy => format!("it leaves from {pick}, among all of its family"),
     }

@@ -35,7 +35,10 @@ pub fn entry(owned: &str, onlink: u8, ifindex: u32) -> SetEntry {
         owned: owned.parse().unwrap(),
         onlink,
         ifindex,
-        interface: format!("eth{}", ifindex - 2),
+        interface: match ifindex {
+            1 => "lo".into(),
+            _ => format!("eth{}", ifindex - 2),
+        },
         assigned: false,
     }
 }

@@ -3,10 +3,11 @@
 //! Parent and child talk over a sequenced-packet socket pair: one packet a line,
 //! a handed-over socket rides along with it.
 
-use std::ffi::{CString, OsString};
+use std::ffi::CString;
 use std::mem::{size_of, zeroed};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::process::ExitCode;
 
 use super::sockets::{Made, own};
@@ -79,23 +80,12 @@ impl Actor {
             }
             // The program started anew with the named sockets and no others.
             ("exec", [name, sockets @ ..]) => {
-                let (ours, theirs) = pair()?;
-                let mut words = vec!["--child".to_owned(), theirs.as_raw_fd().to_string()];
-                let mut keep = vec![theirs.as_raw_fd()];
-                for socket in sockets {
-                    let fd = self.socket(socket)?;
-                    words.push(format!("{socket}={fd}"));
-                    keep.push(fd);
-                }
-                let words = arguments(&words)?;
-                // SAFETY: a probe has one thread, so the child may do as it likes.
-                let pid = check(unsafe { libc::fork() })?;
-                if pid == 0 {
-                    execute(&words, &keep);
-                }
-                self.children
-                    .insert((*name).into(), Child { pid, line: ours });
-                Ok("ok".into())
+                let program = std::env::current_exe()?;
+                self.exec(&program, name, sockets)
+            }
+            // The same with another program, a copy of this one.
+            ("exec-as", [program, name, sockets @ ..]) => {
+                self.exec(Path::new(program), name, sockets)
             }
             ("give", [socket, child]) => self
                 .child(child)?
@@ -111,8 +101,29 @@ impl Actor {
                 send(taker.as_raw_fd(), "here", Some(fd))?;
                 Ok("ok".into())
             }
-            _ => usage("fork NAME, exec NAME SOCKET…, give SOCKET NAME, exit NAME, kill NAME"),
+            _ => usage(
+                "fork NAME, exec NAME SOCKET…, exec-as PROGRAM NAME SOCKET…, give SOCKET NAME, exit NAME, kill NAME",
+            ),
         }
+    }
+
+    fn exec(&mut self, program: &Path, name: &str, sockets: &[&str]) -> Outcome {
+        let (ours, theirs) = pair()?;
+        let mut words = vec!["--child".to_owned(), theirs.as_raw_fd().to_string()];
+        let mut keep = vec![theirs.as_raw_fd()];
+        for socket in sockets {
+            let fd = self.socket(socket)?;
+            words.push(format!("{socket}={fd}"));
+            keep.push(fd);
+        }
+        let words = arguments(program, &words)?;
+        // SAFETY: a probe has one thread, so the child may do as it likes.
+        let pid = check(unsafe { libc::fork() })?;
+        if pid == 0 {
+            execute(&words, &keep);
+        }
+        self.children.insert(name.into(), Child { pid, line: ours });
+        Ok("ok".into())
     }
 
     /// A socket that another program hands out at this path.
@@ -180,9 +191,8 @@ pub(crate) fn main_after_exec(mut args: impl Iterator<Item = String>) -> ExitCod
     }
 }
 
-fn arguments(words: &[String]) -> Result<Vec<CString>, Trouble> {
-    let program: OsString = std::env::current_exe()?.into();
-    let mut all = vec![CString::new(program.as_bytes()).unwrap_or_default()];
+fn arguments(program: &Path, words: &[String]) -> Result<Vec<CString>, Trouble> {
+    let mut all = vec![CString::new(program.as_os_str().as_bytes()).unwrap_or_default()];
     for word in words {
         all.push(CString::new(word.as_str()).unwrap_or_default());
     }

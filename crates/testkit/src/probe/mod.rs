@@ -110,7 +110,9 @@ impl Actor {
             return Ok(text);
         }
         match op {
-            "fork" | "exec" | "give" | "exit" | "kill" | "hand" => self.children_op(op, args),
+            "fork" | "exec" | "exec-as" | "give" | "exit" | "kill" | "hand" => {
+                self.children_op(op, args)
+            }
             "close" => match args {
                 [name] => self.sockets.remove(*name).map_or_else(
                     || Err(Trouble::Nobody),

@@ -1,6 +1,7 @@
 //! Knowing when a hostlet's last process ended, without asking.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -12,6 +13,9 @@ use rustix::event::epoll;
 use crate::keeper::{listen, token};
 use crate::log;
 
+/// Stands between a hostlet's name and the path of a cgroup that was attached to it; no name has it.
+const ATTACHED: char = '@';
+
 /// Two things keep a hostlet of a run: the process that asked for it, and its members. The end of either is
 /// a reason to look.
 pub(crate) struct Ends {
@@ -19,6 +23,8 @@ pub(crate) struct Ends {
     /// The processes, by a number of ours.
     processes: BTreeMap<u64, (Name, OwnedFd)>,
     next: u64,
+    /// What the cgroups that were attached to a hostlet are called.
+    attached: BTreeMap<Name, BTreeSet<String>>,
 }
 
 impl Ends {
@@ -27,6 +33,7 @@ impl Ends {
             cgroups: EmptyWatch::new()?,
             processes: BTreeMap::new(),
             next: 0,
+            attached: BTreeMap::new(),
         })
     }
 
@@ -44,17 +51,41 @@ impl Ends {
         process: Option<OwnedFd>,
     ) -> Result<()> {
         if let Some(process) = process {
-            let number = self.next;
-            self.next += 1;
-            listen(epoll, &process, token::PROCESS + number)?;
-            self.processes.insert(number, (hostlet.clone(), process));
+            self.watch_process(epoll, hostlet, process)?;
         }
-        Ok(self.cgroups.add(hostlet.as_str(), cgroup)?)
+        let own = cgroup.file_name() == Some(OsStr::new(hostlet.as_str()));
+        let name = if own {
+            hostlet.to_string()
+        } else {
+            // There may be several: a hostlet's own, and those that were attached.
+            let name = format!("{hostlet}{ATTACHED}{}", cgroup.display());
+            let all = self.attached.entry(hostlet.clone()).or_default();
+            all.insert(name.clone());
+            name
+        };
+        Ok(self.cgroups.add(&name, cgroup)?)
+    }
+
+    /// Watches a process whose end may be the hostlet's.
+    pub fn watch_process(
+        &mut self,
+        epoll: &OwnedFd,
+        hostlet: &Name,
+        process: OwnedFd,
+    ) -> Result<()> {
+        let number = self.next;
+        self.next += 1;
+        listen(epoll, &process, token::PROCESS + number)?;
+        self.processes.insert(number, (hostlet.clone(), process));
+        Ok(())
     }
 
     /// Stops watching.
     pub fn unwatch(&mut self, epoll: &OwnedFd, hostlet: &Name) {
         self.cgroups.remove(hostlet.as_str());
+        for name in self.attached.remove(hostlet).unwrap_or_default() {
+            self.cgroups.remove(&name);
+        }
         self.processes.retain(|_, (name, process)| {
             if name == hostlet {
                 forget(epoll, process);
@@ -68,7 +99,13 @@ impl Ends {
         match self.cgroups.drain() {
             Ok(all) => all
                 .iter()
-                .filter_map(|(name, how)| Some((name.parse().ok()?, *how == Vacancy::Gone)))
+                .filter_map(|(name, how)| {
+                    let (name, own) = match name.split_once(ATTACHED) {
+                        Some((name, _)) => (name, false),
+                        None => (name.as_str(), true),
+                    };
+                    Some((name.parse().ok()?, own && *how == Vacancy::Gone))
+                })
                 .collect(),
             Err(error) => {
                 log::warning(format_args!("cannot read which cgroups are empty: {error}"));

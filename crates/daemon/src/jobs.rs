@@ -17,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::keeper::{Order, Which};
 use crate::leasing::Key;
 use crate::shared::{Shared, owned};
-use crate::{address, log, recover, terms};
+use crate::{address, log, recover, sessions, terms};
 
 const A_DAY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -41,6 +41,8 @@ pub(crate) enum Job {
         lease: Box<Lease>,
         terms: Box<Terms>,
     },
+    /// What outlives the sessions of a hostlet has had its time.
+    Linger { hostlet: Name },
     /// Routes, addresses or interfaces changed.
     NetworkChanged,
     /// What failed before is to be tried again.
@@ -90,9 +92,13 @@ pub(crate) fn work(shared: &Arc<Shared>, jobs: &Receiver<Job>) {
 fn perform(shared: &Arc<Shared>, job: Job) {
     match job {
         Job::Ended { hostlet, gone } => {
-            if end(shared, &hostlet) == End::Lives && gone {
-                // It was healed, and has another cgroup now.
-                let cgroup = shared.engine.cgroup_of(&hostlet);
+            if end(shared, &hostlet) != End::Lives {
+                return;
+            }
+            sessions::leaders_gone(shared, &hostlet);
+            // It was healed, and has another cgroup now; or one that was attached went.
+            let cgroup = shared.engine.cgroup_of(&hostlet);
+            if gone && cgroup.exists() {
                 shared.orders.give(Order::Watch {
                     hostlet,
                     cgroup,
@@ -100,6 +106,7 @@ fn perform(shared: &Arc<Shared>, job: Job) {
                 });
             }
         }
+        Job::Linger { hostlet } => sessions::linger_over(shared, &hostlet),
         Job::Lost {
             key,
             lease,
@@ -153,6 +160,7 @@ pub(crate) fn end(shared: &Shared, hostlet: &Name) -> End {
         shared.orders.give(Order::Unwatch {
             hostlet: hostlet.clone(),
         });
+        sessions::gone(shared, hostlet);
         return End::Gone;
     }
     match shared.engine.end(hostlet) {
@@ -160,7 +168,7 @@ pub(crate) fn end(shared: &Shared, hostlet: &Name) -> End {
             shared.orders.give(Order::Unwatch {
                 hostlet: hostlet.clone(),
             });
-            shared.give_back(hostlet);
+            sessions::gone(shared, hostlet);
             End::Gone
         }
         Ok(false) => End::Lives,

@@ -63,6 +63,13 @@ pub(crate) enum Order {
         cgroup: PathBuf,
         process: Option<OwnedFd>,
     },
+    /// Tell when this process ends, too: another one whose end may be the hostlet's.
+    WatchProcess {
+        hostlet: Name,
+        process: Option<OwnedFd>,
+    },
+    /// Have this done after a while.
+    After { wait: Duration, job: Job },
     /// It is gone.
     Unwatch { hostlet: Name },
     /// Something could not be given back: try again in a while.
@@ -157,6 +164,8 @@ pub(crate) struct Keeper {
     network: RouteWatch,
     changed: Option<Time>,
     again: Option<Time>,
+    /// What is to be done, and when; there are few.
+    after: Vec<(Time, Job)>,
     pub ends: Ends,
     pub leasing: Leasing,
 }
@@ -189,6 +198,7 @@ impl Keeper {
             network,
             changed: None,
             again: None,
+            after: Vec::new(),
             ends,
             leasing: Leasing::default(),
         })
@@ -279,6 +289,18 @@ impl Keeper {
                     ));
                 }
             }
+            Order::WatchProcess { hostlet, process } => {
+                let watched = process.map(|p| self.ends.watch_process(&self.epoll, &hostlet, p));
+                if let Some(Err(error)) = watched {
+                    log::warning(format_args!(
+                        "cannot watch for the end of a session in hostlet '{hostlet}': {error}"
+                    ));
+                }
+            }
+            Order::After { wait, job } => {
+                let at = self.shared.clock.now() + wait;
+                self.after.push((at, job));
+            }
             Order::Later => {
                 let at = self.shared.clock.now() + AGAIN;
                 self.again.get_or_insert(at);
@@ -307,12 +329,16 @@ impl Keeper {
             self.again = None;
             self.jobs.give(Job::Again);
         }
+        for (_, job) in self.after.extract_if(.., |(at, _)| *at <= now) {
+            self.jobs.give(job);
+        }
         self.timers(now);
     }
 
     /// Sets the timer to whatever comes next.
     fn arm(&mut self) {
-        let next = [self.leasing.next_timeout(), self.changed, self.again]
+        let after = self.after.iter().map(|(at, _)| *at).min();
+        let next = [self.leasing.next_timeout(), self.changed, self.again, after]
             .into_iter()
             .flatten()
             .min();

@@ -19,11 +19,13 @@ mod ledger;
 mod links;
 mod listen;
 mod log;
+mod make;
 mod open;
 mod peer;
 mod recover;
 mod reload;
 mod serve;
+mod sessions;
 mod settled;
 mod shared;
 mod terms;
@@ -47,6 +49,7 @@ pub use clock::Clock;
 use keeper::{Keeper, Order};
 use ledger::Ledger;
 use listen::{Connections, Door};
+use sessions::Sessions;
 use shared::Shared;
 
 /// A running hostletd, in the network namespace of the thread that started it.
@@ -72,6 +75,7 @@ impl Daemon {
         let lock = lock(engine.paths())?;
         let store = Store::open(&engine.paths().db)?;
         let ledger = Ledger::open(Box::new(store))?;
+        let sessions = Sessions::open(&engine.paths().db)?;
         if as_it_is {
             settled::keep(engine.paths());
         }
@@ -79,7 +83,7 @@ impl Daemon {
         let socket = engine.paths().socket();
         let announcer = Announcer::open().context("cannot open a packet socket")?;
         let shared = Arc::new(Shared::new(
-            engine, clock, orders, config, ledger, announcer,
+            engine, clock, orders, config, ledger, sessions, announcer,
         ));
         let (jobs, work) = jobs::queue();
         let keeper = Keeper::new(Arc::clone(&shared), jobs.clone(), incoming)?;

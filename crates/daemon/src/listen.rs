@@ -227,8 +227,11 @@ fn serve(stream: &UnixStream, shared: &Arc<Shared>, all: &Connections) {
         shared: Arc::clone(shared),
         peer,
         opened: None,
+        login: None,
     };
-    match serve_connection(stream, &mut caller, &Limits::default()) {
+    let ended = serve_connection(stream, &mut caller, &Limits::default());
+    caller.left();
+    match ended {
         Ended::Closed | Ended::Idle | Ended::Broken => {}
         ended => log::warning(format_args!(
             "connection of process {pid}, user {uid}: {ended}"

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
 use hostlet_engine::caller_of;
+use hostlet_model::Lifetime;
 use hostlet_platform::{peer, proc};
 use hostlet_policy::Caller;
 use hostlet_wire::Error;
@@ -36,6 +37,14 @@ impl Peer {
     /// A descriptor of the process, to wait for its end.
     pub fn watch(&self) -> Option<OwnedFd> {
         self.process.pidfd.try_clone().ok()
+    }
+
+    /// As long as it or a member lives.
+    pub fn lifetime(&self) -> Lifetime {
+        Lifetime::Run {
+            pid: self.pid,
+            start_ticks: self.start_ticks,
+        }
     }
 
     /// The process itself, of which can be told whether its number still means it.

@@ -18,7 +18,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use crate::keeper::{Answer, Order, Which};
 use crate::leasing::Key;
 use crate::shared::Shared;
-use crate::{address, log, terms};
+use crate::{address, log, sessions, terms};
 
 /// Takes over; the keeper is running already.
 pub(crate) fn recover(shared: &Arc<Shared>) -> Result<()> {
@@ -51,13 +51,15 @@ pub(crate) fn recover(shared: &Arc<Shared>) -> Result<()> {
     }
     // Those without a lease as well: one that was cut off, or whose command was killed.
     for row in rows.values() {
-        shared.orders.give(Order::Watch {
-            hostlet: row.name.clone(),
-            cgroup: shared.engine.cgroup_of(&row.name),
-            process: process(row),
-        });
+        for (n, cgroup) in shared.engine.cgroups_of(&row.name).into_iter().enumerate() {
+            shared.orders.give(Order::Watch {
+                hostlet: row.name.clone(),
+                cgroup,
+                process: process(row).filter(|_| n == 0),
+            });
+        }
     }
-    Ok(())
+    sessions::recover(shared, &rows.into_keys().collect())
 }
 
 fn rows(shared: &Shared) -> Result<BTreeMap<Name, Definition>> {

@@ -100,6 +100,12 @@ fn pools(shared: &Shared, old: &Config, new: &Config) -> Vec<String> {
     if old.dhcp != new.dhcp {
         lines.push("dhcp: changed, for leases to come".to_owned());
     }
+    if old.rules != new.rules {
+        lines.push("rules: changed, for logins and programs to come".to_owned());
+    }
+    if old.sessions != new.sessions {
+        lines.push("sessions: changed".to_owned());
+    }
     if old.daemon != new.daemon || old.limits != new.limits {
         lines.push("limits: changed".to_owned());
     }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use hostlet_model::Name;
 use hostlet_model::config::PoolSource;
 use hostlet_store::{Lease, LeaseState};
-use hostlet_wire::{Aside, Error, Open, Opened, Pool, Service};
+use hostlet_wire::{Aside, Error, LoggedIn, Login, Open, Opened, Pool, Service};
 
 use crate::peer::Peer;
+use crate::sessions::Pending;
 use crate::shared::Shared;
-use crate::{open, reload};
+use crate::{open, reload, sessions};
 
 /// One connection's view of hostletd.
 pub(crate) struct Caller {
@@ -17,6 +18,8 @@ pub(crate) struct Caller {
     pub peer: Peer,
     /// What the last call opened: taken back if the caller never hears of it.
     pub opened: Option<Name>,
+    /// A login whose process has not come in yet, or does not know that it has.
+    pub login: Option<Pending>,
 }
 
 impl Caller {
@@ -39,15 +42,38 @@ impl Caller {
 
 impl Service for Caller {
     fn open(&mut self, mut request: Open) -> Result<Opened, Error> {
-        self.opened = None;
+        self.heard();
         shorten(&mut request.program);
         let opened = open::open(&self.shared, &self.peer, request)?;
         self.opened = Some(opened.name.clone());
         Ok(opened)
     }
 
+    fn login(&mut self, request: Login) -> Result<LoggedIn, Error> {
+        self.left();
+        self.must_be_root("say who logs in")?;
+        let (answer, pending) = sessions::login(&self.shared, &self.peer, request)?;
+        self.login = pending;
+        Ok(answer)
+    }
+
+    fn logout(&mut self, session: u64) -> Result<(), Error> {
+        self.heard();
+        self.must_be_root("say who logs out")?;
+        sessions::logout(&self.shared, session)
+    }
+
+    fn sessions(&mut self) -> Result<Vec<hostlet_wire::Session>, Error> {
+        self.heard();
+        let own = (!self.root()).then_some(self.peer.caller.uid);
+        Ok(sessions::list(&self.shared, own))
+    }
+
     fn join(&mut self, name: Name) -> Result<String, Error> {
-        self.opened = None;
+        self.heard();
+        if let Some(login) = self.login.as_mut().filter(|l| l.hostlet == name) {
+            return sessions::join(&self.shared, &self.peer, login);
+        }
         self.peer.must_be_outside(&self.shared)?;
         self.may_enter(&name)?;
         let engine = &self.shared.engine;
@@ -61,8 +87,14 @@ impl Service for Caller {
     }
 
     fn close(&mut self, name: Name, kill: bool) -> Result<(), Error> {
-        self.opened = None;
+        self.heard();
         self.owns(&name)?;
+        if !self.root() && sessions::made_by_rule(&self.shared, &name).is_some() {
+            return Err(Error::NotAllowed(format!(
+                "a rule gave user '{}' hostlet '{name}', and only root may end it: log out instead",
+                self.peer.caller.user
+            )));
+        }
         let Some(_ending) = self.shared.ending(&name) else {
             return Err(Error::BadRequest(format!(
                 "hostlet '{name}' is being made this moment; try again"
@@ -70,12 +102,12 @@ impl Service for Caller {
         };
         let engine = &self.shared.engine;
         engine.close(&name, kill).map_err(failed)?;
-        self.shared.give_back(&name);
+        sessions::gone(&self.shared, &name);
         Ok(())
     }
 
     fn leases(&mut self) -> Result<Vec<hostlet_wire::Lease>, Error> {
-        self.opened = None;
+        self.heard();
         let ledger = self.shared.ledger();
         let all = ledger.leases().values();
         let held = all.map(lease);
@@ -90,7 +122,7 @@ impl Service for Caller {
     }
 
     fn pools(&mut self) -> Result<Vec<Pool>, Error> {
-        self.opened = None;
+        self.heard();
         let config = self.shared.config();
         let ledger = self.shared.ledger();
         let aside = ledger
@@ -135,13 +167,8 @@ impl Service for Caller {
     }
 
     fn reload(&mut self, dry_run: bool) -> Result<Vec<String>, Error> {
-        self.opened = None;
-        if !self.root() {
-            return Err(Error::NotAllowed(format!(
-                "user '{}' may not reload the configuration: only root may",
-                self.peer.caller.user
-            )));
-        }
+        self.heard();
+        self.must_be_root("reload the configuration")?;
         reload::reload(&self.shared, dry_run)
     }
 
@@ -149,10 +176,39 @@ impl Service for Caller {
         if let Some(name) = self.opened.take() {
             crate::jobs::end(&self.shared, &name);
         }
+        self.give_up();
     }
 }
 
 impl Caller {
+    /// Another call comes in, so the answer to the last one has arrived.
+    fn heard(&mut self) {
+        self.opened = None;
+        self.login.take_if(|login| login.is_in());
+    }
+
+    /// Nobody is at the other end any more: a login whose process never came in is taken back.
+    pub fn left(&mut self) {
+        self.heard();
+        self.give_up();
+    }
+
+    fn give_up(&mut self) {
+        if let Some(login) = self.login.take() {
+            sessions::give_up(&self.shared, &self.peer, login);
+        }
+    }
+
+    fn must_be_root(&self, what: &str) -> Result<(), Error> {
+        if self.root() {
+            return Ok(());
+        }
+        Err(Error::NotAllowed(format!(
+            "user '{}' may not {what}: only root may",
+            self.peer.caller.user
+        )))
+    }
+
     /// The owner of a hostlet may, root, and whom the configuration lists, where it does not say as whom programs run.
     fn may_enter(&self, name: &Name) -> Result<(), Error> {
         let config = self.shared.config();

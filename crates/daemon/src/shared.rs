@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::jobs::Job;
 use crate::keeper::{Order, Orders, Which};
 use crate::ledger::Ledger;
+use crate::sessions::Sessions;
 use crate::{address, log};
 
 /// Everything that lives as long as hostletd.
@@ -23,6 +24,7 @@ pub(crate) struct Shared {
     pub announcer: Announcer,
     config: RwLock<Arc<Config>>,
     ledger: Mutex<Ledger>,
+    sessions: Mutex<Sessions>,
     /// Choosing a free address and claiming it are one step; so are taking one away and freeing it.
     choosing: Mutex<()>,
     /// What could not be done when it was time, the disk being full for instance.
@@ -36,6 +38,7 @@ impl Shared {
         orders: Orders,
         config: Config,
         ledger: Ledger,
+        sessions: Sessions,
         announcer: Announcer,
     ) -> Self {
         Self {
@@ -45,6 +48,7 @@ impl Shared {
             announcer,
             config: RwLock::new(Arc::new(config)),
             ledger: Mutex::new(ledger),
+            sessions: Mutex::new(sessions),
             choosing: Mutex::new(()),
             left: Mutex::default(),
         }
@@ -64,6 +68,11 @@ impl Shared {
     /// The record of leases. A thread that panicked while it had it left it as its last call made it: every call is whole.
     pub fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The record of sessions; never asked for while the one of leases is had.
+    pub fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// To be held while what is free, or is where, must not change.

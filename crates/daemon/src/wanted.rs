@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use hostlet_model::Name;
 use hostlet_model::config::{Config, Pool, PoolSource};
-use hostlet_platform::netlink;
-use hostlet_policy::may;
+use hostlet_platform::netlink::{self, Interface};
+use hostlet_policy::{Caller, may};
 use hostlet_wire::{Error, Open};
 
 use crate::jobs::{End, end};
@@ -17,8 +17,8 @@ fn is_there(shared: &Shared, name: &Name) -> bool {
 }
 
 /// There is one of that name.
-pub(crate) fn taken(shared: &Shared, peer: &Peer, name: &Name) -> Error {
-    let uid = peer.caller.uid;
+pub(crate) fn taken(shared: &Shared, caller: &Caller, name: &Name) -> Error {
+    let uid = caller.uid;
     let own = uid == 0 || shared.ledger().owner(name) == Some(uid);
     let or = if own {
         format!(", or end it with 'hostlet remove {name}'")
@@ -64,7 +64,7 @@ pub(crate) fn wanted<'a>(
         }
         // One whose last process ended this moment makes way.
         if is_there(shared, name) && end(shared, name) != End::Gone {
-            return Err(taken(shared, peer, name));
+            return Err(taken(shared, &peer.caller, name));
         }
     } else if request.keep {
         return Err(bad("a hostlet that is to stay needs a name"));
@@ -82,18 +82,7 @@ pub(crate) fn wanted<'a>(
                 "pool '{name}' would give the same address twice: name it once, and of the DHCP pools of an interface one for each family"
             )));
         }
-        let Some(interface) = interfaces.iter().find(|i| i.name == pool.interface) else {
-            return Err(failed(format!(
-                "pool '{name}' is on interface {}, which this machine does not have (any more); see 'ip link'",
-                pool.interface
-            )));
-        };
-        if !interface.up {
-            return Err(failed(format!(
-                "interface {} of pool '{name}' is down: switch it on with 'ip link set {} up'",
-                pool.interface, pool.interface
-            )));
-        }
+        let ifindex = ifindex(&interfaces, pool)?;
         for v6 in [false, true].into_iter().filter(|v6| pool.has(*v6)) {
             let wish = take_wish(&mut wishes, pool, v6);
             if let Some(wish) = wish
@@ -110,7 +99,7 @@ pub(crate) fn wanted<'a>(
                 pool,
                 v6,
                 wish,
-                ifindex: interface.index,
+                ifindex,
             });
         }
     }
@@ -124,6 +113,48 @@ pub(crate) fn wanted<'a>(
             )))
         }
     }
+}
+
+/// The addresses that a rule gives: it is the administrator's word, so nobody asks who may use these pools.
+pub(crate) fn of_pools<'a>(config: &'a Config, names: &[Name]) -> Result<Vec<Wanted<'a>>, Error> {
+    let interfaces = netlink::interfaces().map_err(failed)?;
+    let mut wanted: Vec<Wanted<'a>> = Vec::new();
+    for name in names {
+        let Some(pool) = config.pools.get(name) else {
+            return Err(failed(format!("there is no pool '{name}'")));
+        };
+        if wanted.iter().any(|w| same_source(w.pool, pool)) {
+            continue;
+        }
+        let ifindex = ifindex(&interfaces, pool)?;
+        for v6 in [false, true].into_iter().filter(|v6| pool.has(*v6)) {
+            wanted.push(Wanted {
+                pool,
+                v6,
+                wish: None,
+                ifindex,
+            });
+        }
+    }
+    Ok(wanted)
+}
+
+/// The interface of a pool, if it can be used.
+fn ifindex(interfaces: &[Interface], pool: &Pool) -> Result<u32, Error> {
+    let Pool {
+        name, interface, ..
+    } = pool;
+    let Some(found) = interfaces.iter().find(|i| i.name == *interface) else {
+        return Err(failed(format!(
+            "pool '{name}' is on interface {interface}, which this machine does not have (any more); see 'ip link'"
+        )));
+    };
+    if !found.up {
+        return Err(failed(format!(
+            "interface {interface} of pool '{name}' is down: switch it on with 'ip link set {interface} up'"
+        )));
+    }
+    Ok(found.index)
 }
 
 fn only_root_chooses(peer: &Peer, request: &Open) -> Result<(), Error> {

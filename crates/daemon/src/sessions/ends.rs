@@ -1,0 +1,169 @@
+//! The end of a session, and what is left of it.
+
+use std::collections::BTreeSet;
+
+use hostlet_model::{Name, Owned};
+use hostlet_platform::proc;
+use hostlet_store::{Session, SessionKind};
+use hostlet_wire::Error;
+use jiff::Timestamp;
+
+use crate::jobs::Job;
+use crate::keeper::Order;
+use crate::log;
+use crate::shared::Shared;
+
+/// A hostlet is gone: what it held is given back, and nobody is in it any more.
+pub(crate) fn gone(shared: &Shared, hostlet: &Name) {
+    shared.give_back(hostlet);
+    if let Err(error) = shared.sessions().forget_hostlet(hostlet) {
+        // The next start finds that there is no such hostlet.
+        log::warning(format_args!("{error}"));
+    }
+}
+
+/// A session was closed.
+pub(crate) fn logout(shared: &Shared, number: u64) -> Result<(), Error> {
+    close(shared, number).map_err(|e| Error::Failed(e.to_string()))
+}
+
+fn close(shared: &Shared, number: u64) -> hostlet_store::Result<()> {
+    let mut sessions = shared.sessions();
+    let Some(session) = sessions.get(number).cloned() else {
+        // Its last process was quicker.
+        return Ok(());
+    };
+    let Some(hostlet) = session.hostlet.clone().filter(|_| session.ended.is_none()) else {
+        return match session.hostlet {
+            None => sessions.forget(&[number]),
+            Some(_) => Ok(()),
+        };
+    };
+    let others = sessions
+        .of(&hostlet)
+        .any(|s| s.number != number && s.ended.is_none());
+    // What is left of it belongs to the other logins of the user.
+    if others || !ours(shared, &session, &hostlet) {
+        return sessions.forget(&[number]);
+    }
+    sessions.end(number, shared.clock.timestamp())?;
+    drop(sessions);
+    arm(shared, &session, std::time::Duration::ZERO);
+    Ok(())
+}
+
+/// A hostlet that was there before the session goes on without it.
+fn ours(shared: &Shared, session: &Session, hostlet: &Name) -> bool {
+    let config = shared.config();
+    let rule = config
+        .rules
+        .iter()
+        .find(|r| Some(&r.name) == session.rule.as_ref());
+    !config.hostlets.contains_key(hostlet)
+        && !rule.is_some_and(
+            |r| matches!(&r.target, hostlet_model::config::Target::Hostlet(name) if name == hostlet),
+        )
+}
+
+/// Sees to it that what outlives the session loses its addresses when its rule says so.
+fn arm(shared: &Shared, session: &Session, passed: std::time::Duration) {
+    let config = shared.config();
+    let rule = config
+        .rules
+        .iter()
+        .find(|r| Some(&r.name) == session.rule.as_ref());
+    let (Some(linger), Some(hostlet)) = (rule.and_then(|r| r.linger), &session.hostlet) else {
+        return;
+    };
+    shared.orders.give(Order::After {
+        wait: linger.saturating_sub(passed),
+        job: Job::Linger {
+            hostlet: hostlet.clone(),
+        },
+    });
+}
+
+/// The first process of a session in this hostlet may have ended without a word.
+pub(crate) fn leaders_gone(shared: &Shared, hostlet: &Name) {
+    let silent: Vec<u64> = {
+        let sessions = shared.sessions();
+        let all = sessions
+            .of(hostlet)
+            .filter(|s| s.kind != SessionKind::Program);
+        let open = all.filter(|s| s.ended.is_none() && !proc::alive(s.pid, s.start_ticks));
+        open.map(|s| s.number).collect()
+    };
+    for number in silent {
+        if let Err(error) = close(shared, number) {
+            log::warning(format_args!("{error}"));
+        }
+    }
+}
+
+/// What is left of a hostlet's sessions has had its time.
+pub(crate) fn linger_over(shared: &Shared, hostlet: &Name) {
+    let Some(_ending) = shared.ending(hostlet) else {
+        return;
+    };
+    {
+        let sessions = shared.sessions();
+        let mut all = sessions.of(hostlet).peekable();
+        if all.peek().is_none() || all.any(|s| s.ended.is_none() || s.cut_off) {
+            return;
+        }
+    }
+    let held: Vec<Owned> = {
+        let all = shared.ledger().of(hostlet);
+        all.iter().map(crate::shared::owned).collect()
+    };
+    if let Err(error) = shared.engine.replace(hostlet, &held, &[]) {
+        log::warning(format_args!(
+            "what outlives the session in hostlet '{hostlet}' keeps its addresses for now: {error}"
+        ));
+        return shared.later(Job::Linger {
+            hostlet: hostlet.clone(),
+        });
+    }
+    log::notice(format_args!(
+        "what outlives the session in hostlet '{hostlet}' is cut off"
+    ));
+    shared.give_back(hostlet);
+    if let Err(error) = shared.sessions().cut_off(hostlet) {
+        log::warning(format_args!("{error}"));
+    }
+}
+
+/// Takes over the sessions that an earlier hostletd knew; hostlets are healed already.
+pub(crate) fn recover(shared: &Shared, hostlets: &BTreeSet<Name>) -> anyhow::Result<()> {
+    let now = shared.clock.timestamp();
+    let known: Vec<Session> = shared.sessions().all().cloned().collect();
+    let over = known.iter().filter(|s| match &s.hostlet {
+        Some(hostlet) => !hostlets.contains(hostlet),
+        None => !proc::alive(s.pid, s.start_ticks),
+    });
+    let over: Vec<u64> = over.map(|s| s.number).collect();
+    shared.sessions().forget(&over)?;
+    for session in known.iter().filter(|s| !over.contains(&s.number)) {
+        match (session.ended, &session.hostlet) {
+            (Some(ended), _) if !session.cut_off => arm(shared, session, since(ended, now)),
+            (None, Some(hostlet)) => {
+                leaders_gone(shared, hostlet);
+                shared.orders.give(Order::WatchProcess {
+                    hostlet: hostlet.clone(),
+                    process: pidfd(session),
+                });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn pidfd(session: &Session) -> Option<std::os::fd::OwnedFd> {
+    let peer = hostlet_platform::peer::Peer::of_pid(session.pid).ok()?;
+    (peer.start_ticks == session.start_ticks).then_some(peer.pidfd)
+}
+
+fn since(then: Timestamp, now: Timestamp) -> std::time::Duration {
+    std::time::Duration::try_from(now.duration_since(then)).unwrap_or_default()
+}

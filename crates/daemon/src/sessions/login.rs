@@ -1,0 +1,281 @@
+//! A login, from the question of PAM to the process in its hostlet.
+
+use std::path::{Path, PathBuf};
+
+use hostlet_engine::caller_named;
+use hostlet_model::Name;
+use hostlet_model::config::Per;
+use hostlet_platform::{cgroup, proc};
+use hostlet_policy::rules::{Occasion, decide};
+use hostlet_store::{Session, SessionKind};
+use hostlet_wire::{Decision, Error, LoggedIn, Login};
+
+use super::ends::gone;
+use super::given::{Asking, Given, describe, give};
+use super::made_by_rule;
+use crate::keeper::Order;
+use crate::log;
+use crate::peer::Peer;
+use crate::shared::Shared;
+
+/// A login that was given a hostlet: the caller has yet to say that he knows, by coming in.
+pub(crate) struct Pending {
+    pub hostlet: Name,
+    session: u64,
+    kind: SessionKind,
+    uid: u32,
+    /// The session's hostlet that the process is in, such as that of a user who changes to another with su.
+    leaving: Option<Name>,
+    /// Where the process was before it came in, if it did.
+    joined: Option<Joined>,
+}
+
+enum Joined {
+    /// From this cgroup, as `/proc/PID/cgroup` names it.
+    Moved(String),
+    /// Its own cgroup got the hostlet's rules.
+    Attached,
+}
+
+impl Pending {
+    /// Whether its process has come in.
+    pub fn is_in(&self) -> bool {
+        self.joined.is_some()
+    }
+}
+
+/// Decides, and opens what is needed.
+pub(crate) fn login(
+    shared: &Shared,
+    peer: &Peer,
+    request: Login,
+) -> Result<(LoggedIn, Option<Pending>), Error> {
+    let plain = |decision| LoggedIn {
+        decision,
+        session: None,
+        name: None,
+        addresses: Vec::new(),
+        rule: None,
+        message: None,
+    };
+    let inside = shared.engine.hostlet_of(peer.pid);
+    let leaving = inside.filter(|name| {
+        matches!(
+            made_by_rule(shared, name),
+            Some(SessionKind::Session | SessionKind::User)
+        )
+    });
+    if leaving.is_none() && shared.engine.hostlet_of(peer.pid).is_some() {
+        return Ok((plain(Decision::Stays), None));
+    }
+    let Some(owner) = caller_named(&request.user) else {
+        let message = format!("the user database has no user '{}'", request.user);
+        return Ok((
+            LoggedIn {
+                message: Some(message),
+                ..plain(Decision::Machine)
+            },
+            None,
+        ));
+    };
+    let config = shared.config();
+    let occasion = Occasion::Login {
+        service: &request.service,
+    };
+    let Some(rule) = decide(&config.rules, &owner, &occasion).rule else {
+        return Ok((plain(otherwise(&leaving)), None));
+    };
+    let kind = match rule.per {
+        Per::Session => SessionKind::Session,
+        Per::User => SessionKind::User,
+        Per::Program | Per::None => {
+            let answer = LoggedIn {
+                rule: Some(rule.name.clone()),
+                ..plain(otherwise(&leaving))
+            };
+            return Ok((answer, None));
+        }
+    };
+    let mut program = vec![request.service.clone()];
+    program.extend(request.remote.as_ref().map(|host| format!("from {host}")));
+    let asking = Asking {
+        rule,
+        owner: &owner,
+        kind,
+        base: owner.user.clone(),
+        process: peer.process(),
+        program,
+    };
+    let mut answer = LoggedIn {
+        rule: Some(rule.name.clone()),
+        ..plain(Decision::Hostlet)
+    };
+    let (hostlet, made) = match give(shared, &asking)? {
+        Given::Hostlet {
+            name,
+            addresses,
+            made,
+        } => {
+            answer.name = Some(name.clone());
+            answer.addresses = addresses;
+            (Some(name), made)
+        }
+        Given::Machine => {
+            answer.decision = otherwise(&leaving);
+            return Ok((answer, None));
+        }
+        Given::FallBack(why) => {
+            let who = describe(&owner, &asking.program);
+            log::warning(format_args!("{who} uses the machine's addresses: {why}"));
+            answer.decision = if leaving.is_some() {
+                Decision::Stays
+            } else {
+                Decision::FallBack
+            };
+            answer.message = Some(why);
+            (None, false)
+        }
+    };
+    let session = Session {
+        number: 0,
+        kind,
+        hostlet: hostlet.clone(),
+        rule: answer.rule.clone(),
+        user: owner.user.clone(),
+        uid: owner.uid,
+        service: request.service,
+        tty: request.tty,
+        remote: request.remote,
+        since: shared.clock.timestamp(),
+        pid: peer.pid,
+        start_ticks: peer.start_ticks,
+        ended: None,
+        cut_off: false,
+    };
+    let added = shared.sessions().add(session);
+    let number = match added {
+        Ok(number) => number,
+        Err(error) => {
+            if let Some(name) = hostlet.filter(|_| made) {
+                take_back(shared, &name);
+            }
+            return Err(Error::Failed(error.to_string()));
+        }
+    };
+    answer.session = Some(number);
+    let pending = hostlet.map(|hostlet| Pending {
+        hostlet,
+        session: number,
+        kind,
+        uid: owner.uid,
+        leaving,
+        joined: None,
+    });
+    Ok((answer, pending))
+}
+
+/// Where no rule gives anything: nobody leaves a session's hostlet for the machine's addresses by changing the user.
+fn otherwise(leaving: &Option<Name>) -> Decision {
+    match leaving {
+        Some(_) => Decision::Stays,
+        None => Decision::Machine,
+    }
+}
+
+/// Brings the process in that logs in.
+pub(crate) fn join(shared: &Shared, peer: &Peer, pending: &mut Pending) -> Result<String, Error> {
+    let failed = |e: hostlet_engine::Error| Error::Failed(e.to_string());
+    let ended = || Error::Failed(format!("process {} ended meanwhile", peer.pid));
+    let before = proc::cgroup(peer.pid).ok_or_else(ended)?;
+    if let Some(dir) = scope(&before, pending).filter(|_| pending.leaving.is_none()) {
+        match shared.engine.attach_scope(&pending.hostlet, &dir) {
+            Ok(()) => {
+                pending.joined = Some(Joined::Attached);
+                shared.orders.give(Order::Watch {
+                    hostlet: pending.hostlet.clone(),
+                    cgroup: dir,
+                    process: peer.watch(),
+                });
+                return Ok(before);
+            }
+            // The session manager's cgroup is another's already, or gone: the process alone comes in.
+            Err(error) => log::warning(format_args!("{error}")),
+        }
+    }
+    let leaving = pending.leaving.as_ref();
+    let cgroup = shared
+        .engine
+        .place(&pending.hostlet, peer.process(), leaving)
+        .map_err(failed)?;
+    pending.joined = Some(Joined::Moved(before));
+    shared.orders.give(Order::WatchProcess {
+        hostlet: pending.hostlet.clone(),
+        process: peer.watch(),
+    });
+    Ok(cgroup)
+}
+
+/// The cgroup that the service manager made for what the hostlet is for: the session's scope, or the user's slice. Whoever moves a
+/// process out of it ends the session for the service manager.
+fn scope(cgroup: &str, pending: &Pending) -> Option<PathBuf> {
+    let slice = format!("user-{}.slice", pending.uid);
+    let wanted = |part: &str| match pending.kind {
+        SessionKind::User => part == slice,
+        _ => part.starts_with("session-") && part.ends_with(".scope"),
+    };
+    let mount = cgroup::find_mount().ok()?;
+    let mut dir = mount;
+    for part in Path::new(cgroup.trim_start_matches('/')) {
+        dir.push(part);
+        if part.to_str().is_some_and(wanted) {
+            return Some(dir);
+        }
+    }
+    None
+}
+
+/// The caller of a login does not know what it was given, or did not want it any more.
+pub(crate) fn give_up(shared: &Shared, peer: &Peer, pending: Pending) {
+    let hostlet = &pending.hostlet;
+    let out = match &pending.joined {
+        Some(Joined::Moved(before)) => shared.engine.place_back(peer.process(), before),
+        // It ends with the session.
+        Some(Joined::Attached) => return,
+        None => Ok(()),
+    };
+    if let Err(error) = out {
+        log::warning(format_args!("{error}"));
+    }
+    let mut sessions = shared.sessions();
+    let forgotten = sessions.forget(&[pending.session]);
+    let others = sessions.of(hostlet).next().is_some();
+    drop(sessions);
+    if let Err(error) = forgotten {
+        log::warning(format_args!("{error}"));
+    }
+    if !others && !shared.config().hostlets.contains_key(hostlet) && held(shared, hostlet) {
+        take_back(shared, hostlet);
+    }
+}
+
+/// Whether it was opened by a rule: those that sessions only join hold no lease of a session.
+fn held(shared: &Shared, hostlet: &Name) -> bool {
+    let row = shared.engine.hostlets();
+    let run = |row: &hostlet_store::Definition| {
+        row.name == *hostlet && matches!(row.lifetime, hostlet_model::Lifetime::Run { .. })
+    };
+    row.is_ok_and(|rows| rows.iter().any(run))
+}
+
+fn take_back(shared: &Shared, hostlet: &Name) {
+    let Some(_ending) = shared.ending(hostlet) else {
+        return;
+    };
+    match shared.engine.close(hostlet, false) {
+        Ok(()) => gone(shared, hostlet),
+        // Its end will be heard of.
+        Err(error) => log::warning(format_args!(
+            "hostlet '{hostlet}' of a login that was given up stays for now: {error}"
+        )),
+    }
+}

@@ -11,7 +11,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use crate::frame::{FrameError, Frames, transmit};
+use crate::frame::{FrameError, Frames, deadline, transmit};
 use crate::message::{Call, Reply, SERVICE};
 use crate::{Error, INTERFACE, Info, Lease, LoggedIn, Login, Open, Opened, Pool, Session};
 
@@ -259,16 +259,15 @@ impl Client {
             upgrade: None,
         };
         let text = serde_json::to_vec(&call).map_err(|e| wrong(e.to_string()))?;
+        // One for all of it, whatever the server does in pieces.
+        let until = deadline(self.deadline);
         let sent = match transmit(&self.stream, text, self.deadline) {
             // A server that refuses a connection says why before it closes.
             Err(FrameError::Closed { .. }) => Ok(()),
             sent => sent,
         };
         let answer = sent
-            .and_then(|()| {
-                self.frames
-                    .receive(&self.stream, self.deadline, self.deadline)
-            })
+            .and_then(|()| self.frames.receive_until(&self.stream, until))
             .map_err(|error| self.failed(method, error))?;
         let reply: Reply = serde_json::from_slice(&answer).map_err(|e| wrong(e.to_string()))?;
         if let Some(name) = reply.error {

@@ -60,13 +60,32 @@ impl Frames {
         idle: Duration,
         rest: Duration,
     ) -> Result<Vec<u8>, FrameError> {
+        let first = if self.buffer.is_empty() { idle } else { rest };
+        self.message(stream, deadline(first), Some(rest))
+    }
+
+    /// The next message, without its NUL, if it is all there by then.
+    pub(crate) fn receive_until(
+        &mut self,
+        stream: &UnixStream,
+        until: Option<Instant>,
+    ) -> Result<Vec<u8>, FrameError> {
+        self.message(stream, until, None)
+    }
+
+    /// `rest`: what is allowed anew from the first byte on.
+    fn message(
+        &mut self,
+        stream: &UnixStream,
+        mut until: Option<Instant>,
+        rest: Option<Duration>,
+    ) -> Result<Vec<u8>, FrameError> {
         let mut begun = !self.buffer.is_empty();
-        let mut deadline = deadline(if begun { rest } else { idle });
         loop {
             if let Some(message) = self.take()? {
                 return Ok(message);
             }
-            wait(stream, PollFlags::IN, deadline, begun)?;
+            wait(stream, PollFlags::IN, until, begun)?;
             let mut chunk = [0_u8; CHUNK];
             match recv(stream, &mut chunk[..], RecvFlags::DONTWAIT) {
                 Ok((0, _)) => return Err(FrameError::Closed { inside: begun }),
@@ -74,7 +93,7 @@ impl Frames {
                     self.buffer.extend_from_slice(&chunk[..count]);
                     if !begun {
                         begun = true;
-                        deadline = self::deadline(rest);
+                        until = rest.map_or(until, deadline);
                     }
                 }
                 Err(Errno::AGAIN | Errno::INTR) => {}
@@ -126,7 +145,7 @@ pub(crate) fn transmit(
 }
 
 /// A time so far away that it cannot be said is no deadline.
-fn deadline(within: Duration) -> Option<Instant> {
+pub(crate) fn deadline(within: Duration) -> Option<Instant> {
     Instant::now().checked_add(within)
 }
 

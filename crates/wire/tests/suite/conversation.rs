@@ -412,3 +412,24 @@ fn a_server_that_goes_away_or_keeps_silent_is_an_error() {
         );
     }
 }
+
+#[test]
+fn an_answer_that_begins_late_has_no_more_time_than_one_that_does_not() {
+    let (here, mut there) = UnixStream::pair().unwrap();
+    let whole = Duration::from_secs(1);
+    let server = std::thread::spawn(move || {
+        let mut sent = [0; 4096];
+        let _ = there.read(&mut sent).unwrap();
+        // Nothing more comes: this is a clock.
+        there.set_read_timeout(Some(whole * 4 / 5)).unwrap();
+        assert!(there.read(&mut sent).is_err());
+        there.write_all(b"{").unwrap();
+        there
+    });
+    let begun = std::time::Instant::now();
+    let error = Client::over(here, whole).pools().unwrap_err();
+    let took = begun.elapsed();
+    assert!(matches!(error, ClientError::Late { .. }), "{error}");
+    assert!(took >= whole && took < whole * 3 / 2, "{took:?}");
+    drop(server.join().unwrap());
+}

@@ -80,7 +80,7 @@ mod tests {
     fn every_reading_verb_has_json() {
         for name in [
             "list", "show", "members", "sockets", "check", "explain", "events", "history", "pools",
-            "leases", "doctor",
+            "leases", "sessions", "doctor",
         ] {
             let top = Cli::command();
             let verb = top.find_subcommand(name).unwrap();

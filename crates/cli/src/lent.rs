@@ -9,7 +9,9 @@ use hostlet_engine::Engine;
 use hostlet_model::Name;
 use hostlet_wire::{Client, ClientError, Lease, Open};
 
-use crate::args::{Create, Enter, LaunchArgs, Leases, Pools, Reload, Remove, Run, SpecArgs};
+use crate::args::{
+    Create, Enter, LaunchArgs, Leases, Pools, Reload, Remove, Run, Sessions, SpecArgs,
+};
 use crate::ending::End;
 use crate::print;
 use crate::verbs::{program, set_uid};
@@ -116,14 +118,30 @@ pub fn leases(engine: &Engine, a: &Leases, out: &mut dyn Write) -> Result<()> {
     Ok(())
 }
 
-fn wanted(a: &Leases, lease: &Lease) -> bool {
-    a.pool.as_ref().is_none_or(|pool| *pool == lease.pool)
-        && a.user
-            .as_ref()
-            .is_none_or(|user| *user == lease.user || *user == lease.uid.to_string())
+/// `hostlet sessions`.
+pub fn sessions(engine: &Engine, a: &Sessions, out: &mut dyn Write) -> Result<()> {
+    let mut sessions = connect(engine, ANSWERING)?.sessions()?;
+    sessions.retain(|s| is_of(a.user.as_deref(), &s.user, s.uid));
+    if a.json {
+        print::json(out, &sessions)?;
+    } else {
+        print::sessions(out, &sessions)?;
+    }
+    Ok(())
 }
 
-fn is_root() -> bool {
+fn wanted(a: &Leases, lease: &Lease) -> bool {
+    a.pool.as_ref().is_none_or(|pool| *pool == lease.pool)
+        && is_of(a.user.as_deref(), &lease.user, lease.uid)
+}
+
+/// Is the user, by name or number, the one that is asked for?
+fn is_of(asked: Option<&str>, user: &str, uid: u32) -> bool {
+    asked.is_none_or(|asked| asked == user || asked == uid.to_string())
+}
+
+/// Neither called by a user, nor with more rights than the caller has.
+pub fn is_root() -> bool {
     rustix::process::getuid().is_root() && rustix::process::geteuid().is_root()
 }
 

@@ -6,6 +6,7 @@ mod ending;
 mod explain;
 mod lent;
 mod print;
+mod rules;
 mod table;
 mod verbs;
 mod when;
@@ -17,7 +18,7 @@ use clap::Parser;
 use args::Cli;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse().and_then(|cli| cli.verb.complete().map(|()| cli)) {
         Ok(cli) => cli,
         Err(error) => return ending::wrong_usage(&error),
     };

@@ -1,6 +1,7 @@
 //! How results look: tables for people, JSON for programs.
 
 mod lent;
+mod sessions;
 
 use std::io::{self, Write};
 
@@ -12,6 +13,7 @@ use hostlet_engine::report::{
 use serde::Serialize;
 
 pub use lent::{changes, leases, pools};
+pub use sessions::{decided, sessions};
 
 use crate::table::{Table, printable};
 

@@ -9,9 +9,9 @@ use hostlet_engine::report::ChangeReport;
 use hostlet_engine::{Engine, HistoryQuery, LaunchOptions, Paths, Program};
 use hostlet_model::{HostletSpec, Name};
 
-use crate::args::{Apply, Attach, Cli, Events, Explain, LaunchArgs, SpecArgs, Verb};
+use crate::args::{Apply, Attach, Cli, Events, LaunchArgs, SpecArgs, Verb};
 use crate::ending::End;
-use crate::{docs, explain, lent, print};
+use crate::{docs, explain, lent, print, rules};
 
 /// Does what the command line says.
 pub fn perform(cli: Cli) -> Result<End> {
@@ -61,6 +61,7 @@ fn with_engine(engine: &Engine, verb: Verb, out: &mut dyn Write) -> Result<End> 
         Verb::Reload(a) => lent::reload(engine, &a, out)?,
         Verb::Pools(a) => lent::pools(engine, &a, out)?,
         Verb::Leases(a) => lent::leases(engine, &a, out)?,
+        Verb::Sessions(a) => lent::sessions(engine, &a, out)?,
         Verb::Run(a) => {
             let name = match a.name {
                 Some(name) => name,
@@ -150,14 +151,17 @@ fn read(engine: &Engine, verb: Verb, out: &mut dyn Write) -> Result<End> {
                 return Ok(End::Found);
             }
         }
-        Verb::Explain(Explain { name, call, json }) => {
-            let report = engine.explain(&name, &explain::call(&call))?;
-            if json {
-                print::json(out, &report)?
-            } else {
-                print::explained(out, &report)?
+        Verb::Explain(a) => match (&a.name, &a.call) {
+            (Some(name), Some(call)) => {
+                let report = engine.explain(name, &explain::call(call))?;
+                if a.json {
+                    print::json(out, &report)?
+                } else {
+                    print::explained(out, &report)?
+                }
             }
-        }
+            _ => rules::explain(engine, &a, out)?,
+        },
         Verb::Events(a) => events(engine, &a, out)?,
         Verb::History(a) => {
             // The store goes by names; a user whose account is gone has but a number.
@@ -241,14 +245,12 @@ fn events(engine: &Engine, a: &Events, out: &mut dyn Write) -> Result<()> {
 
 fn spec(name: Name, a: SpecArgs) -> HostletSpec {
     HostletSpec {
-        name,
-        addresses: a.addresses,
         assign: a.assign,
         source: a.source,
         host_loopback: a.host_loopback,
         guard: !a.no_guard,
         raw: a.raw,
-        fallen_back: false,
+        ..HostletSpec::new(name, a.addresses)
     }
 }
 

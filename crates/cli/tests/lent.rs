@@ -45,6 +45,7 @@ fn without_hostletd_each_says_so_and_what_to_do() {
         (1, &["pools"][..]),
         (1, &["pools", "--json"]),
         (1, &["leases"]),
+        (1, &["sessions", "--json"]),
         (1, &["reload", "--dry-run"]),
         (1, &["create", "web", "--pool", "office"]),
         (125, &["run", "--pool", "office", "--", "true"]),
@@ -159,6 +160,7 @@ fn the_user_of_a_set_uid_hostlet_comes_as_himself() {
     );
     for args in [
         &["leases"][..],
+        &["sessions"],
         &["pools"],
         &["reload"],
         &["create", "web", "--pool", "office"],

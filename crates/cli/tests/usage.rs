@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use common::{Dir, HOSTLET};
 
-const VERBS: [&str; 23] = [
+const VERBS: [&str; 24] = [
     "run",
     "create",
     "remove",
@@ -27,6 +27,7 @@ const VERBS: [&str; 23] = [
     "history",
     "pools",
     "leases",
+    "sessions",
     "doctor",
     "completions",
     "man",

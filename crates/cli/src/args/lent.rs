@@ -1,4 +1,4 @@
-//! Verbs that read what hostletd lends.
+//! Verbs that read what hostletd lends, and to whom.
 
 use clap::Args;
 use hostlet_model::Name;
@@ -38,6 +38,28 @@ pub struct Leases {
     /// Only from this pool
     #[arg(long, value_name = "POOL")]
     pub pool: Option<Name>,
+    /// Only of this user (name or number)
+    #[arg(long, value_name = "USER")]
+    pub user: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `hostlet sessions`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+The logins that came through pam_hostlet. Root sees all, others their own. A session that is logged out
+stays listed as long as processes of it live: \"ended\", or \"cut-off\" once its linger is over.
+
+JSON (--json): [{\"number\", \"hostlet\" (null: the machine's address), \"user\", \"uid\", \"service\",
+\"tty\", \"remote\" (null: not told), \"since\" (RFC 3339), \"leader\" (pid), \"rule\" (null: none),
+\"state\": \"open\"|\"ended\"|\"cut-off\", \"addresses\": [address…], \"programs\": [name…]}]
+
+Example:
+  hostlet sessions
+  hostlet sessions --user alice --json")]
+pub struct Sessions {
     /// Only of this user (name or number)
     #[arg(long, value_name = "USER")]
     pub user: Option<String>,

@@ -1,16 +1,15 @@
 //! The command line, as clap sees it. Nothing here acts.
 
+mod explain;
 mod launch;
 mod lent;
 mod read;
 mod set;
 
+pub use explain::{Explain, ExplainCall, SocketKind};
 pub use launch::{Enter, LaunchArgs, Run, Start};
-pub use lent::{Leases, Pools};
-pub use read::{
-    Check, Completions, Doctor, Events, Explain, ExplainCall, History, List, Man, Members, Show,
-    SocketKind, Sockets,
-};
+pub use lent::{Leases, Pools, Sessions};
+pub use read::{Check, Completions, Doctor, Events, History, List, Man, Members, Show, Sockets};
 pub use set::{Apply, Attach, Create, Grant, Reload, Remove, Revoke, SpecArgs};
 
 use std::path::PathBuf;
@@ -57,7 +56,7 @@ Exit status:
   every other verb    0 done, 1 failed or refused, 2 wrong usage
 
 Files:
-  /etc/hostlet/hostlet.toml      declared hostlets and limits
+  /etc/hostlet/hostlet.toml      declared hostlets, pools, rules and limits
   /var/lib/hostlet/hostlet.db    definitions and history
   /run/hostlet/                  the lock; hostletd's socket
   /sys/fs/bpf/hostlet/           the kernel part";
@@ -95,7 +94,7 @@ pub enum Verb {
     Sockets(Sockets),
     /// Find sockets of members that lie outside policy
     Check(Check),
-    /// Say what a call in a hostlet would do, and by which rule
+    /// Say what a call in a hostlet would do, or what the rules give a user, and why
     Explain(Explain),
     /// Refusals and drops, as the kernel recorded them
     Events(Events),
@@ -105,6 +104,8 @@ pub enum Verb {
     Pools(Pools),
     /// Who has been lent which address, and until when
     Leases(Leases),
+    /// Who is logged in, since when, from where, with which address and programs
+    Sessions(Sessions),
     /// What this kernel and system offer, what is missing, what that costs
     Doctor(Doctor),
     /// Print a completion script for a shell
@@ -114,6 +115,17 @@ pub enum Verb {
 }
 
 impl Verb {
+    /// What the definition of the command line cannot say.
+    ///
+    /// # Errors
+    /// The usage is wrong.
+    pub fn complete(&self) -> Result<(), clap::Error> {
+        match self {
+            Self::Explain(a) => a.complete(),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether a failure of hostlet's own is 125, because the other codes are the program's.
     #[must_use]
     pub fn runs_a_program(&self) -> bool {

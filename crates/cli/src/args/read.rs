@@ -1,9 +1,9 @@
 //! Verbs that read.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::Args;
 use clap_complete::Shell;
 use hostlet_model::Name;
 
@@ -104,93 +104,6 @@ pub struct Check {
     pub json: bool,
 }
 
-/// `hostlet explain`.
-#[derive(Debug, Args)]
-#[command(after_long_help = "\
-JSON (--json): {\"hostlet\", \"call\", \"verdict\", \"rule\", \"text\", \"row\"}
-
-Example:
-  hostlet explain web bind 0.0.0.0:80
-  hostlet explain web connect --udp 198.51.100.7:53
-  hostlet explain web connect --from 192.0.2.99 198.51.100.7:80
-  hostlet explain web socket raw")]
-pub struct Explain {
-    /// The hostlet
-    pub name: Name,
-    /// The call
-    #[command(subcommand)]
-    pub call: ExplainCall,
-    /// Print JSON
-    #[arg(long, global = true)]
-    pub json: bool,
-}
-
-/// A call to explain.
-#[derive(Debug, Subcommand)]
-pub enum ExplainCall {
-    /// bind(2)
-    Bind {
-        /// The address and port: 0.0.0.0:80, [::]:80
-        #[arg(value_name = "ADDRESS:PORT", value_parser = endpoint)]
-        address: SocketAddr,
-        /// On a UDP socket
-        #[arg(long)]
-        udp: bool,
-        /// The socket has IPV6_V6ONLY
-        #[arg(long)]
-        v6only: bool,
-    },
-    /// connect(2)
-    Connect {
-        /// The address and port
-        #[arg(value_name = "ADDRESS:PORT", value_parser = endpoint)]
-        address: SocketAddr,
-        /// On a UDP socket
-        #[arg(long)]
-        udp: bool,
-        /// The socket was bound to this address before
-        #[arg(long, value_name = "ADDR")]
-        from: Option<IpAddr>,
-    },
-    /// sendto(2), sendmsg(2), sendmmsg(2)
-    Send {
-        /// The address and port
-        #[arg(value_name = "ADDRESS:PORT", value_parser = endpoint)]
-        address: SocketAddr,
-        /// The socket is bound to this address, or IP_PKTINFO names it
-        #[arg(long, value_name = "ADDR")]
-        from: Option<IpAddr>,
-    },
-    /// socket(2)
-    Socket {
-        /// The kind of socket
-        kind: SocketKind,
-    },
-}
-
-/// Kinds of sockets that `explain socket` knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum SocketKind {
-    /// TCP
-    Tcp,
-    /// UDP
-    Udp,
-    /// UDP-Lite
-    Udplite,
-    /// ICMP echo
-    Ping,
-    /// Raw IP
-    Raw,
-    /// AF_PACKET
-    Packet,
-    /// Multipath TCP
-    Mptcp,
-    /// SCTP
-    Sctp,
-    /// DCCP
-    Dccp,
-}
-
 /// `hostlet events`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
@@ -279,10 +192,4 @@ Example:
 pub struct Man {
     /// Where to; it is made if it is not there
     pub dir: PathBuf,
-}
-
-/// An address with its port, for explain.
-fn endpoint(text: &str) -> Result<SocketAddr, String> {
-    text.parse()
-        .map_err(|_| "write an address with its port: 192.0.2.1:80, [2001:db8::1]:80".to_owned())
 }

@@ -84,7 +84,7 @@ pub fn leases(out: &mut dyn Write, leases: &[Lease]) -> io::Result<()> {
     table.print(out, "No address is lent.")
 }
 
-fn or_dash(text: String) -> String {
+pub(super) fn or_dash(text: String) -> String {
     if text.is_empty() {
         "-".to_owned()
     } else {

@@ -1,0 +1,152 @@
+//! `hostlet explain`: what a call would do, and what the rules give whom.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, Subcommand, ValueEnum, error::ErrorKind};
+use hostlet_model::Name;
+
+use super::Cli;
+
+/// `hostlet explain`.
+#[derive(Debug, Args)]
+#[command(override_usage = "\
+hostlet explain [--json] <NAME> <COMMAND>
+       hostlet explain [--json] --user <USER> [--service <SERVICE> | --program <PATH> [--unit <UNIT>]...]")]
+#[command(after_long_help = "\
+With --user: which rule of the configuration decides when this user logs in, or starts a program,
+and why. Nothing is drawn and nothing is moved. The file is asked as it is now; if hostletd was not
+told of it yet, that is said.
+
+JSON (--json): of a call {\"hostlet\", \"call\", \"verdict\", \"rule\", \"text\", \"row\"}
+
+With --user {\"user\", \"uid\", \"groups\": [text…], \"service\" (null with --program),
+\"program\" (null with --service), \"rule\" (null: none fits), \"per\":
+\"session\"|\"user\"|\"program\"|\"none\"|null, \"pools\": [name…], \"hostlet\" (null: a new one, or
+none), \"unavailable\": \"strict\"|\"cut-off\"|\"fall-back\"|null, \"linger\" (seconds; null: as long as
+a process lives), \"excluded\" (the entry of exclude that is about the program; null: none),
+\"why\": [a line a rule…], \"notes\": [text…]}
+
+Example:
+  hostlet explain web bind 0.0.0.0:80
+  hostlet explain web connect --udp 198.51.100.7:53
+  hostlet explain web connect --from 192.0.2.99 198.51.100.7:80
+  hostlet explain web socket raw
+  hostlet explain --user alice --service sshd
+  hostlet explain --user alice --program /usr/bin/curl")]
+pub struct Explain {
+    /// The hostlet
+    #[arg(required_unless_present = "user")]
+    pub name: Option<Name>,
+    /// Instead: which rule decides for this user (name or number)
+    #[arg(long, value_name = "USER", conflicts_with = "name")]
+    pub user: Option<String>,
+    /// When the user logs in through this PAM service; by default sshd
+    #[arg(
+        long,
+        value_name = "SERVICE",
+        requires = "user",
+        conflicts_with = "program"
+    )]
+    pub service: Option<String>,
+    /// When the user starts this program
+    #[arg(long, value_name = "PATH", requires = "user")]
+    pub program: Option<PathBuf>,
+    /// When a process of this systemd unit starts the program; repeatable
+    #[arg(long, value_name = "UNIT", requires = "program")]
+    pub unit: Vec<String>,
+    /// The call
+    #[command(subcommand)]
+    pub call: Option<ExplainCall>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+impl Explain {
+    /// What clap cannot say of itself: a hostlet and a call go together.
+    pub fn complete(&self) -> Result<(), clap::Error> {
+        let missing = match (&self.name, &self.call) {
+            (Some(name), None) => format!(
+                "'hostlet explain {name}' needs a call: bind, connect, send or socket; see 'hostlet help explain'"
+            ),
+            (None, Some(_)) => {
+                "a call is of a hostlet: name it before the call, and leave --user out".to_owned()
+            }
+            _ => return Ok(()),
+        };
+        Err(Cli::command().error(ErrorKind::MissingRequiredArgument, missing))
+    }
+}
+
+/// A call to explain.
+#[derive(Debug, Subcommand)]
+pub enum ExplainCall {
+    /// bind(2)
+    Bind {
+        /// The address and port: 0.0.0.0:80, [::]:80
+        #[arg(value_name = "ADDRESS:PORT", value_parser = endpoint)]
+        address: SocketAddr,
+        /// On a UDP socket
+        #[arg(long)]
+        udp: bool,
+        /// The socket has IPV6_V6ONLY
+        #[arg(long)]
+        v6only: bool,
+    },
+    /// connect(2)
+    Connect {
+        /// The address and port
+        #[arg(value_name = "ADDRESS:PORT", value_parser = endpoint)]
+        address: SocketAddr,
+        /// On a UDP socket
+        #[arg(long)]
+        udp: bool,
+        /// The socket was bound to this address before
+        #[arg(long, value_name = "ADDR")]
+        from: Option<IpAddr>,
+    },
+    /// sendto(2), sendmsg(2), sendmmsg(2)
+    Send {
+        /// The address and port
+        #[arg(value_name = "ADDRESS:PORT", value_parser = endpoint)]
+        address: SocketAddr,
+        /// The socket is bound to this address, or IP_PKTINFO names it
+        #[arg(long, value_name = "ADDR")]
+        from: Option<IpAddr>,
+    },
+    /// socket(2)
+    Socket {
+        /// The kind of socket
+        kind: SocketKind,
+    },
+}
+
+/// Kinds of sockets that `explain socket` knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SocketKind {
+    /// TCP
+    Tcp,
+    /// UDP
+    Udp,
+    /// UDP-Lite
+    Udplite,
+    /// ICMP echo
+    Ping,
+    /// Raw IP
+    Raw,
+    /// AF_PACKET
+    Packet,
+    /// Multipath TCP
+    Mptcp,
+    /// SCTP
+    Sctp,
+    /// DCCP
+    Dccp,
+}
+
+/// An address with its port, for explain.
+fn endpoint(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "write an address with its port: 192.0.2.1:80, [2001:db8::1]:80".to_owned())
+}

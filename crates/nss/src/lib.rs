@@ -2,7 +2,8 @@
 //!
 //! Inside a hostlet the machine's own name stands for the hostlet's addresses and the machine's, and these addresses stand for
 //! the name. To every other question, and outside hostlets, the answer is "not found", and the next service of the line is asked.
-//! `localhost` is left alone.
+//! `localhost` is left alone. The order is that of the file; getaddrinfo then sorts all answers by RFC 6724, which puts IPv6 first and
+//! an address from which the caller would reach itself (one of the hostlet's) before others, whatever the file says.
 //!
 //! The line has to name `hostlet` before `files`, `resolve` and `dns`, which may know the machine's name too:
 //! `hosts: hostlet files dns`. A cache in front of the services (nscd) runs outside every hostlet and must not cache `hosts`.

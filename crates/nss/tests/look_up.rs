@@ -47,14 +47,14 @@ fn outside_the_hostlet_nothing_changes() -> Result<()> {
         &["ahosts", "vm1"],
         &["hosts", "127.0.1.1"],
     ] {
-        let with = run(stage.outside("getent", command))?;
+        let with = run(stage.program("..", "getent", command))?;
         std::fs::write(stage.file("nsswitch.conf"), "hosts: files\n")?;
-        let without = run(stage.outside("getent", command))?;
+        let without = run(stage.program("..", "getent", command))?;
         std::fs::write(stage.file("nsswitch.conf"), "hosts: hostlet files\n")?;
         assert_eq!(with, without);
         ensure!(with.contains("127.0.1.1"), "{with}");
     }
-    let reverse = output(stage.outside("getent", &["hosts", SESSION4]))?;
+    let reverse = output(stage.program("..", "getent", &["hosts", SESSION4]))?;
     assert_eq!(reverse.status.code(), Some(2), "{reverse:?}");
     Ok(())
 }
@@ -62,7 +62,7 @@ fn outside_the_hostlet_nothing_changes() -> Result<()> {
 #[test]
 fn a_cgroup_below_the_hostlets_belongs_to_it() -> Result<()> {
     let stage = Stage::new()?;
-    let hosts = run(stage.below("getent", &["hosts", "vm1"]))?;
+    let hosts = run(stage.program("below", "getent", &["hosts", "vm1"]))?;
     assert_eq!(firsts(&hosts), [SESSION6, MACHINE6]);
     Ok(())
 }

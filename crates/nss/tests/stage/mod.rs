@@ -96,20 +96,12 @@ impl Stage {
 
     /// A program inside the hostlet.
     pub fn inside(&self, program: &str, args: &[&str]) -> Result<Command> {
-        self.command(&self.cgroup.join("web"), program, args)
+        self.program(".", program, args)
     }
 
-    /// A program in a cgroup below the hostlet's.
-    pub fn below(&self, program: &str, args: &[&str]) -> Result<Command> {
-        self.command(&self.cgroup.join("web/below"), program, args)
-    }
-
-    /// A program outside.
-    pub fn outside(&self, program: &str, args: &[&str]) -> Result<Command> {
-        self.command(&self.cgroup, program, args)
-    }
-
-    fn command(&self, cgroup: &Path, program: &str, args: &[&str]) -> Result<Command> {
+    /// A program in a cgroup, as a path from the hostlet's: `.` is the hostlet, `below` a cgroup in it, `..` is outside.
+    pub fn program(&self, cgroup: &str, program: &str, args: &[&str]) -> Result<Command> {
+        let cgroup = self.cgroup.join("web").join(cgroup);
         let text = |path: &Path| CString::new(path.as_os_str().as_bytes()).context("a NUL");
         let procs = text(&cgroup.join("cgroup.procs"))?;
         let mut binds = Vec::new();

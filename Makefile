@@ -6,14 +6,18 @@ SHARE    = $(DESTDIR)$(PREFIX)/share
 HOSTLET  = $(OUT)/release/hostlet
 HOSTLETD = $(OUT)/release/hostletd
 SYSTEMD  = $(DESTDIR)$(PREFIX)/lib/systemd/system
+# Where PAM and the C library look for modules, whatever the prefix; nothing uses them before it is told to.
+LIBDIR  ?= /usr/lib/$(shell cc -print-multiarch 2>/dev/null)
 
-.PHONY: build demo demo-leases test lint figures fuzz install clean
+.PHONY: build demo demo-leases demo-sessions test lint figures fuzz install clean
 
-build: ; @scripts/install-missing build && cargo build --release -p hostlet -p hostlet-daemon
+build: ; @scripts/install-missing build && cargo build --release -p hostlet -p hostlet-daemon -p hostlet-pam -p hostlet-nss
 
 demo: ; @scripts/demo
 
 demo-leases: ; @scripts/demo-leases
+
+demo-sessions: ; @scripts/demo-sessions
 
 test: ; @scripts/test
 
@@ -27,6 +31,8 @@ fuzz: ; @scripts/fuzz
 install: $(HOSTLET) $(HOSTLETD)
 	install -D -m 755 $(HOSTLET) $(DESTDIR)$(PREFIX)/bin/hostlet
 	install -D -m 755 $(HOSTLETD) $(DESTDIR)$(PREFIX)/sbin/hostletd
+	install -D -m 644 $(OUT)/release/libpam_hostlet.so $(DESTDIR)$(LIBDIR)/security/pam_hostlet.so
+	install -D -m 644 $(OUT)/release/libnss_hostlet.so $(DESTDIR)$(LIBDIR)/libnss_hostlet.so.2
 	install -D -m 644 dist/hostletd.socket $(SYSTEMD)/hostletd.socket
 	sed 's,@sbindir@,$(PREFIX)/sbin,' dist/hostletd.service > $(SYSTEMD)/hostletd.service
 	install -d $(SHARE)/man/man1 $(SHARE)/man/man8 $(SHARE)/bash-completion/completions \

@@ -1,11 +1,13 @@
 //! Processes and cgroups that were there before become members.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hostlet_model::Name;
-use hostlet_platform::cgroup::{self, Cgroup};
+use hostlet_platform::cgroup::{self, Cgroup, Tree};
 use hostlet_platform::proc;
+use hostlet_policy::kernel_view;
+use hostlet_store::Definition;
 
 use crate::Engine;
 use crate::access::Access;
@@ -13,6 +15,7 @@ use crate::attached::{self, Attached};
 use crate::change::stamp;
 use crate::error::{Error, Result};
 use crate::machine::Machine;
+use crate::names;
 use crate::report::AttachReport;
 use crate::sockets::outside;
 
@@ -37,7 +40,8 @@ impl Engine {
                 let family = proc::descendants(*pid)
                     .map_err(|e| Error::file("list the processes in", "/proc".as_ref(), e))?;
                 for member in std::iter::once(*pid).chain(family) {
-                    if !attached.contains(&member) && move_in(&machine, name, member)? {
+                    if !attached.contains(&member) && move_in(&machine.tree, name.as_str(), member)?
+                    {
                         attached.insert(member);
                     }
                 }
@@ -77,37 +81,10 @@ impl Engine {
         let mut machine = self.machine("attach a cgroup", stamp(&[]))?;
         Access::of_caller(&self.paths, &machine.config).change(name)?;
         let row = machine.live(name)?;
-        let dir = dir
-            .canonicalize()
-            .map_err(|e| Error::file("open the cgroup", dir, e))?;
-        self.must_be_free(&machine, &dir)?;
-        let target = Cgroup::open_path(&dir)?;
-        let own = machine.tree.open(name.as_str())?;
-        let paths = machine.paths;
-        let kernel = machine.kernel()?;
-        let Some(record) = kernel.record(own.id())? else {
-            return Err(Error::NotLive {
-                name: name.clone(),
-                state: "without a record in the kernel",
-            });
-        };
-        // Remembered first: what is attached and not remembered would never be detached.
-        attached::remember(
-            paths,
-            name,
-            &Attached {
-                id: target.id(),
-                dir: dir.clone(),
-            },
-        )?;
-        let done = kernel
-            .attach(target.fd())
-            .and_then(|()| kernel.publish(target.id(), &record));
-        if let Err(error) = done {
-            let _ = kernel.detach(target.fd());
-            attached::forget_one(paths, name, target.id())?;
-            return Err(error.into());
-        }
+        let dir = real(dir)?;
+        must_be_free(&machine, &dir)?;
+        put_on(&mut machine, &row, &dir)?;
+        self.tell(&mut machine);
         let attached = cgroup::members(&dir, true)?;
         let outside = outside(&machine, row, Some(&attached))?;
         Ok(AttachReport {
@@ -116,34 +93,69 @@ impl Engine {
             outside,
         })
     }
+}
 
-    fn must_be_free(&self, machine: &Machine<'_>, dir: &Path) -> Result<()> {
-        let not = |why: String| {
-            Err(Error::ForeignCgroup {
-                dir: dir.to_path_buf(),
-                why,
-            })
-        };
-        let mount = cgroup::find_mount()?;
-        if !dir.starts_with(&mount) || dir == mount {
-            return not(format!("it is no cgroup below {}", mount.display()));
-        }
-        if dir.starts_with(machine.tree.path()) || machine.tree.path().starts_with(dir) {
-            return not("hostlets live there already".to_owned());
-        }
-        for row in machine.store.all()? {
-            for other in attached::all(machine.paths, &row.name)? {
-                if dir.starts_with(&other.dir) || other.dir.starts_with(dir) {
-                    return not(format!(
-                        "hostlet '{}' is attached to {}",
-                        row.name,
-                        other.dir.display()
-                    ));
-                }
-            }
-        }
-        Ok(())
+/// The directory itself, whatever way was given to it.
+pub(crate) fn real(dir: &Path) -> Result<PathBuf> {
+    dir.canonicalize()
+        .map_err(|e| Error::file("open the cgroup", dir, e))
+}
+
+/// Whether no hostlet's rules are on a cgroup, above it, or below it.
+pub(crate) fn must_be_free(machine: &Machine<'_>, dir: &Path) -> Result<()> {
+    let not = |why: String| {
+        Err(Error::ForeignCgroup {
+            dir: dir.to_path_buf(),
+            why,
+        })
+    };
+    let mount = cgroup::find_mount()?;
+    if !dir.starts_with(&mount) || dir == mount {
+        return not(format!("it is no cgroup below {}", mount.display()));
     }
+    if dir.starts_with(machine.tree.path()) || machine.tree.path().starts_with(dir) {
+        return not("hostlets live there already".to_owned());
+    }
+    let paths = machine.paths;
+    let above = dir
+        .ancestors()
+        .find_map(|dir| Some((dir.to_path_buf(), attached::owner_of(paths, dir)?)));
+    match above.or_else(|| attached::below(paths, dir)) {
+        Some((at, name)) => not(format!("hostlet '{name}' is attached to {}", at.display())),
+        None => Ok(()),
+    }
+}
+
+/// Puts a hostlet's rules on a cgroup that is free, or has them already.
+pub(crate) fn put_on(machine: &mut Machine<'_>, row: &Definition, dir: &Path) -> Result<()> {
+    let name = &row.name;
+    let target = Cgroup::open_path(dir)?;
+    let own = machine.tree.open(name.as_str())?;
+    let paths = machine.paths;
+    let kernel = machine.kernel()?;
+    let Some(record) = kernel.record(own.id())? else {
+        return Err(Error::NotLive {
+            name: name.clone(),
+            state: "without a record in the kernel",
+        });
+    };
+    let attached = Attached {
+        id: target.id(),
+        dir: dir.to_path_buf(),
+    };
+    // Remembered first: what is attached and not remembered would never be detached.
+    attached::remember(paths, name, &attached)?;
+    let done = kernel
+        .attach(target.fd())
+        .and_then(|()| kernel.publish(target.id(), &record));
+    if let Err(error) = done {
+        let _ = kernel.detach(target.fd());
+        attached::forget_one(paths, name, &attached)?;
+        return Err(error.into());
+    }
+    let view = kernel_view(row.id, &row.spec, &row.entries, &[], true);
+    names::write(machine, name, &view);
+    Ok(())
 }
 
 /// Whether a process can be a member at all.
@@ -172,8 +184,8 @@ pub(crate) fn fit(pid: u32) -> Result<()> {
 }
 
 /// Moves one; false if it ended meanwhile.
-pub(crate) fn move_in(machine: &Machine<'_>, name: &Name, pid: u32) -> Result<bool> {
-    match machine.tree.add(name.as_str(), pid) {
+pub(crate) fn move_in(tree: &Tree, name: &str, pid: u32) -> Result<bool> {
+    match tree.add(name, pid) {
         Ok(()) => Ok(true),
         Err(cgroup::CgroupError::Io { source, .. })
             if source.raw_os_error() == Some(libc::ESRCH) =>

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hostlet_model::{AddressSpec, HostletSpec, Lifetime, Name, Owned};
 use hostlet_policy::{
-    Action, Change, What, plan_apply, plan_create, plan_grant, plan_remove, plan_revoke,
+    Action, Change, Observed, Plan, Refusal, What, plan_apply, plan_create, plan_grant,
+    plan_remove, plan_revoke,
 };
 use hostlet_store::{Definition, Version};
 use jiff::{SignedDuration, Timestamp};
@@ -15,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::execute::{forward, onward};
 use crate::machine::{Machine, Stamp, observe_declared, with_members};
 use crate::report::{ChangeReport, HostletReport};
-use crate::{Engine, network};
+use crate::{Engine, names, network};
 
 impl Engine {
     /// Makes a hostlet that stays until it is removed.
@@ -48,7 +49,8 @@ impl Engine {
             access.change(&spec.name)?;
             access.addresses(&spec.name, &spec.addresses)?;
         }
-        self.make_in(machine, spec, lifetime, &mut |warning| self.warn(warning))
+        let warn = &mut |warning: &str| self.warn(warning);
+        self.make_in(machine, spec, lifetime, plan_create, warn)
     }
 
     /// The same, whoever asks.
@@ -57,11 +59,12 @@ impl Engine {
         machine: &mut Machine<'_>,
         spec: &HostletSpec,
         lifetime: &Lifetime,
+        plan: fn(&HostletSpec, &Lifetime, &Observed) -> Result<Plan, Refusal>,
         warn: &mut dyn FnMut(&str),
     ) -> Result<()> {
         machine.fit_limits()?;
         let seen = machine.observe()?;
-        let plan = plan_create(spec, lifetime, &seen)?;
+        let plan = plan(spec, lifetime, &seen)?;
         let done = forward(machine, &plan.actions);
         // What there is to know of an addition counts only where it was made.
         if done.is_ok() {
@@ -218,6 +221,7 @@ impl Engine {
 
     /// What follows every change: the mirror of the network is made true, and old history goes.
     fn after(&self, machine: &mut Machine<'_>) -> Result<()> {
+        names::settle(machine);
         self.tell(machine);
         let days = i64::from(machine.config.limits.history_days);
         if let Ok(before) = Timestamp::now().checked_sub(SignedDuration::from_hours(24 * days)) {

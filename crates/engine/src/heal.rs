@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use crate::error::{Error, Result};
 use crate::execute::{Perform, forward, onward};
 use crate::machine::{Machine, abandoned, state_of, with_members};
-use crate::{attached, namespace, network};
+use crate::{attached, names, namespace, network};
 
 /// Puts right what is not as the store says.
 pub(crate) fn heal(machine: &mut Machine<'_>) -> Result<()> {
@@ -185,6 +185,7 @@ fn remove(machine: &mut Machine<'_>, row: Definition, kill: bool) -> Result<()> 
 fn forget(machine: &mut Machine<'_>, row: Definition) -> Result<()> {
     machine.tree.remove(row.name.as_str())?;
     attached::forget(machine.paths, &row.name)?;
+    names::remove(machine.paths, &machine.tree.path_of(row.name.as_str()))?;
     machine.store.delete(&row.name, Timestamp::now())?;
     machine.forget_rows();
     Ok(())
@@ -215,7 +216,11 @@ fn restore(machine: &mut Machine<'_>, row: Definition) -> Result<()> {
     // Members that outlived the kernel part kept its programs; now they have the new ones.
     let cgroups = machine.cgroups(&name)?;
     for cgroup in cgroups {
-        machine.kernel()?.supersede(cgroup.fd())?;
+        match machine.kernel()?.supersede(cgroup.fd()) {
+            // A session's cgroup that went this moment.
+            Err(_) if attached::is_gone(&cgroup) => {}
+            done => done?,
+        }
     }
     machine.store.set_boot(&name, &machine.boot_id)?;
     machine.store.end_change(&name)?;
@@ -257,6 +262,7 @@ fn remove_orphans(machine: &mut Machine<'_>, look: &Look) -> Result<()> {
         }
         if machine.tree.members(dir, true)?.is_empty() {
             machine.tree.remove(dir)?;
+            names::remove(machine.paths, &machine.tree.path_of(dir))?;
             disown_strangers(machine)?;
         } else {
             machine.warnings.push(format!(

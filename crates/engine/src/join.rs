@@ -10,7 +10,7 @@ use hostlet_platform::proc::{self, Process, Rights};
 use crate::Engine;
 use crate::attach::{fit, move_in};
 use crate::error::{Error, Result};
-use crate::machine::Stamp;
+use crate::machine::{Machine, Stamp};
 
 /// How often the rights of a process are read. The kernel does not show them all at one moment, and an exec of a second
 /// thread puts that into the place of the first: who wants to seem harmless has to hit the moment within each reading, and
@@ -45,28 +45,112 @@ impl Engine {
         }
         // What was read above was this process's own, if it runs now.
         must_live(process)?;
-        // cgroup.procs takes a number and no pidfd. From here to the write the process may end, and its number be given to
-        // another: that is found out afterwards, and taken back.
+        Goal::hostlet(&machine, name, members)?.reach(process)
+    }
+}
+
+/// The cgroup that a process is moved to.
+pub(crate) struct Goal {
+    /// The whole hierarchy.
+    all: Tree,
+    /// The cgroup's path in it.
+    path: String,
+    /// Whether those below it belong there as well.
+    whole: bool,
+    /// Who is there already, and has his children there.
+    members: Vec<u32>,
+}
+
+impl Goal {
+    /// A hostlet's own cgroup.
+    pub fn hostlet(machine: &Machine<'_>, name: &Name, members: Vec<u32>) -> Result<Goal> {
+        let dir = machine.tree.path_of(name.as_str());
+        Self::new(&dir, true, members)
+    }
+
+    /// A cgroup of others, by its path in the hierarchy.
+    pub fn outside(path: &str) -> Result<Goal> {
+        let dir = cgroup::find_mount()?.join(relative(path));
+        let members = cgroup::members(&dir, false)?;
+        Self::new(&dir, false, members)
+    }
+
+    fn new(dir: &Path, whole: bool, members: Vec<u32>) -> Result<Goal> {
+        let mount = cgroup::find_mount()?;
+        let path = dir.strip_prefix(&mount).unwrap_or(dir);
+        Ok(Goal {
+            path: format!("/{}", path.to_string_lossy()),
+            all: Tree::at(mount),
+            whole,
+            members,
+        })
+    }
+
+    /// Moves a process there, and gives the cgroup as `/proc/self/cgroup` names it.
+    ///
+    /// cgroup.procs takes a number and no pidfd. Until it is written the process may end, and its number be given to
+    /// another: that is found out afterwards, and taken back.
+    pub fn reach(&self, process: &Peer) -> Result<String> {
+        let pid = process.pid;
         let before = proc::cgroup(pid);
-        let moved = move_in(&machine, name, pid)?;
+        let moved = move_in(&self.all, relative(&self.path), pid)?;
         let cgroup = proc::cgroup(pid);
         if !moved || !process.lives() {
-            take_back(&machine.tree, name, process, before, &members)?;
+            self.take_back(process, before)?;
             return Err(ended(pid));
         }
         cgroup.ok_or_else(|| ended(pid))
     }
+
+    fn has(&self, path: &str) -> bool {
+        match path.strip_prefix(&self.path) {
+            Some(rest) => rest.is_empty() || self.whole && rest.starts_with('/'),
+            None => false,
+        }
+    }
+
+    /// Moves whoever has the number of a process that ended back to where he was.
+    fn take_back(&self, process: &Peer, before: Option<String>) -> Result<()> {
+        if process.keeps_its_pid() {
+            // What is there is what is left of itself.
+            return Ok(());
+        }
+        let Some(stranger) = Process::read(process.pid) else {
+            return Ok(());
+        };
+        // A member that has just been born has its place here, and would be let loose.
+        if is_a_members(&stranger, &self.members) {
+            return Ok(());
+        }
+        let own = proc::cgroup(stranger.pid);
+        // It is young: where its parent is it was born.
+        let home = proc::cgroup(stranger.parent).or(before);
+        let (Some(own), Some(home)) = (own, home) else {
+            return Ok(());
+        };
+        if !self.has(&own) || self.has(&home) {
+            return Ok(());
+        }
+        let family = proc::descendants(stranger.pid)
+            .map_err(|e| Error::file("list the processes in", Path::new("/proc"), e))?;
+        for pid in std::iter::once(stranger.pid).chain(family) {
+            if proc::cgroup(pid).is_some_and(|path| self.has(&path)) {
+                move_in(&self.all, relative(&home), pid)?;
+            }
+        }
+        Ok(())
+    }
 }
 
-fn not(pid: u32, why: String) -> Error {
+pub(crate) fn not(pid: u32, why: String) -> Error {
     Error::Process { pid, why }
 }
 
-fn ended(pid: u32) -> Error {
+pub(crate) fn ended(pid: u32) -> Error {
     not(pid, "it ended meanwhile".to_owned())
 }
 
-fn must_live(process: &Peer) -> Result<()> {
+pub(crate) fn must_live(process: &Peer) -> Result<()> {
     if process.lives() {
         return Ok(());
     }
@@ -107,48 +191,6 @@ fn obstacle(uid: u32, rights: &Rights) -> Option<String> {
             rights.threads
         )
     })
-}
-
-/// Moves whoever has the number of a process that ended out of the hostlet.
-fn take_back(
-    tree: &Tree,
-    name: &Name,
-    process: &Peer,
-    before: Option<String>,
-    members: &[u32],
-) -> Result<()> {
-    if process.keeps_its_pid() {
-        // What is there is what is left of itself.
-        return Ok(());
-    }
-    let Some(stranger) = Process::read(process.pid) else {
-        return Ok(());
-    };
-    // A member that has just been born has its place here, and would be let loose.
-    if is_a_members(&stranger, members) {
-        return Ok(());
-    }
-    let own = proc::cgroup(stranger.pid);
-    // It is young: where its parent is it was born.
-    let home = proc::cgroup(stranger.parent).or(before);
-    let (Some(own), Some(home)) = (own, home) else {
-        return Ok(());
-    };
-    let ours = tree.path_of(name.as_str());
-    let mount = cgroup::find_mount()?;
-    let within = |path: &str| mount.join(relative(path)).starts_with(&ours);
-    if !within(&own) || within(&home) {
-        return Ok(());
-    }
-    let all = Tree::at(mount.clone());
-    let family = proc::descendants(stranger.pid)
-        .map_err(|e| Error::file("list the processes in", Path::new("/proc"), e))?;
-    for pid in std::iter::once(stranger.pid).chain(family) {
-        if proc::cgroup(pid).is_some_and(|path| within(&path)) {
-            all.add(relative(&home), pid)?;
-        }
-    }
-    Ok(())
 }
 
 fn relative(path: &str) -> &str {
@@ -216,7 +258,7 @@ mod tests {
     /// A hostlet's cgroup with a process in it, which has the number of one that is gone.
     struct Reused {
         tree: Tree,
-        name: Name,
+        name: String,
         stranger: Child,
         gone: Peer,
     }
@@ -241,15 +283,17 @@ mod tests {
             };
             Reused {
                 tree,
-                name: name.parse().unwrap(),
+                name: name.to_owned(),
                 stranger,
                 gone,
             }
         }
 
         fn take_back(&self, members: &[u32]) -> Vec<u32> {
-            take_back(&self.tree, &self.name, &self.gone, None, members).unwrap();
-            self.tree.members(self.name.as_str(), true).unwrap()
+            let dir = self.tree.path_of(&self.name);
+            let goal = Goal::new(&dir, true, members.to_vec()).unwrap();
+            goal.take_back(&self.gone, None).unwrap();
+            self.tree.members(&self.name, true).unwrap()
         }
     }
 
@@ -257,7 +301,7 @@ mod tests {
         fn drop(&mut self) {
             let _ = self.stranger.kill();
             let _ = self.stranger.wait();
-            let _ = self.tree.remove(self.name.as_str());
+            let _ = self.tree.remove(&self.name);
             let _ = self.tree.remove_parent();
         }
     }

@@ -8,13 +8,15 @@ use std::path::PathBuf;
 use hostlet_model::config::Config;
 use hostlet_model::{AddressSpec, HostletSpec, Lifetime, Name, Owned};
 use hostlet_platform::cgroup;
-use hostlet_policy::{Existing, Observed, Refusal, Renewal, plan_fall_back, plan_replace};
+use hostlet_policy::{
+    Existing, Observed, Refusal, Renewal, plan_fall_back, plan_lend, plan_replace,
+};
 use hostlet_store::{Definition, State, Store};
 
 use crate::error::Result;
 use crate::machine::{Stamp, abandoned, read_config};
 use crate::report::HostletReport;
-use crate::{Engine, Paths, network};
+use crate::{Engine, Paths, names, network};
 
 impl Engine {
     /// Where this installation keeps its things.
@@ -59,7 +61,8 @@ impl Engine {
         mount.join(&self.paths.cgroup_parent).join(name.as_str())
     }
 
-    /// Makes a hostlet in somebody's name, of addresses that are on this machine already (rows B3, B4).
+    /// Makes a hostlet in somebody's name, of addresses that are on this machine already (rows B3, B4). Without any it is
+    /// cut off from the start, as after the loss of the last one.
     ///
     /// # Errors
     /// Whatever is in the way; then nothing was changed.
@@ -70,7 +73,7 @@ impl Engine {
         by: &Stamp,
     ) -> Result<HostletReport> {
         let mut machine = self.machine("make a hostlet", by.clone())?;
-        self.make_in(&mut machine, spec, lifetime, &mut |_| {})?;
+        self.make_in(&mut machine, spec, lifetime, plan_lend, &mut |_| {})?;
         crate::read::report(&machine, machine.definition(&spec.name)?)
     }
 
@@ -143,11 +146,21 @@ impl Engine {
         machine.leave_no_directory()
     }
 
-    /// Makes the kernel's picture of the network true: to be called when routes or interfaces changed.
+    /// Makes the kernel's picture of the network true, and what hostlets answer to the machine's own name: to be called
+    /// when routes, interfaces or addresses changed. Takes the lock only if the machine's own addresses are others now.
     ///
     /// # Errors
     /// The network cannot be asked, or the tables not be written.
     pub fn follow_network(&self) -> Result<()> {
-        network::refresh(&self.reading("follow the network")?)
+        let what = "follow the network";
+        let seen = self.reading(what)?;
+        network::refresh(&seen)?;
+        if !names::settled(&seen)? {
+            drop(seen);
+            let mut machine = self.machine(what, Stamp::default())?;
+            names::settle(&mut machine);
+            self.tell(&mut machine);
+        }
+        Ok(())
     }
 }

@@ -23,6 +23,7 @@ mod join;
 mod lend;
 mod lock;
 mod machine;
+mod names;
 mod namespace;
 mod network;
 mod observe;

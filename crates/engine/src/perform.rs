@@ -12,11 +12,11 @@ use hostlet_policy::{Action, Definition, KernelView, OwnFlags};
 use hostlet_store as store;
 use jiff::Timestamp;
 
-use crate::attached;
 use crate::error::{Error, Result};
 use crate::execute::Perform;
 use crate::machine::Machine;
 use crate::published::{record, tables};
+use crate::{attached, names};
 
 /// The number of `lo`, the same in every network namespace.
 const LOOPBACK: u32 = 1;
@@ -122,7 +122,11 @@ impl Machine<'_> {
                 let cgroups = self.cgroups(name)?;
                 let kernel = self.kernel()?;
                 for cgroup in &cgroups {
-                    kernel.attach(cgroup.fd())?;
+                    match kernel.attach(cgroup.fd()) {
+                        // A session's cgroup that went this moment.
+                        Err(_) if attached::is_gone(cgroup) => {}
+                        done => done?,
+                    }
                 }
                 Ok(())
             }
@@ -189,9 +193,14 @@ impl Machine<'_> {
         kernel.set_tables(view.id.0, &old, &new)?;
         let record = record(view, kernel.netns_cookie());
         for cgroup in cgroups {
-            kernel.publish(cgroup.id(), &record)?;
+            match kernel.publish(cgroup.id(), &record) {
+                // A session's cgroup that went this moment.
+                Err(_) if attached::is_gone(&cgroup) => {}
+                done => done?,
+            }
         }
         self.published.insert(view.id.0, new);
+        names::write(self, name, view);
         Ok(())
     }
 
@@ -225,9 +234,14 @@ impl Machine<'_> {
     fn remove_cgroup(&self, name: &Name) -> Result<()> {
         for other in attached::all(self.paths, name)? {
             match cgroup::Cgroup::open_path(&other.dir) {
+                // What was never put on it may be another's by now.
+                Ok(_) if attached::owner_of(self.paths, &other.dir).as_ref() != Some(name) => {}
                 Ok(cgroup) => {
                     if let Some(kernel) = &self.kernel {
-                        kernel.detach(cgroup.fd())?;
+                        match kernel.detach(cgroup.fd()) {
+                            Err(_) if attached::is_gone(&cgroup) => {}
+                            done => done?,
+                        }
                     }
                 }
                 Err(cgroup::CgroupError::Missing(_)) => {}
@@ -235,6 +249,7 @@ impl Machine<'_> {
             }
         }
         attached::forget(self.paths, name)?;
+        names::remove(self.paths, &self.tree.path_of(name.as_str()))?;
         self.tree.remove(name.as_str())?;
         Ok(())
     }
@@ -254,7 +269,11 @@ impl Machine<'_> {
         }
         for other in attached::all(self.paths, name)? {
             let kill = other.dir.join("cgroup.kill");
-            fs::write(&kill, "1").map_err(|e| Error::file("kill the members through", &kill, e))?;
+            match fs::write(&kill, "1") {
+                // It went with its last member.
+                Err(_) if !other.dir.exists() => {}
+                done => done.map_err(|e| Error::file("kill the members through", &kill, e))?,
+            }
         }
         Ok(())
     }

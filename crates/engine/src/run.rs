@@ -16,7 +16,6 @@ use crate::access::{Access, Standing};
 use crate::change::stamp;
 use crate::error::{Error, Result};
 use crate::machine::Machine;
-use crate::network;
 
 /// A program and how to start it.
 #[derive(Debug, Clone, Default)]
@@ -196,6 +195,8 @@ impl Engine {
             keep_capabilities: options.keep_capabilities,
             keep_fds,
             hide: self.hidden(),
+            // What his own name stands for is a member's affair.
+            show: vec![self.paths.names()],
             read_only: self.frozen(),
             ..Launch::new(&program.file, cgroup)
         })
@@ -253,9 +254,7 @@ impl Engine {
             Ok(false) => true,
             Ok(true) => {
                 // What fails now is tried again with the next change of the network, or the next command.
-                let _ = self
-                    .reading("run a program")
-                    .and_then(|m| network::refresh(&m));
+                let _ = self.follow_network();
                 true
             }
             Err(_) => false,

@@ -1,7 +1,7 @@
 //! The launcher without the rest of hostlet: `loader CGROUP-DIRECTORY [OPTION]... -- PROGRAM ARGS…`.
 //!
 //! Options: `--user U`, `--group G`, `--workdir D`, `--env K=V`, `--clear-env`, `--keep-capability C`,
-//! `--keep-fd N`, `--hide D`, `--allow-family N`, `--open` (no confinement).
+//! `--keep-fd N`, `--hide D`, `--show D`, `--allow-family N`, `--open` (no confinement).
 
 use std::env;
 use std::ffi::OsString;
@@ -41,6 +41,7 @@ fn parse() -> Result<Launch, Failure> {
             "--keep-capability" => launch.keep_capabilities.push(value()?),
             "--keep-fd" => launch.keep_fds.push(value()?.parse()?),
             "--hide" => launch.hide.push(value()?.into()),
+            "--show" => launch.show.push(value()?.into()),
             "--allow-family" => launch.allow_families.push(value()?.parse()?),
             "--open" => {
                 launch.confine = false;

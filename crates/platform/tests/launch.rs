@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
@@ -220,6 +221,62 @@ fn cgroups_are_read_only_and_bpf_is_invisible() {
     });
     fs::remove_dir(bpf).unwrap();
     fs::remove_dir_all(secret).unwrap();
+}
+
+#[test]
+fn of_a_hidden_directory_only_what_is_to_be_shown_is_seen() {
+    let (_sandbox, cgroup) = Sandbox::with_box("shown");
+    let hidden = std::env::temp_dir().join(unique("hidden"));
+    fs::create_dir_all(hidden.join("shown")).unwrap();
+    fs::write(hidden.join("secret"), "x").unwrap();
+    fs::write(hidden.join("shown/file"), "first").unwrap();
+    let dir = hidden.to_str().unwrap();
+    let script = format!(
+        "ls {dir} {dir}/shown/..; cat {dir}/shown/file
+         echo x > {dir}/shown/file || echo write refused
+         touch {dir}/shown/new || echo touch refused
+         mkdir {dir}/new || echo mkdir refused
+         umount {dir}/shown || echo umount refused
+         echo go; read line; cat {dir}/shown/later"
+    );
+    let shown_dir = format!("{dir}/shown");
+    let missing = format!("{dir}/missing");
+    let options = ["--hide", dir, "--show", &shown_dir, "--show", &missing];
+    let mut child = loader(&cgroup, &options, &["sh", "-c", &script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    for line in lines.by_ref() {
+        let line = line.unwrap();
+        if line == "go" {
+            break;
+        }
+        said = said + &line + "\n";
+    }
+    // It is the directory itself, not what was in it when the program started.
+    fs::write(hidden.join("shown/later"), "later").unwrap();
+    child.stdin.take().unwrap().write_all(b"\n").unwrap();
+    said.extend(lines.map(Result::unwrap));
+    child.wait().unwrap();
+    for text in [
+        "write refused",
+        "touch refused",
+        "mkdir refused",
+        "umount refused",
+        "first",
+        "later",
+    ] {
+        assert!(said.contains(text), "{text}: {said}");
+    }
+    assert!(
+        !said.contains("secret") && !said.contains("missing"),
+        "{said}"
+    );
+    fs::remove_dir_all(hidden).unwrap();
 }
 
 #[test]

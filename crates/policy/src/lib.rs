@@ -25,8 +25,8 @@ pub use explain::{Call, Explanation, Proto, Verdict, explain};
 pub use lend::{plan_fall_back, plan_replace};
 pub use observed::{Existing, HostAddress, IdRange, Interface, Observed};
 pub use plan::{
-    Plan, Renewal, plan_create, plan_grant, plan_remove, plan_restore, plan_revoke, plan_settle,
-    plan_update, reachable_services,
+    Plan, Renewal, plan_create, plan_grant, plan_lend, plan_remove, plan_restore, plan_revoke,
+    plan_settle, plan_update, reachable_services,
 };
 pub use refusal::Refusal;
 pub use source::{Route, Source, SourceRule, choose_source};

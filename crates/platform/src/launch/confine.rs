@@ -1,14 +1,16 @@
 //! The mount namespace of a member: cgroups and the installation cannot be changed, BPF objects not be found.
 
 use std::ffi::CString;
+use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{StatFs, statfs};
+use rustix::fs::{CWD, StatFs, statfs};
 use rustix::mount::{
-    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive,
-    mount_change, unmount,
+    MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount,
+    mount_bind, mount_bind_recursive, mount_change, move_mount, open_tree, unmount,
 };
 
 use super::{Launch, LaunchError};
@@ -44,7 +46,7 @@ fn failed<E: Into<io::Error>>(what: impl Into<String>) -> impl FnOnce(E) -> Laun
 /// Gives the calling thread a mount namespace of its own, in which
 /// - every cgroup2 file system is read-only, so that no member moves itself elsewhere;
 /// - no BPF file system is visible, so that no member finds the maps and programs;
-/// - the given directories are empty, others read-only, but for the part of those in which the program starts;
+/// - the given directories are empty, but for those to be shown; others read-only, but for the part of those in which the program starts;
 /// - if asked, `/proc/sys` and `/sys` are read-only, and the tracing file systems are not visible. Their
 ///   files obey the user id, whatever capabilities root has left, and hold the network's settings, the
 ///   programs that the kernel itself starts, and probes that see everybody's packets.
@@ -81,7 +83,7 @@ pub(super) fn enter_private_mounts(launch: &Launch, protect: bool) -> Result<(),
     // A BPF file system itself is gone already.
     let gone = |dir: &Path| table.iter().any(|m| m.kind == "bpf" && m.point == dir);
     for dir in launch.hide.iter().filter(|dir| !gone(dir)) {
-        cover(dir)?;
+        cover(dir, &launch.show)?;
     }
     let covered = [&launch.read_only[..], &launch.hide[..]].concat();
     come_back(here.as_deref(), &covered)?;
@@ -188,17 +190,50 @@ fn shield(dir: &Path) -> Result<(), LaunchError> {
         .map_err(failed(format!("make {} read-only", dir.display())))
 }
 
-fn cover(dir: &Path) -> Result<(), LaunchError> {
+fn cover(dir: &Path, show: &[PathBuf]) -> Result<(), LaunchError> {
     // A directory on a BPF file system is gone by now.
     if !dir.is_dir() {
         return Ok(());
     }
-    let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    match mount("hostlet", dir, "tmpfs", flags, c"size=4k,mode=0555") {
-        // It went meanwhile, and nothing is left to hide.
-        Err(rustix::io::Errno::NOENT) => Ok(()),
-        other => other.map_err(failed(format!("hide {}", dir.display()))),
+    // Once it is covered they cannot be named any more.
+    let inside = show.iter().filter(|shown| shown.parent() == Some(dir));
+    let mut shown = Vec::new();
+    for path in inside {
+        match clone_of(path) {
+            Ok(mount) => shown.push((path, mount)),
+            Err(rustix::io::Errno::NOENT) => {}
+            Err(error) => return Err(failed(format!("show {}", path.display()))(error)),
+        }
     }
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    match mount("hostlet", dir, "tmpfs", flags, c"size=8k,mode=0555") {
+        // It went meanwhile, and nothing is left to hide.
+        Err(rustix::io::Errno::NOENT) => return Ok(()),
+        other => other.map_err(failed(format!("hide {}", dir.display())))?,
+    }
+    for (path, mount) in shown {
+        uncover(path, &mount).map_err(failed(format!("show {}", path.display())))?;
+    }
+    read_only(dir).map_err(failed(format!("make {} read-only", dir.display())))
+}
+
+/// A directory as a mount of its own, which is nowhere yet.
+fn clone_of(dir: &Path) -> rustix::io::Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    open_tree(CWD, dir, flags)
+}
+
+/// Puts such a mount where it was, in what covers it.
+fn uncover(path: &Path, mount: &OwnedFd) -> io::Result<()> {
+    fs::create_dir(path)?;
+    move_mount(
+        mount,
+        "",
+        CWD,
+        path,
+        MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
+    )?;
+    read_only(path)
 }
 
 /// Sets one attribute and leaves the others (noexec and the like) as they are.

@@ -77,8 +77,11 @@ pub struct Launch {
     pub keep_fds: Vec<RawFd>,
     /// The directory of the cgroup in which it is born.
     pub cgroup: OwnedFd,
-    /// Directories that it finds empty.
+    /// Directories that it finds empty, but for those of `show`.
     pub hide: Vec<PathBuf>,
+    /// Directories right in a hidden one that it finds there all the same, read-only. One that is not there when the
+    /// program starts does not appear later.
+    pub show: Vec<PathBuf>,
     /// Directories that it finds read-only; if it starts below one of them, in `DIR/sub/…`, then without
     /// `DIR/sub`.
     pub read_only: Vec<PathBuf>,
@@ -106,6 +109,7 @@ impl Launch {
             keep_fds: Vec::new(),
             cgroup,
             hide: Vec::new(),
+            show: Vec::new(),
             read_only: Vec::new(),
             restrict_families: true,
             allow_families: Vec::new(),

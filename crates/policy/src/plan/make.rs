@@ -20,6 +20,25 @@ pub fn plan_create(
     seen: &Observed,
 ) -> Result<Plan, Refusal> {
     check_set(&spec.addresses)?;
+    create(spec, lifetime, seen)
+}
+
+/// Makes a hostlet whose addresses are lent: it may have none yet, and is cut off until it gets one.
+///
+/// # Errors
+/// The first thing in the way.
+pub fn plan_lend(
+    spec: &HostletSpec,
+    lifetime: &Lifetime,
+    seen: &Observed,
+) -> Result<Plan, Refusal> {
+    if !spec.addresses.is_empty() {
+        check_set(&spec.addresses)?;
+    }
+    create(spec, lifetime, seen)
+}
+
+fn create(spec: &HostletSpec, lifetime: &Lifetime, seen: &Observed) -> Result<Plan, Refusal> {
     if seen.hostlets.iter().any(|h| *h.name() == spec.name) {
         return Err(Refusal::DuplicateName {
             name: spec.name.clone(),

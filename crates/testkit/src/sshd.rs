@@ -47,6 +47,7 @@ impl Sshd {
             "{lines}\nPort 22\nHostKey {at}/host\nPidFile {at}/pid\nUsePAM yes\n\
              AuthorizedKeysFile {at}/key.pub\nStrictModes no\n\
              KbdInteractiveAuthentication no\nPasswordAuthentication yes\nUseDNS no\n\
+             Subsystem sftp internal-sftp\n\
              PrintMotd no\nMaxStartups 1000\nMaxSessions 100\n"
         );
         fs::write(&config, text).context("writing sshd's configuration")?;

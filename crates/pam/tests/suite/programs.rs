@@ -1,0 +1,160 @@
+//! The module in real programs, without hostletd.
+
+use std::path::Path;
+use std::process::Output;
+
+use anyhow::{Context, Result, ensure};
+use hostlet_testkit::binaries;
+use hostlet_testkit::netns::NetNs;
+use hostlet_testkit::people::{FROM_ROOT, PLAIN, People};
+use hostlet_testkit::sshd::Sshd;
+
+use crate::stage::Place;
+
+/// The line of a service for the module.
+fn line(root: &Path, arguments: &str) -> Result<String> {
+    let module = binaries::pam()?;
+    let (module, root) = (module.display(), root.display());
+    Ok(format!(
+        "session required {module} root={root} {arguments}\n"
+    ))
+}
+
+const OPEN: &str =
+    "auth required pam_permit.so\naccount required pam_permit.so\nsession required pam_permit.so\n";
+
+fn both(output: &Output) -> String {
+    let (out, err) = (&output.stdout, &output.stderr);
+    String::from_utf8_lossy(&[&out[..], &err[..]].concat()).into_owned()
+}
+
+#[test]
+fn who_logs_in_is_told_why_not() -> Result<()> {
+    let (people, ns, place) = (People::new()?, NetNs::new("host")?, Place::new()?);
+    let host = people.on(&ns)?;
+    let module = line(place.root(), "deadline=1s")?;
+    people.pam("door", &format!("{OPEN}{module}"))?;
+    // alice is a person: the last rule is about her.
+    let refused = host.output("pamtester", &["door", "alice", "open_session"])?;
+    let said = both(&refused);
+    ensure!(!refused.status.success(), "{said}");
+    ensure!(said.contains("without one you are not let in"), "{said}");
+    let logged = people.log().wait("alice is not let in by door")?;
+    ensure!(
+        logged.starts_with("<83>"),
+        "not an error of LOG_AUTHPRIV: {logged}"
+    );
+    ensure!(
+        logged.contains("pam_hostlet(door:session)") && logged.contains("rule people is strict"),
+        "{logged}"
+    );
+    // Programs that want nothing said, and administrators.
+    let quiet = host.output("pamtester", &["door", "alice", "open_session(PAM_SILENT)"])?;
+    ensure!(
+        !quiet.status.success() && !both(&quiet).contains("let in"),
+        "{}",
+        both(&quiet)
+    );
+    people.pam("door", &format!("{OPEN}{}", line(place.root(), "silent")?))?;
+    let quiet = host.output("pamtester", &["door", "alice", "open_session"])?;
+    ensure!(
+        !quiet.status.success() && !both(&quiet).contains("let in"),
+        "{}",
+        both(&quiet)
+    );
+    Ok(())
+}
+
+#[test]
+fn who_is_in_no_rule_gets_in_and_out() -> Result<()> {
+    let (people, ns, place) = (People::new()?, NetNs::new("host")?, Place::new()?);
+    let host = people.on(&ns)?;
+    people.pam(
+        "door",
+        &format!("{OPEN}{}", line(place.root(), "debug sillent deadline=3")?),
+    )?;
+    for user in ["games", "daemon", "mail"] {
+        host.run(
+            "pamtester",
+            &["door", user, "open_session", "close_session"],
+        )?;
+    }
+    // Typing errors lock nobody out.
+    people.log().wait("'sillent' is ignored")?;
+    people.log().wait("deadline=3 is ignored")?;
+    people
+        .log()
+        .wait("the session of daemon by door keeps the machine's address (rule soft falls back)")?;
+    // Without root there is nothing to do, for a screen locker say.
+    let as_alice = [
+        "--reuid=1001",
+        "--clear-groups",
+        "pamtester",
+        "door",
+        "alice",
+        "open_session",
+        "close_session",
+    ];
+    host.run("setpriv", &as_alice)?;
+    people.log().wait("only root opens and closes sessions")?;
+    // In no other part does it say yes.
+    let module = binaries::pam()?;
+    for (kind, operation) in [("auth", "authenticate"), ("account", "acct_mgmt")] {
+        people.pam("only", &format!("{kind} sufficient {}\n", module.display()))?;
+        let done = host.output("pamtester", &["only", "alice", operation])?;
+        ensure!(!done.status.success(), "{operation}: {}", both(&done));
+    }
+    Ok(())
+}
+
+/// What programs do with a session that is refused.
+#[test]
+fn su_and_sshd_do_not_let_in_whose_session_is_refused() -> Result<()> {
+    let (people, ns, place) = (People::new()?, NetNs::new("host")?, Place::new()?);
+    ns.ip(["link set lo up"])?;
+    let host = people.on(&ns)?;
+    let module = line(place.root(), "deadline=1s")?;
+    for service in ["su", "su-l"] {
+        people.pam(service, &format!("{FROM_ROOT}{PLAIN}{module}"))?;
+    }
+    for arguments in [
+        ["-l", "alice", "-c", "echo in"],
+        ["-m", "alice", "-c", "echo in"],
+    ] {
+        let refused = host.output("su", &arguments)?;
+        let said = both(&refused);
+        ensure!(
+            refused.status.code() == Some(1) && !said.contains("in\n"),
+            "{said}"
+        );
+        ensure!(said.contains("without one you are not let in"), "{said}");
+    }
+    people.pam("sshd", &format!("{PLAIN}{module}"))?;
+    let sshd = Sshd::start(&host, "")?;
+    let refused = sshd
+        .client(&host, "alice", "127.0.0.1")
+        .arg("echo in")
+        .output()?;
+    let said = both(&refused);
+    ensure!(
+        refused.status.code() == Some(254) && !said.contains("in\n"),
+        "{}: {said}",
+        refused.status
+    );
+    ensure!(said.contains("without one you are not let in"), "{said}");
+    // It goes on for others.
+    place.write("hostletd.toml", "")?;
+    let done = sshd
+        .client(&host, "alice", "127.0.0.1")
+        .arg("echo in")
+        .output()?;
+    ensure!(
+        done.status.success() && both(&done).contains("in"),
+        "{}",
+        both(&done)
+    );
+    sshd.log()
+        .wait("pam_open_session")
+        .context("sshd does not say so")?;
+    Ok(())
+}

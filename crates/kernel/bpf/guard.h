@@ -28,12 +28,14 @@ struct packet {
 	struct hl_addr to;
 	__u8 proto;
 	__u16 header; /* length of the IP header */
+	bool no_route; /* an echo request that no route leads away from the hostlet's addresses */
 };
 
 static inline bool parse(struct __sk_buff *skb, struct packet *p)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 
+	p->no_route = false;
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
 		struct iphdr *ip = data;
 
@@ -93,7 +95,8 @@ SHARED int dropped(struct __sk_buff *skb, struct hl_hostlet *h, const struct pac
 	e->id = h->id;
 	e->pid = e->uid = e->error = 0;
 	e->call = call;
-	e->reason = addr_loopback(&p->to) ? HL_REASON_FOREIGN_LOOPBACK
+	e->reason = p->no_route		  ? HL_REASON_NO_ROUTE
+		    : addr_loopback(&p->to) ? HL_REASON_FOREIGN_LOOPBACK
 		    : out		  ? HL_REASON_FOREIGN_SOURCE
 					  : HL_REASON_FOREIGN_ADDRESS;
 	e->proto = p->proto;
@@ -143,7 +146,7 @@ static inline bool echo_at_home(struct __sk_buff *skb, const struct packet *p, b
  * An echo socket that was neither bound nor connected: no hook saw it, and the route gave it a
  * source. Where ping.h stands at the exit it gets one of the hostlet's there.
  */
-static inline bool echo_to_mend(struct __sk_buff *skb, struct hl_hostlet *h, const struct packet *p)
+static inline bool echo_to_mend(struct __sk_buff *skb, struct hl_hostlet *h, struct packet *p)
 {
 	__u32 ifindex = skb->ifindex;
 
@@ -156,6 +159,7 @@ static inline bool echo_to_mend(struct __sk_buff *skb, struct hl_hostlet *h, con
 		if (ifindex != LOOPBACK_IFINDEX && !addr_multicast(&to) && !fits(h, &to, ifindex)) {
 			struct bpf_sock *sk = skb->sk;
 
+			p->no_route = true;
 			return (h->flags & HL_FIT_PASS) && sk && MARK_PASSING(sk);
 		}
 	}

@@ -232,7 +232,7 @@ static inline void refused(const struct hl_hostlet *h, enum hl_call call, enum h
 	e->proto = proto;
 	e->family = addr ? family_of(addr) : 0;
 	e->addr = addr ? *addr : none;
-	e->other = other ? *other : none;
+	e->other = other && !addr_wild(other) ? *other : none;
 	e->more = 0;
 	bpf_probe_read_kernel_str(e->comm, sizeof(e->comm), &task->comm);
 	event_end(e, seq);

@@ -11,7 +11,7 @@ fn stay(stage: &Stage, dir: &str) -> String {
     let (url, _) = stage.page(false);
     let ask = crate::stage::fetch("curl", &url);
     format!(
-        "mkdir -p {dir}; mkfifo {dir}/ask; setsid nohup sh -c 'while read -r word < {dir}/ask; do \
+        "mkdir -p {dir}; mkfifo {dir}/ask; setsid nohup sh -c 'while :; do read -r word < {dir}/ask || continue; \
          {}; echo $? > {dir}/new; mv {dir}/new {dir}/met; done' \
          >/dev/null 2>&1 & echo $! >{dir}/pid",
         ask.replace('\'', "\"")

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use hostlet_engine::{Engine, caller_named, caller_of};
 use hostlet_model::Name;
-use hostlet_model::config::{Config, Exclude, Per, Rule, Target};
+use hostlet_model::config::{Config, Exclude, Per, ProgramPattern, Rule, Target};
 use hostlet_policy::Caller;
 use hostlet_policy::rules::{Occasion, decide};
 use serde::Serialize;
@@ -118,6 +118,7 @@ fn of_program(config: &Config, caller: &Caller, given: &Path) -> Result<Decision
             .notes
             .push(format!("{path} cannot be looked at: {error}")),
     }
+    report.notes.extend(linked(&config.rules));
     let excluded = excluded(&config.sessions.exclude, Path::new(&*path));
     match excluded {
         Ok(entry) => report.excluded = entry.map(Exclude::to_string),
@@ -159,11 +160,39 @@ fn decision(config: &Config, caller: &Caller, asked: &Occasion<'_>) -> DecisionR
     }
 }
 
+/// What rules list by a path that is a link, or lies behind one: no program is ever started by that.
+fn linked(rules: &[Rule]) -> Vec<String> {
+    let mut notes = Vec::new();
+    for rule in rules {
+        for listed in &rule.programs {
+            let (path, rest) = match listed {
+                ProgramPattern::Path(path) => (path, ""),
+                ProgramPattern::Directory(dir) => (dir, "/*"),
+                ProgramPattern::All => continue,
+            };
+            let Ok(file) = fs::canonicalize(path) else {
+                continue;
+            };
+            if file != Path::new(path) {
+                notes.push(format!(
+                    "rule '{}' lists {listed}, which is {}{rest} without links: list that",
+                    rule.name,
+                    file.display()
+                ));
+            }
+        }
+    }
+    notes
+}
+
 /// The first entry that is about this program. Its file is read only if a checksum is asked for.
 fn excluded<'a>(entries: &'a [Exclude], program: &Path) -> io::Result<Option<&'a Exclude>> {
     let mut known: Option<[u8; 32]> = None;
     for entry in entries {
-        if entry.path.as_ref().is_some_and(|p| Path::new(p) != program) {
+        // An entry may lead to its file by a link: the kernel goes by the file.
+        let is =
+            |p: &String| Path::new(p) == program || fs::canonicalize(p).is_ok_and(|p| p == program);
+        if !entry.path.as_ref().is_none_or(is) {
             continue;
         }
         let Some(wanted) = entry.sha256 else {

@@ -178,6 +178,20 @@ fn links_are_followed_and_checksums_taken() {
     let notes = told["notes"].to_string();
     assert!(notes.contains("is a link to"), "{notes}");
     assert!(notes.contains("the configuration has no rules"), "{notes}");
+    let by_link = format!(
+        "{}[[rule]]\nname = \"r\"\nper = \"none\"\nprograms = [\"{}\"]\n",
+        format_args!("[sessions]\nexclude = [\"{}\"]\n", link.display()),
+        link.display()
+    );
+    fs::write(dir.0.join("hostlet.toml"), by_link).unwrap();
+    let told = json(
+        &dir,
+        &["--user", "4242", "--program", tool.to_str().unwrap()],
+    );
+    assert_eq!(told["excluded"], link.to_str().unwrap());
+    let notes = told["notes"].to_string();
+    assert!(notes.contains("rule 'r' lists "), "{notes}");
+    fs::write(dir.0.join("hostlet.toml"), config).unwrap();
     fs::write(&tool, "upgraded").unwrap();
     let told = json(
         &dir,

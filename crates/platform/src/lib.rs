@@ -8,6 +8,7 @@
 pub mod account;
 pub mod cgroup;
 pub mod dhcp;
+pub mod exec_watch;
 pub mod launch;
 pub mod mounts;
 pub mod neighbour;

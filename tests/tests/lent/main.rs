@@ -4,4 +4,7 @@ mod killed;
 mod life;
 mod lost;
 mod many;
+mod names;
+mod placed;
+mod scopes;
 mod stage;

@@ -36,10 +36,13 @@ pub(crate) struct No {
     pub why: String,
     /// For the user.
     pub tell: String,
+    /// Whether hostletd itself said it.
+    pub refused: bool,
 }
 
 impl No {
     fn new(error: ClientError, until: Until) -> Self {
+        let refused = matches!(error, ClientError::Refused(_));
         let tell = match &error {
             ClientError::Refused(no) => no.to_string(),
             _ => "hostletd, which gives sessions their addresses, does not answer".to_owned(),
@@ -52,7 +55,7 @@ impl No {
             ),
             error => error.to_string(),
         };
-        Self { why, tell }
+        Self { why, tell, refused }
     }
 }
 
@@ -88,6 +91,17 @@ pub(crate) fn logout(socket: &Path, until: Until, session: u64) -> Result<(), No
     client.logout(session).map_err(no)
 }
 
+/// Whether this process is in a hostlet of the installation.
+pub(crate) fn in_a_hostlet(paths: &Paths) -> bool {
+    proc::cgroup(std::process::id()).is_some_and(|cgroup| is_below(&cgroup, &paths.cgroup_parent))
+}
+
+/// Is that a cgroup below the one of all hostlets?
+fn is_below(cgroup: &str, parent: &str) -> bool {
+    let mut parts = cgroup.split('/').skip_while(|part| *part != parent);
+    parts.nth(1).is_some()
+}
+
 fn is_member(paths: &Paths, name: &Name) -> bool {
     proc::cgroup(std::process::id())
         .is_some_and(|cgroup| is_of(&cgroup, &paths.cgroup_parent, name))
@@ -112,6 +126,7 @@ mod tests {
             "/../hostlet/alice-1",
         ] {
             assert!(is_of(inside, "hostlet", &name), "{inside}");
+            assert!(is_below(inside, "hostlet"), "{inside}");
         }
         for outside in [
             "/",
@@ -121,6 +136,9 @@ mod tests {
             "/hostlet/x/alice-1",
         ] {
             assert!(!is_of(outside, "hostlet", &name), "{outside}");
+        }
+        for outside in ["/", "/hostlet", "/hostlet-0/alice-1"] {
+            assert!(!is_below(outside, "hostlet"), "{outside}");
         }
     }
 }

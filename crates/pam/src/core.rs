@@ -49,6 +49,9 @@ pub fn open(arguments: &Arguments, login: &Login) -> Opened {
     let whole = arguments.deadline.unwrap_or_else(|| local.deadline());
     match ask::login(&paths, Until::after(begun, whole), login) {
         Ok(given) => answered(login, given),
+        // Programs in a private host do not see hostletd's socket. What logs in there belongs to it; whoever is in another hostlet
+        // keeps what is enforced on it.
+        Err(no) if !no.refused && ask::in_a_hostlet(&paths) => stays(login, &no),
         // That it said no is no reason to refuse whom its rules would let in: it may have more callers than it can take.
         Err(no) => alone(login, local.decide(login), &no),
     }
@@ -122,6 +125,20 @@ fn answered(login: &Login, given: LoggedIn) -> Opened {
         variables,
         tell: None,
         log: (level, text),
+    }
+}
+
+fn stays(login: &Login, no: &No) -> Opened {
+    let text = format!(
+        "the session of {} by {} stays in the hostlet that it was begun in: {}",
+        login.user, login.service, no.why
+    );
+    Opened {
+        let_in: true,
+        session: None,
+        variables: Vec::new(),
+        tell: None,
+        log: (Level::Info, text),
     }
 }
 

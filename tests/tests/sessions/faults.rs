@@ -43,7 +43,7 @@ fn an_exhausted_pool_means_the_machines_address_if_the_rule_says_so() -> Result<
     let mut bob = stage.login("bob")?;
     ensure!(stage.seen(&mut bob, false)? == ip("10.0.0.1"), "bob");
     let listed = stage.session_of("bob")?;
-    ensure!(listed["state"] == "machine", "{listed}");
+    ensure!(listed["hostlet"].is_null(), "{listed}");
     bob.end()?;
     Ok(())
 }

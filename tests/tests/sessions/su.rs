@@ -26,7 +26,7 @@ fn su_l_gives_another_persons_session_its_own_address() -> Result<()> {
         "{bobs}, and alice {own}"
     );
     let name = alice.run(&by_bob("echo \\$HOSTLET_NAME"))?;
-    ensure!(name.ends_with("bob-1"), "its name: {name}");
+    ensure!(name.contains("bob-"), "its name: {name}");
     // hers is as it was.
     ensure!(
         stage.seen(&mut alice, false)? == own,

@@ -18,5 +18,6 @@ pub mod probe;
 pub mod segment;
 pub mod servers;
 pub mod sshd;
+pub mod systemd;
 pub mod wait;
 pub mod wire;

@@ -55,3 +55,44 @@ fn a_process_knows_itself() {
     assert_eq!(peer.uid, rustix::process::geteuid().as_raw());
     assert_eq!(Some(peer.start_ticks), proc::start_ticks(peer.pid));
 }
+
+#[test]
+fn a_process_is_opened_by_its_number() {
+    let public = Public::with(&["visitor"]);
+    let listener = UnixListener::bind(public.dir.join("socket")).unwrap();
+    let path = public.dir.join("socket");
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+    let mut child = public
+        .nobody("visitor")
+        .arg(&path)
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Then it is who it is to be.
+    let (_stream, _) = listener.accept().unwrap();
+    let peer = Peer::of_pid(child.id()).unwrap();
+    assert_eq!((peer.pid, peer.uid), (child.id(), 65534));
+    assert_eq!(Some(peer.start_ticks), proc::start_ticks(child.id()));
+    assert!(peer.lives());
+    drop(child.stdin.take());
+    child.wait().unwrap();
+    assert!(!peer.lives() && !peer.keeps_its_pid());
+    for nobody in [child.id(), 0, 1 << 23, u32::MAX] {
+        let error = Peer::of_pid(nobody).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{nobody}: {error}");
+    }
+    // A thread is no process.
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        let (end, wait) = std::sync::mpsc::channel::<()>();
+        scope.spawn(move || {
+            tell.send(rustix::thread::gettid().as_raw_nonzero().get())
+                .unwrap();
+            let _ = wait.recv();
+        });
+        let thread = told.recv().unwrap().cast_unsigned();
+        let error = Peer::of_pid(thread).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+        drop(end);
+    });
+}

@@ -3,9 +3,10 @@
 mod common;
 
 use common::*;
+use hostlet_model::Lifetime;
 use hostlet_policy::{
-    Action, Call, Existing, Proto, Refusal, Renewal, Verdict, explain, plan_fall_back, plan_grant,
-    plan_replace, plan_settle,
+    Action, Call, Existing, Proto, Refusal, Renewal, Verdict, explain, plan_create, plan_fall_back,
+    plan_grant, plan_lend, plan_replace, plan_settle,
 };
 
 fn after(h: &Existing, r: &Renewal) -> Existing {
@@ -73,6 +74,23 @@ fn a_set_may_become_empty_and_is_filled_again() {
     let r = plan_replace(&h, &[], &[wish("10.0.0.5")], &w.seen).unwrap();
     w.run(&r.actions);
     w.assert_sound();
+}
+
+#[test]
+fn a_set_may_be_empty_from_the_start() {
+    let mut w = World::of(&machine());
+    let nobody = spec("web", &[]);
+    let refused = plan_create(&nobody, &Lifetime::Kept, &w.seen);
+    assert!(matches!(refused, Err(Refusal::Set(_))), "{refused:?}");
+    let twice = spec("web", &["10.0.0.5", "10.0.0.5"]);
+    let refused = plan_lend(&twice, &Lifetime::Kept, &w.seen);
+    assert!(matches!(refused, Err(Refusal::Set(_))), "{refused:?}");
+    let plan = plan_lend(&nobody, &Lifetime::Kept, &w.seen).unwrap();
+    assert!(plan.entries.is_empty() && plan.warnings.is_empty());
+    w.run(&plan.actions);
+    let view = &w.views[&plan.id];
+    assert!(!view.has_v4 && !view.has_v6 && view.owned.is_empty());
+    assert!(w.cgroups[&nobody.name]);
 }
 
 #[test]

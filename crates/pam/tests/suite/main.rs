@@ -2,5 +2,6 @@
 //! real programs. They need root.
 
 mod faults;
+mod hostletd;
 mod programs;
 mod stage;

@@ -4,11 +4,13 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
 use hostlet_engine::caller_of;
-use hostlet_model::Lifetime;
+use hostlet_model::{Lifetime, Name};
 use hostlet_platform::{peer, proc};
 use hostlet_policy::Caller;
+use hostlet_store::SessionKind;
 use hostlet_wire::Error;
 
+use crate::sessions::made_by_rule;
 use crate::shared::Shared;
 
 /// The process that connected, and for whom it speaks.
@@ -52,14 +54,20 @@ impl Peer {
         &self.process
     }
 
-    /// A member of a hostlet would leave it by what hostletd does for him.
-    pub fn must_be_outside(&self, shared: &Shared) -> Result<(), Error> {
+    /// The hostlet that it may leave by what hostletd does for it: that of a login session, which a rule gave to whoever asks now for
+    /// another that he may use. None: it is in no hostlet.
+    ///
+    /// A member of any other would leave it by being moved.
+    pub fn may_leave(&self, shared: &Shared) -> Result<Option<Name>, Error> {
         let Some(hostlet) = shared.engine.hostlet_of(self.pid) else {
-            return Ok(());
+            return Ok(None);
         };
-        Err(Error::NotAllowed(format!(
-            "process {} is in hostlet '{hostlet}': ask from outside of any hostlet",
-            self.pid
-        )))
+        match made_by_rule(shared, &hostlet) {
+            Some(SessionKind::Session | SessionKind::User) => Ok(Some(hostlet)),
+            Some(SessionKind::Program) | None => Err(Error::NotAllowed(format!(
+                "process {} is in hostlet '{hostlet}': ask from outside of any hostlet",
+                self.pid
+            ))),
+        }
     }
 }

@@ -74,11 +74,11 @@ impl Service for Caller {
         if let Some(login) = self.login.as_mut().filter(|l| l.hostlet == name) {
             return sessions::join(&self.shared, &self.peer, login);
         }
-        self.peer.must_be_outside(&self.shared)?;
+        let leaving = self.peer.may_leave(&self.shared)?;
         self.may_enter(&name)?;
         let engine = &self.shared.engine;
         engine
-            .join(&name, self.peer.process())
+            .join(&name, self.peer.process(), leaving.as_ref())
             .map_err(|error| match error {
                 // It is up to the caller: the process is not one that may be moved.
                 hostlet_engine::Error::Process { .. } => Error::NotAllowed(error.to_string()),

@@ -53,7 +53,7 @@ pub(crate) fn wanted<'a>(
     peer: &Peer,
     request: &Open,
 ) -> Result<Vec<Wanted<'a>>, Error> {
-    peer.must_be_outside(shared)?;
+    peer.may_leave(shared)?;
     only_root_chooses(peer, request)?;
     if let Some(name) = &request.name {
         if config.hostlets.contains_key(name) {

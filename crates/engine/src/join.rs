@@ -19,12 +19,13 @@ const READINGS: usize = 3;
 
 impl Engine {
     /// Moves the process that connected into a hostlet's cgroup, after seeing that its rules are in force there; gives
-    /// that cgroup, as `/proc/self/cgroup` names it. Of users, only a process that cannot gain privileges is moved.
+    /// that cgroup, as `/proc/self/cgroup` names it. Of users, only a process that cannot gain privileges is moved. `leaving` is
+    /// the hostlet that it may come from.
     ///
     /// # Errors
-    /// There is no such hostlet; or the process ended, is in a hostlet, in another network namespace, or may still become
+    /// There is no such hostlet; or the process ended, is in another hostlet, in another network namespace, or may still become
     /// somebody else.
-    pub fn join(&self, name: &Name, process: &Peer) -> Result<String> {
+    pub fn join(&self, name: &Name, process: &Peer, leaving: Option<&Name>) -> Result<String> {
         let mut machine = self.machine("enter a hostlet", Stamp::default())?;
         let row = machine.live(name)?;
         let pid = process.pid;
@@ -34,7 +35,7 @@ impl Engine {
         self.make_sure(&mut machine, &row)?;
         let members = machine.members(name)?;
         // Another connection of the same process may have brought it into one.
-        if let Some(other) = self.hostlet_of(pid) {
+        if let Some(other) = self.hostlet_of(pid).filter(|other| Some(other) != leaving) {
             return Err(not(
                 pid,
                 format!("it is in hostlet '{other}' already; ask from outside of any hostlet"),

@@ -40,10 +40,10 @@ fn a_lent_hostlet_is_its_callers() -> Result<()> {
     let peer = Peer::of(&listener.accept()?.0)?;
     let pid = peer.pid;
     ensure!(pid == other.id());
-    ensure!(s.engine(|e| e.join(&name("out"), &peer))?.is_err());
-    let cgroup = s.engine(|e| e.join(&name("in"), &peer))??;
+    ensure!(s.engine(|e| e.join(&name("out"), &peer, None))?.is_err());
+    let cgroup = s.engine(|e| e.join(&name("in"), &peer, None))??;
     ensure!(cgroup.ends_with("/in"), "{cgroup}");
-    let again = s.engine(|e| e.join(&name("in"), &peer))?;
+    let again = s.engine(|e| e.join(&name("in"), &peer, None))?;
     let said = again.err().context("it joined twice")?.to_string();
     ensure!(said.contains("in hostlet 'in' already"), "{said}");
     let at = s.engine(|e| e.cgroup_of(&name("in")))?;

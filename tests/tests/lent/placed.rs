@@ -37,7 +37,7 @@ fn a_rule_brings_a_process_in_and_out() -> Result<()> {
     ensure!((peer.pid, peer.uid) == (pid, 4711) && peer.lives());
     let home = proc::cgroup(pid).context("its cgroup")?;
 
-    let refused = s.engine(|e| e.join(&name("in"), &peer))?;
+    let refused = s.engine(|e| e.join(&name("in"), &peer, None))?;
     let said = refused.err().context("a user joined")?.to_string();
     ensure!(said.contains("no_new_privs"), "{said}");
     let cgroup = s.engine(|e| e.place(&name("in"), &peer, None))??;

@@ -12,7 +12,6 @@ use hostlet_wire::{Decision, Error, LoggedIn, Login};
 
 use super::ends::gone;
 use super::given::{Asking, Given, describe, give};
-use super::made_by_rule;
 use crate::keeper::Order;
 use crate::log;
 use crate::peer::Peer;
@@ -58,16 +57,10 @@ pub(crate) fn login(
         rule: None,
         message: None,
     };
-    let inside = shared.engine.hostlet_of(peer.pid);
-    let leaving = inside.filter(|name| {
-        matches!(
-            made_by_rule(shared, name),
-            Some(SessionKind::Session | SessionKind::User)
-        )
-    });
-    if leaving.is_none() && shared.engine.hostlet_of(peer.pid).is_some() {
+    // Anywhere else a login belongs to the hostlet that it happens in, as on a machine of its own.
+    let Ok(leaving) = peer.may_leave(shared) else {
         return Ok((plain(Decision::Stays), None));
-    }
+    };
     let Some(owner) = caller_named(&request.user) else {
         let message = format!("the user database has no user '{}'", request.user);
         return Ok((

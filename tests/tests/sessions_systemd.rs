@@ -4,6 +4,7 @@
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use hostlet_testkit::binaries;
@@ -26,6 +27,9 @@ const SSHD: &str = "Port 22\nHostKey /etc/ssh/test_host\nPidFile none\nUsePAM ye
 const SSHD_UNIT: &str = "[Unit]\nAfter=network.target hostletd.service\n\
     [Service]\nExecStart=/usr/sbin/sshd -D -e -f /etc/ssh/test_config\nKillMode=process\n\
     [Install]\nWantedBy=multi-user.target\n";
+
+/// systemd ends a user's services before all of his are gone.
+const LONG: Duration = Duration::from_secs(30);
 
 struct Stage {
     machine: Systemd,
@@ -71,12 +75,22 @@ impl Stage {
             ("hostletd.socket", dist("hostletd.socket")?),
             ("sshd-test.service", SSHD_UNIT.to_owned()),
         ];
+        people.write_etc("ld.so.conf.d/000-hostlet.conf", "/opt\n")?;
+        people.write_etc("hosts", "127.0.0.1 localhost\n10.0.0.1 port\n")?;
+        people.write_etc(
+            "nsswitch.conf",
+            "passwd: files\ngroup: files\nshadow: files\nhosts: hostlet files\n",
+        )?;
+        // A user's services need not outlive his sessions.
+        people.write_etc("systemd/logind.conf", "[Login]\nUserStopDelaySec=0\n")?;
         let files = [
+            ("libnss_hostlet.so.2", binaries::nss()?),
             ("hostlet", binaries::hostlet()?),
             ("hostletd", binaries::hostletd()?),
             ("pam_hostlet.so", binaries::pam()?),
         ];
         let machine = Systemd::boot(&host, &people, &units, &files)?;
+        machine.run("/sbin/ldconfig", &["-X"])?;
         host.wait_listening(22)?;
         Ok(Stage {
             machine,
@@ -95,6 +109,16 @@ impl Stage {
         ssh.arg(self.people.etc("ssh/test_key"));
         ssh.arg(format!("{person}@10.0.0.1"));
         Session::open(person, ssh).with_context(|| self.machine.journal().unwrap_or_default())
+    }
+
+    /// Waits until the machine has no address but its own.
+    fn wait_given_back(&self) -> Result<()> {
+        let show = ["-4", "-o", "address", "show", "dev", "eth0"];
+        wait::until_within(LONG, "the addresses to be given back", || {
+            let said = self.host.run("ip", &show);
+            said.is_ok_and(|said| said.lines().count() == 1)
+        })
+        .with_context(|| self.machine.journal().unwrap_or_default())
     }
 
     /// From where somebody's connection to the client's machine comes.
@@ -123,6 +147,12 @@ fn a_session_is_logind_s_and_a_hostlet() -> Result<()> {
     ensure!(address.trim().starts_with("10.0.0.5"), "{address}");
     assert_eq!(alice.run("echo $HOSTLET_NAME")?.trim(), "alice-1");
     assert_eq!(stage.seen(&mut alice)?, address.trim());
+
+    let names = alice.run("getent ahostsv4 port")?;
+    ensure!(
+        names.starts_with(address.trim()) && names.contains("10.0.0.1"),
+        "{names}"
+    );
 
     let number = alice.run("echo $XDG_SESSION_ID")?;
     let show = [
@@ -156,13 +186,7 @@ fn a_session_is_logind_s_and_a_hostlet() -> Result<()> {
     for session in [alice, bob, carol] {
         ensure!(session.end()?.success());
     }
-    wait::until("the addresses to be given back", || {
-        stage
-            .host
-            .run("ip", &["-4", "-o", "address", "show", "dev", "eth0"])
-            .is_ok_and(|said| said.lines().count() == 1)
-    })
-    .with_context(|| machine.journal().unwrap_or_default())?;
+    stage.wait_given_back()?;
     wait::until("logind to end the session", || {
         machine
             .output("loginctl", &show)
@@ -170,4 +194,74 @@ fn a_session_is_logind_s_and_a_hostlet() -> Result<()> {
     })?;
     assert_eq!(machine.property("hostletd.service", "NRestarts")?, "0");
     Ok(())
+}
+
+#[test]
+fn hostletd_restarts_below_sessions() -> Result<()> {
+    let stage = Stage::new(CONFIG)?;
+    let mut alice = stage.login("alice")?;
+    let address = alice.run("echo $HOSTLET_ADDRESS")?;
+    stage
+        .machine
+        .run("systemctl", &["restart", "hostletd.service"])?;
+    assert_eq!(stage.seen(&mut alice)?, address.trim());
+    let mut bob = stage.login("bob")?;
+    let other = stage.seen(&mut bob)?;
+    ensure!(other != address.trim() && other != "10.0.0.1", "{other}");
+    // Without hostletd a session goes on, ends, and is seen to have ended by the next one.
+    stage.machine.run(
+        "systemctl",
+        &["stop", "hostletd.socket", "hostletd.service"],
+    )?;
+    assert_eq!(stage.seen(&mut bob)?, other);
+    ensure!(alice.end()?.success());
+    stage
+        .machine
+        .run("systemctl", &["start", "hostletd.service"])?;
+    ensure!(bob.end()?.success());
+    stage.wait_given_back()
+}
+
+#[test]
+fn a_session_ends_with_the_last_process_of_its_scope() -> Result<()> {
+    let stage = Stage::new(CONFIG)?;
+    let mut alice = stage.login("alice")?;
+    let address = stage.seen(&mut alice)?;
+    alice.run("setsid sleep 1000 >/dev/null 2>&1 & echo $!")?;
+    let number = alice.run("echo $XDG_SESSION_ID")?;
+    ensure!(alice.end()?.success());
+    let state = ["show-session", number.trim(), "--value", "-p", "State"];
+    wait::until("logind to see the logout", || {
+        let said = stage.machine.run("loginctl", &state);
+        said.is_ok_and(|said| said.trim() == "closing")
+    })?;
+    let shown = stage.machine.run("/opt/hostlet", &["list"])?;
+    ensure!(shown.contains("alice-1"), "{shown}");
+    let there = stage.host.run("ip", &["-4", "-o", "address"])?;
+    ensure!(there.contains(&address), "{there}");
+    // Of a session that has logged out already, `terminate-session` does nothing.
+    stage
+        .machine
+        .run("loginctl", &["kill-session", number.trim()])?;
+    stage.wait_given_back()
+}
+
+#[test]
+fn all_logins_of_a_user_share_the_slice_of_logind() -> Result<()> {
+    let stage = Stage::new(&CONFIG.replace("per = \"session\"", "per = \"user\""))?;
+    let mut first = stage.login("alice")?;
+    let mut second = stage.login("alice")?;
+    let address = stage.seen(&mut first)?;
+    ensure!(address.starts_with("10.0.0.5"), "{address}");
+    assert_eq!(stage.seen(&mut second)?, address);
+    // The user's own service manager belongs to the user too.
+    let manager = second.run("systemctl --user show -p ControlGroup --value")?;
+    ensure!(
+        manager.starts_with("/user.slice/user-1001.slice/"),
+        "{manager}"
+    );
+    ensure!(first.end()?.success());
+    assert_eq!(stage.seen(&mut second)?, address);
+    ensure!(second.end()?.success());
+    stage.wait_given_back()
 }

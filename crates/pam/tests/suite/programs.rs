@@ -1,10 +1,13 @@
 //! The module in real programs, without hostletd.
 
+use std::io::Write;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use hostlet_testkit::binaries;
+use hostlet_testkit::daemon::Daemon;
 use hostlet_testkit::netns::NetNs;
 use hostlet_testkit::people::{FROM_ROOT, PLAIN, People};
 use hostlet_testkit::sshd::Sshd;
@@ -156,5 +159,61 @@ fn su_and_sshd_do_not_let_in_whose_session_is_refused() -> Result<()> {
     sshd.log()
         .wait("pam_open_session")
         .context("sshd does not say so")?;
+    Ok(())
+}
+
+/// The same of those that need a terminal, or a clock.
+#[test]
+fn login_and_cron_do_not_let_in_whose_session_is_refused() -> Result<()> {
+    let (people, ns, place) = (People::new()?, NetNs::new("host")?, Place::new()?);
+    let host = people.on(&ns)?;
+    let module = line(place.root(), "deadline=1s")?;
+    people.pam("login", &format!("{PLAIN}{module}"))?;
+    let by_terminal = |user: &str| -> Result<String> {
+        let command = format!("login -f {user} TERM=dumb");
+        let mut script = host.command("script");
+        script.args(["-qec", &command, "/dev/null"]);
+        let mut child = script
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let mut input = child.stdin.take().context("no input")?;
+        // The shell hears it, if there is one.
+        let _ = input.write_all(b"echo one''two; exit\n");
+        let done = child.wait_with_output()?;
+        drop(input);
+        Ok(both(&done))
+    };
+    let said = by_terminal("alice")?;
+    ensure!(
+        !said.contains("onetwo") && said.contains("without one you are not let in"),
+        "{said}"
+    );
+    place.write("hostletd.toml", "")?;
+    let said = by_terminal("alice")?;
+    ensure!(said.contains("onetwo"), "{said}");
+
+    // cron logs it, and does not run the job.
+    place.write("hostletd.toml", crate::stage::RULES)?;
+    people.pam("cron", &format!("{PLAIN}{module}"))?;
+    let group = std::fs::read_to_string(people.etc("group"))?;
+    let group = group.lines().find_map(|l| l.strip_prefix("crontab:x:"));
+    let group = group.and_then(|l| l.split(':').next()?.parse().ok());
+    let group: u32 = group.context("no group crontab: install cron")?;
+    people.within(|| -> Result<()> {
+        let path = "/var/spool/cron/crontabs/alice";
+        std::fs::write(path, "@reboot touch /home/alice/ran\n")?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+        Ok(chown(path, Some(1001), Some(group))?)
+    })??;
+    let mut command = host.command("cron");
+    // Everything to the log: begin, end, failure.
+    command.args(["-f", "-L", "15"]);
+    let _cron = Daemon::start("cron", command)?;
+    people.log().wait("alice is not let in by cron")?;
+    // It says so with a priority of its own, after which that process ends.
+    people.log().wait("<75>")?;
+    ensure!(!people.home("alice").join("ran").exists(), "the job ran");
     Ok(())
 }

@@ -28,6 +28,18 @@
 //!
 //! `pam_close_session` succeeds always: a session whose logout hostletd did not hear of ends with its last process.
 //! The other functions say `PAM_IGNORE`.
+//!
+//! # What programs make of a refused session
+//!
+//! | | with `PAM_SESSION_ERR` |
+//! |---|---|
+//! | OpenSSH's `sshd` | shows the message, runs nothing, exit status 254; no forwarding either |
+//! | `su`, `su -l` | shows the message, runs nothing, exit status 1 |
+//! | `login` | shows the message, and ends |
+//! | `cron` | logs it, and does not run the job |
+//!
+//! `sshd` opens the session in the process that stays root, before the user's process and its forwardings; the connection of the login
+//! itself is older, and untouched. With `pam_systemd`, the module's line comes after that of `pam_systemd`.
 
 pub mod arguments;
 mod ask;

@@ -16,6 +16,7 @@ use hostlet_store::{Definition, State, Store};
 
 use crate::error::{Error, Result};
 use crate::lock::Lock;
+use crate::names::Basis;
 use crate::observe::{existing, observe};
 use crate::{attached, bpffs, excluded};
 
@@ -47,6 +48,8 @@ pub(crate) struct Machine<'p> {
     pub(crate) published: BTreeMap<u32, Tables>,
     /// A listing of sockets, until something else is done.
     pub(crate) listed: Option<Vec<Socket>>,
+    /// What names in hostlets stand for beside their addresses, as this command wrote it last.
+    pub(crate) basis: Option<Basis>,
     lock: Option<Lock>,
 }
 
@@ -76,6 +79,7 @@ impl<'p> Machine<'p> {
             rows: RefCell::default(),
             published: BTreeMap::new(),
             listed: None,
+            basis: None,
             lock: Some(lock),
         };
         crate::heal::heal(&mut machine)?;
@@ -96,6 +100,7 @@ impl<'p> Machine<'p> {
             rows: RefCell::default(),
             published: BTreeMap::new(),
             listed: None,
+            basis: None,
             lock: None,
         })
     }

@@ -4,7 +4,7 @@
 //! depends on them but that name: what cannot be written is a warning, and the command goes on.
 
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{ErrorKind, Write};
 use std::net::{IpAddr, UdpSocket};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -31,13 +31,18 @@ const SOMEWHERE: [&str; 2] = ["1.1.1.1:9", "[2606:4700:4700::1111]:9"];
 
 /// Writes those of a hostlet, as the kernel is told of it. The lock is held.
 pub(crate) fn write(machine: &mut Machine<'_>, name: &Name, view: &KernelView) {
-    let done = basis_of(machine).and_then(|basis| write_all(machine, name, view, &basis));
+    let done = basis_of(machine).and_then(|basis| {
+        let done = write_all(machine, name, view, &basis);
+        machine.basis = Some(basis);
+        done
+    });
     warn(machine, done);
 }
 
 /// Writes all of them, if the machine's own addresses are not what they were, and takes away what is nobody's. The lock is held.
 pub(crate) fn settle(machine: &mut Machine<'_>) {
-    let done = basis_of(machine).and_then(|basis| match is_settled(machine.paths, &basis) {
+    let basis = machine.basis.take().map_or_else(|| basis_of(machine), Ok);
+    let done = basis.and_then(|basis| match is_settled(machine.paths, &basis) {
         true => Ok(()),
         false => rewrite(machine, &basis),
     });
@@ -76,7 +81,7 @@ fn warn(machine: &mut Machine<'_>, done: Result<()>) {
 
 /// What the answers are made of beside the hostlet's addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Basis {
+pub(crate) struct Basis {
     own: Vec<IpAddr>,
     order: OwnName,
 }
@@ -198,48 +203,48 @@ fn own_addresses(machine: &Machine<'_>) -> Result<Vec<IpAddr>> {
         rows.iter()
             .any(|row| row.entries.iter().any(|entry| entry.owned.contains(*addr)))
     };
-    let mut there = netlink::addresses()?;
-    there.retain(|a| !a.ours && !a.tentative() && general(&a.addr) && !lent(&a.addr));
-    there.sort_by_key(|a| a.flags & libc::IFA_F_DEPRECATED != 0);
-    let mut up = None;
+    // Thousands may have been lent: all are looked at only where the route does not tell.
+    let mut all = None;
     let mut own = Vec::new();
-    for family in 0..2 {
-        let of_family = there.iter().filter(|a| a.addr.is_ipv4() == (family == 0));
-        let candidates: Vec<_> = of_family.collect();
-        if candidates.is_empty() {
-            continue;
+    for (nowhere, somewhere) in NOWHERE.into_iter().zip(SOMEWHERE) {
+        let from = [nowhere, somewhere].into_iter().filter_map(source_to);
+        match from.into_iter().find(|addr| general(addr) && !lent(addr)) {
+            Some(addr) => own.push(addr),
+            None => {
+                let all = match &all {
+                    Some(all) => all,
+                    None => all.insert(of_interfaces()?),
+                };
+                let v4 = !nowhere.starts_with('[');
+                own.extend(all.iter().find(|a| a.is_ipv4() == v4 && !lent(a)));
+            }
         }
-        let leaves_from = [NOWHERE[family], SOMEWHERE[family]]
-            .into_iter()
-            .filter_map(|to| source_to(to).ok())
-            .find(|from| candidates.iter().any(|a| a.addr == *from));
-        if let Some(addr) = leaves_from {
-            own.push(addr);
-            continue;
-        }
-        let up = match &up {
-            Some(up) => up,
-            None => up.insert(netlink::interfaces()?),
-        };
-        let first = candidates
-            .iter()
-            .find(|a| up.iter().any(|i| i.index == a.ifindex && i.up));
-        own.extend(first.map(|a| a.addr));
     }
     Ok(own)
 }
 
+/// The addresses on interfaces that are up, without hostlet's own, the best first.
+fn of_interfaces() -> Result<Vec<IpAddr>> {
+    let mut there = netlink::addresses()?;
+    there.retain(|a| !a.ours && !a.tentative() && general(&a.addr));
+    there.sort_by_key(|a| a.flags & libc::IFA_F_DEPRECATED != 0);
+    let mut up = netlink::interfaces()?;
+    up.retain(|interface| interface.up);
+    there.retain(|a| up.iter().any(|interface| interface.index == a.ifindex));
+    Ok(there.into_iter().map(|a| a.addr).collect())
+}
+
 /// The address that a packet to there would leave from. None is sent: only the route is looked for. A full table of routes
 /// takes seconds to read.
-fn source_to(to: &str) -> io::Result<IpAddr> {
+fn source_to(to: &str) -> Option<IpAddr> {
     let any = if to.starts_with('[') {
         "[::]:0"
     } else {
         "0.0.0.0:0"
     };
-    let socket = UdpSocket::bind(any)?;
-    socket.connect(to)?;
-    Ok(socket.local_addr()?.ip())
+    let socket = UdpSocket::bind(any).ok()?;
+    socket.connect(to).ok()?;
+    Some(socket.local_addr().ok()?.ip())
 }
 
 /// A cgroup's path as `/proc/self/cgroup` shows it; none if it is not in the hierarchy.

@@ -12,12 +12,13 @@
 //! - Not seen: programs in file systems that are mounted in other mount namespaces only, and files in memory (`memfd_create`).
 //! - When the watch is dropped, or its process dies, everybody who waits goes on as if there were none.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::mem::{size_of, size_of_val};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -61,7 +62,6 @@ const WITHOUT_PROGRAMS: &[&str] = &[
 #[derive(Debug)]
 pub struct ExecWatch {
     group: Arc<OwnedFd>,
-    buffer: Vec<u64>,
 }
 
 impl ExecWatch {
@@ -84,10 +84,7 @@ impl ExecWatch {
         }
         // SAFETY: the kernel has just made this descriptor for us.
         let group = Arc::new(unsafe { OwnedFd::from_raw_fd(fd) });
-        Ok(ExecWatch {
-            group,
-            buffer: vec![0; ROOM],
-        })
+        Ok(ExecWatch { group })
     }
 
     /// Asks about every file that lies directly in the directory, now or later. Again is no error.
@@ -150,16 +147,11 @@ impl ExecWatch {
     /// # Errors
     /// A question could not be taken, for want of descriptors for instance; the kernel has then answered it itself, with no.
     /// The next call goes on.
-    pub fn read(&mut self) -> io::Result<Vec<Execution>> {
-        let size = size_of_val(self.buffer.as_slice());
+    pub fn read(&self) -> io::Result<Vec<Execution>> {
+        let mut buffer = [0_u64; ROOM];
+        let size = size_of_val(&buffer);
         // SAFETY: the buffer has the length that is given.
-        let got = unsafe {
-            libc::read(
-                self.group.as_raw_fd(),
-                self.buffer.as_mut_ptr().cast(),
-                size,
-            )
-        };
+        let got = unsafe { libc::read(self.group.as_raw_fd(), buffer.as_mut_ptr().cast(), size) };
         let Ok(got) = usize::try_from(got) else {
             let error = io::Error::last_os_error();
             return match error.raw_os_error() {
@@ -167,10 +159,10 @@ impl ExecWatch {
                 _ => Err(explain("take a question about a program", &error)),
             };
         };
-        Ok(self.parse(got))
+        Ok(self.parse(&buffer, got))
     }
 
-    fn parse(&self, got: usize) -> Vec<Execution> {
+    fn parse(&self, buffer: &[u64; ROOM], got: usize) -> Vec<Execution> {
         const HEAD: usize = size_of::<libc::fanotify_event_metadata>();
         let mut found = Vec::new();
         let mut at = 0;
@@ -178,7 +170,7 @@ impl ExecWatch {
             // SAFETY: the kernel has written `got` bytes, records of at least HEAD bytes one after the other, all plain
             // numbers; the read does not need alignment.
             let event = unsafe {
-                let start = self.buffer.as_ptr().cast::<u8>().add(at);
+                let start = buffer.as_ptr().cast::<u8>().add(at);
                 start
                     .cast::<libc::fanotify_event_metadata>()
                     .read_unaligned()
@@ -238,25 +230,6 @@ impl Execution {
     /// `/proc` cannot be read.
     pub fn path(&self) -> io::Result<PathBuf> {
         fs::read_link(format!("/proc/self/fd/{}", self.file.as_raw_fd()))
-    }
-
-    /// What the kernel opens next for such a file, within the same execve: the interpreter of a script, or the dynamic linker that an
-    /// ELF file names. None if there is none, or it is not among the first few kilobytes.
-    #[must_use]
-    pub fn interpreter(&self) -> Option<PathBuf> {
-        use std::os::unix::fs::FileExt;
-        let mut head = vec![0; 4096];
-        let got = self.file.read_at(&mut head, 0).ok()?;
-        head.truncate(got);
-        interpreter(&head).map(|path| PathBuf::from(std::ffi::OsStr::from_bytes(path)))
-    }
-
-    /// The whole content, in pieces, from the beginning. Other readers of the same file are not disturbed.
-    ///
-    /// # Errors
-    /// It cannot be read.
-    pub fn content(&self) -> io::Result<impl Read + use<>> {
-        File::open(format!("/proc/self/fd/{}", self.file.as_raw_fd()))
     }
 
     /// It starts.
@@ -319,8 +292,18 @@ fn mark(
     }
 }
 
+/// What the kernel opens next for such a program, within the same execve: the interpreter of a script, or the dynamic linker that
+/// an ELF file names. None if there is none, or it is not among the first few kilobytes.
+#[must_use]
+pub fn interpreter(file: &File) -> Option<PathBuf> {
+    let mut head = vec![0; 4096];
+    let got = file.read_at(&mut head, 0).ok()?;
+    head.truncate(got);
+    named_in(&head).map(|path| PathBuf::from(OsStr::from_bytes(path)))
+}
+
 /// What the beginning of a file names: after `#!`, or as PT_INTERP. Only 64-bit little-endian ELF, which all supported machines run.
-fn interpreter(head: &[u8]) -> Option<&[u8]> {
+fn named_in(head: &[u8]) -> Option<&[u8]> {
     if let Some(line) = head.strip_prefix(b"#!") {
         let line = line.split(|b| *b == b'\n').next()?;
         let word = line.trim_ascii_start();
@@ -362,8 +345,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_script_names_its_interpreter() {
-        let read = |text: &'static [u8]| interpreter(text);
+    fn a_script_names_its_named_in() {
+        let read = |text: &'static [u8]| named_in(text);
         assert_eq!(read(b"#!/bin/sh\nls"), Some(b"/bin/sh".as_slice()));
         assert_eq!(
             read(b"#! \t/usr/bin/env python3\n"),
@@ -378,11 +361,11 @@ mod tests {
     #[test]
     fn a_program_names_its_dynamic_linker() {
         let program = fs::read("/proc/self/exe").unwrap();
-        let linker = interpreter(&program[..4096]).unwrap();
+        let linker = named_in(&program[..4096]).unwrap();
         assert!(linker.starts_with(b"/lib"), "{linker:?}");
         for length in 0..512 {
             // Cut off anywhere it is read without a panic.
-            let _ = interpreter(&program[..length]);
+            let _ = named_in(&program[..length]);
         }
     }
 }

@@ -67,8 +67,11 @@ impl Machine<'_> {
             return Ok(());
         };
         let mine = self.cgroup_ids(&row.name)?;
+        // The programs keep nothing from what passes.
+        let passing = self.passing(&row.spec)?;
         let theirs = |s: &&sockdiag::Socket| {
-            s.local.ip().to_canonical().is_unspecified()
+            !passing.contains(&s.cookie)
+                && s.local.ip().to_canonical().is_unspecified()
                 && s.cgroup_id.is_some_and(|cgroup| mine.contains(&cgroup))
         };
         let unbound: Vec<_> = self.listed()?.iter().filter(theirs).cloned().collect();

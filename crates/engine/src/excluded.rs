@@ -1,17 +1,19 @@
 //! Programs that keep the machine's address inside hostlets that rules make (row B8): the kernel
 //! part's table of them, and what is remembered for a kernel part that comes later.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 
 use hostlet_kernel::{FileId, Kernel};
+use hostlet_model::{HostletSpec, Unreachable};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::Engine;
 use crate::error::{Error, Result};
 use crate::lock::make_dir;
-use crate::machine::need_root;
+use crate::machine::{Machine, need_root};
 use hostlet_model::Paths;
 
 impl Engine {
@@ -30,6 +32,17 @@ impl Engine {
         match Kernel::open(&self.paths.pins)? {
             Some(kernel) => Ok(kernel.set_excluded(files)?),
             None => Ok(()),
+        }
+    }
+}
+
+impl Machine<'_> {
+    /// The cookies of sockets that are as outside although members may have them; none where nothing of the kind is wanted.
+    pub(crate) fn passing(&self, spec: &HostletSpec) -> Result<BTreeSet<u64>> {
+        let wanted = spec.excludes || spec.unreachable == Some(Unreachable::PassThrough);
+        match self.kernel.as_ref().filter(|_| wanted) {
+            Some(kernel) => Ok(kernel.passing()?),
+            None => Ok(BTreeSet::new()),
         }
     }
 }

@@ -63,6 +63,7 @@ pub(crate) fn outside(
         // Nothing is outside: whatever they have is this machine's.
         return Ok(Vec::new());
     }
+    let passing = machine.passing(&row.spec)?;
     let mut inside = Inside::of(machine, row)?;
     if let Some(pids) = of {
         inside.holders = holders(pids);
@@ -74,7 +75,8 @@ pub(crate) fn outside(
         living: true,
         ..Filter::default()
     })? {
-        if inside.has(&socket) {
+        // What may have the machine's address is not outside.
+        if inside.has(&socket) && !passing.contains(&socket.cookie) {
             found.extend(inside.judge(book.as_ref(), &socket));
         }
     }

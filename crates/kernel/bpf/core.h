@@ -69,6 +69,19 @@ struct inet_sock___before_6_6 {
 	__u8 bind_address_no_port : 1;
 } CORE;
 
+struct seq_file;
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+} CORE;
+
+struct bpf_iter__bpf_sk_storage_map {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+	struct sock *sk;
+	void *value;
+} CORE;
+
 enum { INET_FLAGS_BIND_ADDRESS_NO_PORT = 18 };
 
 #endif

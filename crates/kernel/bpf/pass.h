@@ -50,4 +50,18 @@ static inline bool of_excluded_only(void *sk)
 #define passes(sk)                                                                                           \
 	(bpf_sk_storage_get(&passing, (sk), 0, 0) || (of_excluded_only(sk) && MARK_PASSING(sk)))
 
+/* For user space: the cookies of all sockets that pass. */
+SEC("iter/bpf_sk_storage_map")
+int hl_list_passing(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	struct sock *sk = ctx->sk;
+	__u64 cookie;
+
+	if (!sk)
+		return 0;
+	cookie = bpf_get_socket_cookie(sk);
+	bpf_seq_write(ctx->meta->seq, &cookie, sizeof(cookie));
+	return 0;
+}
+
 #endif

@@ -12,6 +12,7 @@ mod events;
 mod file_id;
 mod install;
 mod memory;
+mod passing;
 mod port_book;
 pub mod probe;
 mod record;

@@ -323,6 +323,46 @@ fn a_hostlet_made_by_hand_excludes_nobody() -> Result<()> {
     )
 }
 
+/// What may have the machine's address is not outside policy.
+#[test]
+fn check_knows_what_passes() -> Result<()> {
+    let mut s = both()?;
+    s.play(
+        "peer a = socket tcp4
+         peer bind a 10.0.0.100:8080
+         peer listen a
+         out c = socket tcp4
+         out connect c 10.0.0.100:8080
+         out d = socket udp4
+         out bind d 10.0.0.1:5400",
+    )?;
+    let install = s.lan.install().context("hostlets")?;
+    let said = install.output(s.lan.host(), &["check", "in"])?;
+    ensure!(said.status.success(), "{said:?}");
+    Ok(())
+}
+
+/// A listener of an excluded program outlives the hostlet's address.
+#[test]
+fn falling_back_leaves_what_passes() -> Result<()> {
+    let mut s = both()?;
+    s.play(
+        "out a = socket tcp4
+         out bind a 0.0.0.0:9090
+         out listen a
+         in b = socket tcp4
+         in bind b 0.0.0.0:9091
+         in listen b",
+    )?;
+    let (lost, of) = (vec!["10.0.0.5".parse()?], crate::stage::name()?);
+    s.engine(|e| e.fall_back(&of, &lost))??;
+    s.play(
+        "peer c = socket tcp4
+         peer connect c 10.0.0.1:9090
+         out d = accept a => from 10.0.0.100:*",
+    )
+}
+
 #[test]
 fn the_list_is_roots_alone() -> Result<()> {
     use std::os::unix::fs::PermissionsExt;

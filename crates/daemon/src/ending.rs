@@ -30,15 +30,15 @@ impl Shared {
     }
 
     /// As [`crate::ledger::Ledger::reserve`], once everything that another hostlet of that name held is given back, and
-    /// servers have heard of the holder's last attempt.
-    pub fn reserve(&self, uid: u32, label: &str, hostlet: &Name) -> Option<String> {
+    /// servers have heard of the holder's last attempt, if any is to be asked.
+    pub fn reserve(&self, uid: u32, label: &str, hostlet: &Name, asks: bool) -> Option<String> {
         let mut ledger = self.ledger();
         let ended = ledger.ended_one();
         while ledger.is_ending(hostlet) {
             ledger = ended.wait(ledger).unwrap_or_else(PoisonError::into_inner);
         }
         let key = ledger.reserve(uid, label, hostlet)?;
-        while let Some(left) = ledger.cooling(&key) {
+        while asks && let Some(left) = ledger.cooling(&key) {
             let waited = ended.wait_timeout(ledger, left);
             ledger = waited.unwrap_or_else(PoisonError::into_inner).0;
         }

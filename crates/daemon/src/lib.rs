@@ -22,6 +22,7 @@ mod log;
 mod make;
 mod open;
 mod peer;
+mod programs;
 mod recover;
 mod reload;
 mod serve;
@@ -94,6 +95,7 @@ impl Daemon {
             log::warning(format_args!("{line}"));
         }
         recover::recover(&shared)?;
+        shared.programs.start(&shared);
         let door = match given {
             Some(listener) => Door::new(listener, false),
             None => Door::new(listen::bind(&socket)?, true),
@@ -134,6 +136,7 @@ impl Daemon {
     /// Ends. Calls under way are answered; holders keep their addresses, and leases run on.
     pub fn stop(mut self) {
         self.door.shut();
+        self.shared.programs.stop();
         self.connections.end();
         self.shared.orders.give(Order::Stop);
         self.jobs.give(jobs::Job::Stop);

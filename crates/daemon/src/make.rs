@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use hostlet_engine::Stamp;
-use hostlet_model::config::Pool;
+use hostlet_model::config::{Pool, PoolSource};
 use hostlet_model::{HostletSpec, Lifetime, Name, Unreachable};
 use hostlet_policy::Caller;
 use hostlet_store::{Lease, LeaseState};
@@ -39,7 +39,11 @@ pub(crate) fn make(shared: &Shared, making: Making<'_>) -> Result<Vec<Drawn>, Er
     let Making { owner, wanted, .. } = &making;
     let name = making.spec.name.clone();
     end_ended(shared, owner.uid, making.label);
-    let reserved = shared.reserve(owner.uid, making.label.as_str(), &name);
+    // Only servers could take this attempt for the last one.
+    let asks = wanted
+        .iter()
+        .any(|w| matches!(w.pool.source, PoolSource::Dhcp(_)));
+    let reserved = shared.reserve(owner.uid, making.label.as_str(), &name, asks);
     let Some(holder_key) = reserved else {
         return Err(taken(shared, owner, &name));
     };
@@ -66,6 +70,7 @@ pub(crate) fn make(shared: &Shared, making: Making<'_>) -> Result<Vec<Drawn>, Er
         uid: owner.uid,
         admitted: Vec::new(),
         drawn: Vec::new(),
+        asks,
         lent: false,
         whole: false,
     };
@@ -116,6 +121,8 @@ struct Draft<'a> {
     /// What of which pool is counted as about to be the user's.
     admitted: Vec<(Name, usize)>,
     drawn: Vec<Drawn>,
+    /// Whether a server is asked.
+    asks: bool,
     lent: bool,
     whole: bool,
 }
@@ -230,7 +237,7 @@ impl Drop for Draft<'_> {
         // Not before: until then nobody else ends, or opens, a hostlet of that name.
         let mut ledger = self.shared.ledger();
         ledger.unreserve(&self.key);
-        if !self.whole {
+        if !self.whole && self.asks {
             ledger.cool(&self.key);
         }
         for (pool, wanted) in &self.admitted {

@@ -40,6 +40,7 @@ pub(crate) fn reload(shared: &Shared, dry_run: bool) -> Result<Vec<String>, Erro
     }
     let applied = shared.engine.apply(false, false, &mut |_| {});
     shared.set_config(new);
+    shared.programs.reload();
     settled::keep(shared.engine.paths());
     for line in &changes {
         log::notice(format_args!("reload: {line}"));

@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::jobs::Job;
 use crate::keeper::{Order, Orders, Which};
 use crate::ledger::Ledger;
+use crate::programs::Programs;
 use crate::sessions::Sessions;
 use crate::{address, log};
 
@@ -22,6 +23,8 @@ pub(crate) struct Shared {
     pub clock: Arc<Clock>,
     pub orders: Orders,
     pub announcer: Announcer,
+    /// The watch of programs that start.
+    pub programs: Programs,
     config: RwLock<Arc<Config>>,
     ledger: Mutex<Ledger>,
     sessions: Mutex<Sessions>,
@@ -46,6 +49,7 @@ impl Shared {
             clock,
             orders,
             announcer,
+            programs: Programs::default(),
             config: RwLock::new(Arc::new(config)),
             ledger: Mutex::new(ledger),
             sessions: Mutex::new(sessions),

@@ -61,17 +61,15 @@ pub(crate) fn login(
     let Ok(leaving) = peer.may_leave(shared) else {
         return Ok((plain(Decision::Stays), None));
     };
-    let Some(owner) = caller_named(&request.user) else {
-        let message = format!("the user database has no user '{}'", request.user);
-        return Ok((
-            LoggedIn {
-                message: Some(message),
-                ..plain(Decision::Machine)
-            },
-            None,
-        ));
-    };
     let config = shared.config();
+    let Some(owner) = caller_named(&request.user) else {
+        let why = format!("the user database has no user '{}'", request.user);
+        // A strict rule may be about him.
+        return match config.rules.is_empty() {
+            true => Ok((plain(Decision::Machine), None)),
+            false => Err(Error::NotFound(why)),
+        };
+    };
     let occasion = Occasion::Login {
         service: &request.service,
     };

@@ -29,5 +29,5 @@ pub use plan::{
     plan_settle, plan_update, reachable_services,
 };
 pub use refusal::Refusal;
-pub use source::{Route, Source, SourceRule, choose_source};
+pub use source::{Route, Source, SourceRule, Unfit, choose_source, unfit};
 pub use view::{KernelView, OnLink, SourceList, kernel_view};

@@ -69,15 +69,27 @@ fn an_exhausted_pool_means_no_network_if_the_rule_says_so() -> Result<()> {
 
 #[test]
 fn a_silent_dhcp_server_refuses_after_the_deadline() -> Result<()> {
-    let sessions = "[sessions]\ndeadline = \"3s\"\n";
+    let sessions = "[sessions]\ndeadline = \"5s\"\n";
     let mut stage = Stage::with_server(&format!("{sessions}{LAB}{}", rule("lab", "")))?;
+    // The first hostlet of an installation takes a while to load its programs.
+    stage.login("alice")?.end()?;
+    stage.nothing_left()?;
     stage.server()?.freeze()?;
-    let took = stage.refused("alice", &["hostlet"])?;
+    // By hostletd, which knows why, and before the deadline.
+    let took = stage.refused("alice", &["lab", "DHCP"])?;
     ensure!(
         took >= Duration::from_secs(2),
         "refused after {took:?}: nobody was asked"
     );
     ensure!(took < SOON, "refused after {took:?}");
+    // No network, if the rule says so.
+    let cut_off = format!("{sessions}{LAB}{}", unavailable("lab", "cut-off"));
+    stage.configure(&cut_off)?;
+    stage.install.run(&stage.host, &["reload"])?;
+    let mut bob = stage.login("bob")?;
+    let (status, said) = bob.status(&crate::stage::fetch("curl", &stage.page(false).0))?;
+    ensure!(status == 7, "curl: {status}: {said}");
+    bob.end()?;
     // The machine's address, if the rule says so.
     let fall_back = format!("{sessions}{LAB}{}", unavailable("lab", "fall-back"));
     stage.configure(&fall_back)?;

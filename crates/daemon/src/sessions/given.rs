@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::PoisonError;
 
-use hostlet_model::config::{Rule, Target, Unavailable};
+use hostlet_model::config::{Config, PoolSource, Rule, Target, Unavailable};
 use hostlet_model::{HostletSpec, Lifetime, Name};
 use hostlet_platform::peer::Peer;
 use hostlet_policy::Caller;
@@ -150,9 +150,22 @@ impl Drop for Opening<'_> {
     }
 }
 
+/// The same, but that no server is waited for until who waits for us has given up: that there is no answer is an answer, after which
+/// the rule says what is done.
+fn in_time(config: &Config) -> Config {
+    let mut config = config.clone();
+    let most = config.sessions.deadline * 3 / 4;
+    for pool in config.pools.values_mut() {
+        if let PoolSource::Dhcp(pool) = &mut pool.source {
+            pool.timeout = pool.timeout.min(most);
+        }
+    }
+    config
+}
+
 /// A hostlet with addresses out of these pools; of none, it is cut off.
 fn fresh(shared: &Shared, asking: &Asking<'_>, pools: &[Name]) -> Result<Given, Error> {
-    let config = shared.config();
+    let config = in_time(&shared.config());
     let wanted = of_pools(&config, pools)?;
     let naming = Naming::of(shared, &asking.base)?;
     let name = naming.name.clone();

@@ -265,3 +265,27 @@ fn all_logins_of_a_user_share_the_slice_of_logind() -> Result<()> {
     ensure!(second.end()?.success());
     stage.wait_given_back()
 }
+
+/// Only a directory is watched: a watch of file systems would be one of those of the machine that runs the test.
+#[test]
+fn the_unit_may_bring_programs_into_hostlets() -> Result<()> {
+    let rule = "[[rule]]\nname = \"tool\"\nwho = [\"user:carol\"]\nper = \"program\"\n\
+        programs = [\"/home/carol/tool\"]\npools = [\"office\"]\n";
+    let stage = Stage::new(&format!("{CONFIG}{rule}"))?;
+    let mut carol = stage.login("carol")?;
+    // In a home, which the unit must not hide from hostletd.
+    carol.run("cp /usr/bin/bash /home/carol/tool")?;
+    let listener = stage.client.within(|| TcpListener::bind("10.0.0.4:0"))??;
+    let port = listener.local_addr()?.port();
+    for (program, machines) in [("/home/carol/tool", false), ("bash", true)] {
+        carol.run(&format!("{program} -c 'exec 3<>/dev/tcp/10.0.0.4/{port}'"))?;
+        let from = listener.accept()?.1.ip().to_string();
+        ensure!(
+            (from == "10.0.0.1") == machines,
+            "{program}: {from}\n{}",
+            stage.machine.journal()?
+        );
+    }
+    ensure!(carol.end()?.success());
+    stage.wait_given_back()
+}

@@ -50,6 +50,11 @@ pub struct Lending {
 impl Lending {
     /// Gives both ends of the wire an address in the networks that are lent from, and starts them.
     pub fn start(stage: &Stage) -> Result<Self> {
+        Self::start_with(stage, "")
+    }
+
+    /// As [`Lending::start`], with more configuration.
+    pub fn start_with(stage: &Stage, more: &str) -> Result<Self> {
         let paths = Paths::under(&stage.root);
         for (place, address) in [
             (Place::Machine, "10.64.0.1/16"),
@@ -62,7 +67,7 @@ impl Lending {
                     .args(["address", "replace", address, "dev", "eth0"]),
             )?;
         }
-        fs::write(&paths.config, CONFIG)
+        fs::write(&paths.config, format!("{CONFIG}{more}"))
             .with_context(|| format!("write {}", paths.config.display()))?;
         let mut server = stage.at(Place::Client, "dnsmasq");
         server

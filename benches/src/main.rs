@@ -4,6 +4,8 @@ mod empty;
 mod hooks;
 mod leases;
 mod lending;
+mod pam;
+mod sessions;
 mod stage;
 mod stats;
 mod table;
@@ -39,10 +41,16 @@ fn main() -> ExitCode {
         }
         [] => figures(None, false),
         ["--json"] => figures(None, true),
-        ["--only", only @ ("hostlets" | "leases")] => figures(Some(only), false),
-        ["--only", only @ ("hostlets" | "leases"), "--json"] => figures(Some(only), true),
+        ["--only", only @ ("hostlets" | "leases" | "sessions")] => figures(Some(only), false),
+        [
+            "--only",
+            only @ ("hostlets" | "leases" | "sessions"),
+            "--json",
+        ] => figures(Some(only), true),
         _ => {
-            eprintln!("hostlet-figures: usage: hostlet-figures [--only hostlets|leases] [--json]");
+            eprintln!(
+                "hostlet-figures: usage: hostlet-figures [--only hostlets|leases|sessions] [--json]"
+            );
             return ExitCode::from(2);
         }
     };
@@ -65,11 +73,15 @@ fn figures(only: Option<&str>, json: bool) -> Result<bool> {
         Ok(more) => figures.extend(more),
         Err(error) => failed.push(format!("{what}: {error:#}")),
     };
-    if only != Some("leases") {
+    let wanted = |what| only.is_none_or(|only| only == what);
+    if wanted("hostlets") {
         hostlets(&stage, &mut add)?;
     }
-    if only != Some("hostlets") {
+    if wanted("leases") {
         add("leases", leases::measure(&stage));
+    }
+    if wanted("sessions") {
+        add("sessions", sessions::measure(&stage));
     }
     if json {
         table::print_json(&figures);

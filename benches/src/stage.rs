@@ -87,7 +87,13 @@ impl Stage {
     pub fn start(&self, place: Place, words: &[&str]) -> Result<Talking> {
         let mut command = self.at(place, &self.myself);
         command.arg("work").args(words);
-        Talking::start(&mut command)
+        Talking::start(&mut command).map(|(talking, _)| talking)
+    }
+
+    /// As [`Stage::start`], with the first line that it says.
+    pub fn start_saying(&self, place: Place, words: &[&str]) -> Result<(Talking, String)> {
+        let mut command = self.at(place, &self.myself);
+        Talking::start(command.arg("work").args(words))
     }
 }
 
@@ -129,7 +135,7 @@ pub struct Talking {
 }
 
 impl Talking {
-    fn start(command: &mut Command) -> Result<Self> {
+    fn start(command: &mut Command) -> Result<(Self, String)> {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -142,10 +148,9 @@ impl Talking {
             stdin,
             stdout,
         };
-        talking
-            .line()
-            .with_context(|| format!("{command:?} did not get ready"))?;
-        Ok(talking)
+        let said = talking.line();
+        let said = said.with_context(|| format!("{command:?} did not get ready"))?;
+        Ok((talking, said))
     }
 
     /// The next line it says.

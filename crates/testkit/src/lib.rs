@@ -21,3 +21,4 @@ pub mod sshd;
 pub mod systemd;
 pub mod wait;
 pub mod wire;
+pub mod xrdp;

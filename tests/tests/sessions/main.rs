@@ -12,3 +12,4 @@ mod programs;
 mod ssh;
 mod stage;
 mod su;
+mod xrdp;

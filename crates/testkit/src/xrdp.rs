@@ -22,7 +22,9 @@ const DISPLAY: &str = ":90";
 
 /// What a session runs: two small programs to be seen, and what the test asks for.
 const DESKTOP: &str = "#!/bin/sh\nxclock -geometry 300x300+50+50 &\n\
-    xeyes -geometry 300x200+400+100 &\nenv > ~/environment\ncat /proc/self/cgroup > ~/cgroup\n\
+    xeyes -geometry 300x200+400+100 &\nenv > ~/environment\n\
+    for p in xclock xeyes; do until xwininfo -name $p 2>&1 | grep -q IsViewable; do sleep 0.1; done; done\n\
+    cat /proc/self/cgroup > ~/cgroup\n\
     sh ~/errand > ~/said 2>&1\ntouch ~/ready\n\
     while [ ! -e ~/logout ]; do sleep 0.1; done\nkill %1 %2 2>/dev/null\nexit 0\n";
 

@@ -31,7 +31,7 @@ const DESKTOP: &str = "#!/bin/sh\nxclock -geometry 300x300+50+50 &\n\
 /// Running xrdp and xrdp-sesman. Ended when dropped.
 #[derive(Debug)]
 pub struct Xrdp {
-    _xrdp: Daemon,
+    xrdp: Daemon,
     _sesman: Daemon,
     log: PathBuf,
 }
@@ -70,7 +70,7 @@ impl Xrdp {
         host.wait_listening(3389)?;
         let log = format!("/proc/{}/root/var/log/xrdp-sesman.log", sesman.pid());
         Ok(Xrdp {
-            _xrdp: xrdp,
+            xrdp,
             _sesman: sesman,
             log: log.into(),
         })
@@ -79,6 +79,20 @@ impl Xrdp {
     /// What the session manager has logged.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for Xrdp {
+    fn drop(&mut self) {
+        // It leaves the process of a connection alone when it ends, and one whose X server
+        // never came waits for that for minutes.
+        let pid = self.xrdp.pid();
+        let listed = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        let listed = listed.unwrap_or_default();
+        for child in listed.split_whitespace().filter_map(|p| p.parse().ok()) {
+            // SAFETY: takes no pointers; the parent, which runs, has not waited for it.
+            unsafe { libc::kill(child, libc::SIGKILL) };
+        }
     }
 }
 

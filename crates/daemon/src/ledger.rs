@@ -127,13 +127,24 @@ impl Ledger {
             || self.bereft.iter().any(|l| l.hostlet == *hostlet)
     }
 
-    /// The hostlets of a user's holders of one label.
-    pub fn hostlets(&self, uid: u32, label: &str) -> BTreeSet<Name> {
+    /// The hostlets of a user's holders of one label: as many as are wanted, of the lowest ordinals.
+    pub fn hostlets(&self, uid: u32, label: &str, most: usize) -> BTreeSet<Name> {
         let prefix = format!("{uid}/{label}/");
+        let ordinal = |l: &Lease| l.holder_key.strip_prefix(&prefix)?.parse::<u32>().ok();
         let all = self.leases.values();
-        all.filter(|l| l.holder_key.starts_with(&prefix))
-            .map(|l| l.hostlet.clone())
-            .collect()
+        let mut found: Vec<(u32, &Name)> = all
+            .filter_map(|l| Some((ordinal(l)?, &l.hostlet)))
+            .collect();
+        found.sort_unstable();
+        let lowest = found.into_iter().map(|(_, name)| name.clone());
+        lowest.take(most).collect()
+    }
+
+    /// The names of all hostlets that it [`knows`](Ledger::knows).
+    pub fn names(&self) -> BTreeSet<&Name> {
+        let leased = self.leases.values().map(|l| &l.hostlet);
+        let lost = self.bereft.iter().map(|l| &l.hostlet);
+        leased.chain(self.reserved.values()).chain(lost).collect()
     }
 
     /// A holder's key that nobody uses now, until [`Ledger::unreserve`]: the lowest free ordinal of that user and label, so

@@ -84,12 +84,19 @@ pub(crate) fn make(shared: &Shared, making: Making<'_>) -> Result<Vec<Drawn>, Er
     Ok(std::mem::take(&mut draft.drawn))
 }
 
+/// Of how many of a holder's hostlets it is looked at whether they ended: one who has more is no user who comes back.
+const LOOKED_AT: usize = 16;
+
 /// The holder who comes back right after his last process ended is to find his address free.
 fn end_ended(shared: &Shared, uid: u32, label: &Name) {
-    let all = shared.ledger().hostlets(uid, label.as_str());
+    let all = shared.ledger().hostlets(uid, label.as_str(), LOOKED_AT);
     for name in all {
-        let cgroups = shared.engine.cgroups_of(&name);
-        if cgroups.iter().all(|dir| is_empty(dir)) {
+        // Mostly somebody is in its own cgroup, and nobody need look for others.
+        let ended = is_empty(&shared.engine.cgroup_of(&name)) && {
+            let cgroups = shared.engine.cgroups_of(&name);
+            cgroups.iter().all(|dir| is_empty(dir))
+        };
+        if ended {
             end(shared, &name);
         }
     }

@@ -1,5 +1,6 @@
 //! From a rule to a hostlet.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::PoisonError;
 
@@ -202,12 +203,16 @@ impl<'a> Naming<'a> {
     fn of(shared: &'a Shared, base: &str) -> Result<Self, Error> {
         let config = shared.config();
         let base = stem(base);
+        let taken: BTreeSet<Name> = {
+            let ledger = shared.ledger();
+            ledger.names().into_iter().cloned().collect()
+        };
         for number in 1_u32.. {
             let name: Name = format!("{base}-{number}")
                 .parse()
                 .map_err(|e| Error::Failed(format!("{e}")))?;
-            let known = config.hostlets.contains_key(&name)
-                || shared.ledger().knows(&name)
+            let known = taken.contains(&name)
+                || config.hostlets.contains_key(&name)
                 || shared.engine.cgroup_of(&name).exists();
             if !known && shared.sessions().naming.insert(name.clone()) {
                 return Ok(Self { shared, name });

@@ -99,12 +99,16 @@ impl Ends {
         match self.cgroups.drain() {
             Ok(all) => all
                 .iter()
-                .filter_map(|(name, how)| {
-                    let (name, own) = match name.split_once(ATTACHED) {
-                        Some((name, _)) => (name, false),
-                        None => (name.as_str(), true),
+                .filter_map(|(watched, how)| {
+                    let gone = *how == Vacancy::Gone;
+                    let Some((of, _)) = watched.split_once(ATTACHED) else {
+                        return Some((watched.parse().ok()?, gone));
                     };
-                    Some((name.parse().ok()?, own && *how == Vacancy::Gone))
+                    let hostlet: Name = of.parse().ok()?;
+                    if let Some(all) = self.attached.get_mut(&hostlet).filter(|_| gone) {
+                        all.remove(watched);
+                    }
+                    Some((hostlet, false))
                 })
                 .collect(),
             Err(error) => {

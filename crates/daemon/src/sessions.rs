@@ -11,13 +11,14 @@ mod start;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::{Arc, Condvar};
+use std::sync::Arc;
 
 use hostlet_model::Name;
 use hostlet_store::{Result, Session, SessionKind, Store};
 use jiff::Timestamp;
 
 use crate::shared::Shared;
+use given::Turn;
 
 pub(crate) use ends::{gone, leaders_gone, linger_over, logout, recover};
 pub(crate) use list::list;
@@ -29,10 +30,11 @@ pub(crate) struct Sessions {
     store: Store,
     all: BTreeMap<u64, Session>,
     /// Users whose common hostlet of a rule is being opened this moment.
-    opening: BTreeSet<(Name, u32)>,
-    opened: Arc<Condvar>,
+    opening: BTreeMap<(Name, u32), Arc<Turn>>,
     /// The hostlets that users' logins share, by rule and user.
     shared_by: BTreeMap<(Name, u32), Name>,
+    /// Processes that are about to come into a hostlet that they share with others.
+    coming: BTreeSet<(Name, u32)>,
     /// Names of hostlets that are being opened.
     naming: BTreeSet<Name>,
 }
@@ -44,14 +46,14 @@ impl Sessions {
         let all = store.sessions()?;
         let common = all
             .iter()
-            .filter(|s| s.kind == SessionKind::User && !s.cut_off)
+            .filter(|s| s.kind == SessionKind::User && s.own && !s.cut_off)
             .filter_map(|s| Some(((s.rule.clone()?, s.uid), s.hostlet.clone()?)));
         Ok(Self {
             shared_by: common.collect(),
             all: all.into_iter().map(|s| (s.number, s)).collect(),
             store,
-            opening: BTreeSet::new(),
-            opened: Arc::default(),
+            opening: BTreeMap::new(),
+            coming: BTreeSet::new(),
             naming: BTreeSet::new(),
         })
     }
@@ -77,6 +79,11 @@ impl Sessions {
     /// One of them.
     pub fn get(&self, number: u64) -> Option<&Session> {
         self.all.get(&number)
+    }
+
+    /// Its first process is in its hostlet.
+    pub fn joined(&mut self, number: u64) -> Result<()> {
+        self.change(number, |s| s.joined = true)
     }
 
     /// It was closed, and processes of it are left.
@@ -118,15 +125,13 @@ impl Sessions {
         self.forget(&all)
     }
 
-    /// What a hostlet is, that a rule made.
+    /// What a hostlet is that a rule made; none: it was there before.
     pub fn kind(&self, hostlet: &Name) -> Option<SessionKind> {
-        self.of(hostlet).map(|s| s.kind).next()
+        self.of(hostlet).find(|s| s.own).map(|s| s.kind)
     }
 }
 
 /// What a hostlet is for, if a rule had it made; none: somebody asked for it.
 pub(crate) fn made_by_rule(shared: &Shared, hostlet: &Name) -> Option<SessionKind> {
-    let declared = shared.config().hostlets.contains_key(hostlet);
-    // One that sessions only join is not theirs.
-    shared.sessions().kind(hostlet).filter(|_| !declared)
+    shared.sessions().kind(hostlet)
 }

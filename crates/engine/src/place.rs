@@ -4,8 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
-use hostlet_model::Name;
-use hostlet_platform::cgroup::CgroupError;
+use hostlet_model::{Lifetime, Name};
+use hostlet_platform::cgroup::{Cgroup, CgroupError};
 use hostlet_platform::peer::Peer;
 use hostlet_platform::proc;
 
@@ -97,6 +97,48 @@ impl Engine {
         self.make_sure(&mut machine, &row)?;
         put_on(&mut machine, &row, &dir)?;
         self.tell(&mut machine);
+        Ok(())
+    }
+
+    /// Takes a hostlet's rules off a cgroup that others made, which has nothing to do with it any more. One that has none of them is no
+    /// error.
+    ///
+    /// # Errors
+    /// The rules cannot be taken off.
+    pub fn detach_scope(&self, name: &Name, dir: &Path) -> Result<()> {
+        let machine = self.machine("detach a session's cgroup", Stamp::default())?;
+        for attached in attached::all(machine.paths, name)? {
+            if attached.dir != dir {
+                continue;
+            }
+            let cgroup = match Cgroup::open_path(dir) {
+                Err(CgroupError::Missing(_)) => None,
+                other => Some(other?),
+            };
+            if let (Some(kernel), Some(cgroup)) = (&machine.kernel, &cgroup) {
+                kernel.detach(cgroup.fd())?;
+            }
+            attached::forget_one(machine.paths, name, &attached)?;
+        }
+        Ok(())
+    }
+
+    /// Has the hostlet of a run live as long as this process does, or a member: one that is about to come in finds it there.
+    ///
+    /// # Errors
+    /// There is no such hostlet any more, or the process ended.
+    pub fn keep_for(&self, name: &Name, process: &Peer) -> Result<()> {
+        let machine = self.machine("keep a hostlet", Stamp::default())?;
+        let row = machine.live(name)?;
+        must_live(process)?;
+        if let Lifetime::Run { .. } = row.lifetime {
+            let lifetime = Lifetime::Run {
+                pid: process.pid,
+                start_ticks: process.start_ticks,
+            };
+            machine.store.set_lifetime(name, &lifetime)?;
+            machine.forget_row(name)?;
+        }
         Ok(())
     }
 

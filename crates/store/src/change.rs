@@ -1,6 +1,6 @@
 //! Changing what is remembered; each call is one transaction.
 
-use hostlet_model::{HostletSpec, Name, SetEntry};
+use hostlet_model::{HostletSpec, Lifetime, Name, SetEntry};
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, named_params};
 use serde::Serialize;
@@ -60,6 +60,16 @@ impl Store {
             let changed = tx
                 .prepare_cached("UPDATE hostlet SET boot_id = ?2 WHERE name = ?1")?
                 .execute((name.as_str(), boot_id))?;
+            self.known(name, changed)
+        })
+    }
+
+    /// Says for whom a hostlet lives from now on.
+    pub fn set_lifetime(&self, name: &Name, lifetime: &Lifetime) -> Result<()> {
+        self.change("change the lifetime of a hostlet", |tx| {
+            let changed = tx
+                .prepare_cached("UPDATE hostlet SET lifetime = ?2 WHERE name = ?1")?
+                .execute((name.as_str(), json(lifetime)?))?;
             self.known(name, changed)
         })
     }

@@ -17,6 +17,10 @@ pub struct Session {
     pub kind: SessionKind,
     /// The hostlet that it is in; none: it uses the machine's addresses.
     pub hostlet: Option<Name>,
+    /// Whether that hostlet was made for it, or for others that the same rule is about; otherwise it was there before.
+    pub own: bool,
+    /// Whether its first process has come into that hostlet.
+    pub joined: bool,
     /// The rule that decided.
     pub rule: Option<Name>,
     /// Whose it is.

@@ -7,6 +7,8 @@ fn session(user: &str) -> Session {
         number: 0,
         kind: SessionKind::Session,
         hostlet: Some("alice-1".parse().unwrap()),
+        own: true,
+        joined: true,
         rule: None,
         user: user.to_owned(),
         uid: 1000,

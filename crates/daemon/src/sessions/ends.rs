@@ -1,6 +1,7 @@
 //! The end of a session, and what is left of it.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use hostlet_model::{Name, Owned};
 use hostlet_platform::proc;
@@ -8,6 +9,7 @@ use hostlet_store::{Session, SessionKind};
 use hostlet_wire::Error;
 use jiff::Timestamp;
 
+use super::login::give_up_session;
 use crate::jobs::Job;
 use crate::keeper::Order;
 use crate::log;
@@ -43,36 +45,27 @@ fn close(shared: &Shared, number: u64) -> hostlet_store::Result<()> {
         .of(&hostlet)
         .any(|s| s.number != number && s.ended.is_none());
     // What is left of it belongs to the other logins of the user.
-    if others || !ours(shared, &session, &hostlet) {
+    if others || !session.own {
         return sessions.forget(&[number]);
     }
     sessions.end(number, shared.clock.timestamp())?;
     drop(sessions);
-    arm(shared, &session, std::time::Duration::ZERO);
+    arm(shared, &session, Duration::ZERO);
     Ok(())
 }
 
-/// A hostlet that was there before the session goes on without it.
-fn ours(shared: &Shared, session: &Session, hostlet: &Name) -> bool {
+/// How long what outlives a session keeps its addresses; none: as long as it lives.
+fn linger(shared: &Shared, session: &Session) -> Option<Duration> {
     let config = shared.config();
-    let rule = config
-        .rules
-        .iter()
-        .find(|r| Some(&r.name) == session.rule.as_ref());
-    !config.hostlets.contains_key(hostlet)
-        && !rule.is_some_and(
-            |r| matches!(&r.target, hostlet_model::config::Target::Hostlet(name) if name == hostlet),
-        )
+    let mut rules = config.rules.iter();
+    rules
+        .find(|r| Some(&r.name) == session.rule.as_ref())?
+        .linger
 }
 
 /// Sees to it that what outlives the session loses its addresses when its rule says so.
-fn arm(shared: &Shared, session: &Session, passed: std::time::Duration) {
-    let config = shared.config();
-    let rule = config
-        .rules
-        .iter()
-        .find(|r| Some(&r.name) == session.rule.as_ref());
-    let (Some(linger), Some(hostlet)) = (rule.and_then(|r| r.linger), &session.hostlet) else {
+fn arm(shared: &Shared, session: &Session, passed: Duration) {
+    let (Some(linger), Some(hostlet)) = (linger(shared, session), &session.hostlet) else {
         return;
     };
     shared.orders.give(Order::After {
@@ -105,12 +98,22 @@ pub(crate) fn linger_over(shared: &Shared, hostlet: &Name) {
     let Some(_ending) = shared.ending(hostlet) else {
         return;
     };
-    {
+    let last = {
         let sessions = shared.sessions();
-        let mut all = sessions.of(hostlet).peekable();
-        if all.peek().is_none() || all.any(|s| s.ended.is_none() || s.cut_off) {
+        if sessions.of(hostlet).any(|s| s.ended.is_none() || s.cut_off) {
             return;
         }
+        let ended = sessions.of(hostlet).max_by_key(|s| s.ended);
+        ended.cloned()
+    };
+    let Some((last, at)) = last.and_then(|s| s.ended.map(|at| (s, at))) else {
+        return;
+    };
+    let passed = since(at, shared.clock.timestamp());
+    match linger(shared, &last) {
+        Some(whole) if passed >= whole => {}
+        // This was the time of an earlier session, or there is a new configuration.
+        _ => return arm(shared, &last, passed),
     }
     let held: Vec<Owned> = {
         let all = shared.ledger().of(hostlet);
@@ -145,6 +148,10 @@ pub(crate) fn recover(shared: &Shared, hostlets: &BTreeSet<Name>) -> anyhow::Res
     shared.sessions().forget(&over)?;
     for session in known.iter().filter(|s| !over.contains(&s.number)) {
         match (session.ended, &session.hostlet) {
+            // Its caller was told nothing, and went on without it.
+            (_, Some(hostlet)) if !session.joined => {
+                give_up_session(shared, session.number, hostlet, session.own);
+            }
             (Some(ended), _) if !session.cut_off => arm(shared, session, since(ended, now)),
             (None, Some(hostlet)) => {
                 leaders_gone(shared, hostlet);
@@ -164,6 +171,6 @@ fn pidfd(session: &Session) -> Option<std::os::fd::OwnedFd> {
     (peer.start_ticks == session.start_ticks).then_some(peer.pidfd)
 }
 
-fn since(then: Timestamp, now: Timestamp) -> std::time::Duration {
-    std::time::Duration::try_from(now.duration_since(then)).unwrap_or_default()
+fn since(then: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(then)).unwrap_or_default()
 }

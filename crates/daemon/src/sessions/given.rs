@@ -1,8 +1,9 @@
 //! From a rule to a hostlet.
 
 use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
 use std::net::IpAddr;
-use std::sync::PoisonError;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use hostlet_model::config::{Config, PoolSource, Rule, Target, Unavailable};
 use hostlet_model::{HostletSpec, Lifetime, Name};
@@ -11,8 +12,8 @@ use hostlet_policy::Caller;
 use hostlet_store::SessionKind;
 use hostlet_wire::Error;
 
-use crate::jobs::{End, end};
-use crate::make::{Making, is_empty, make};
+use crate::jobs::end;
+use crate::make::{Making, make};
 use crate::shared::Shared;
 use crate::wanted::of_pools;
 
@@ -96,40 +97,85 @@ fn existing(shared: &Shared, name: &Name) -> Result<Given, Error> {
     }
 }
 
+/// One opening of a hostlet that several wait for.
+#[derive(Default)]
+pub(crate) struct Turn {
+    outcome: Mutex<Option<Result<(), Error>>>,
+    over: Condvar,
+}
+
+impl Turn {
+    /// Waits for it; whoever waited need not try the same in vain.
+    fn wait(&self) -> Result<(), Error> {
+        let outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        let over = self.over.wait_while(outcome, |o| o.is_none());
+        let outcome = over.unwrap_or_else(PoisonError::into_inner);
+        outcome.clone().unwrap_or(Ok(()))
+    }
+}
+
 /// The one that a user's logins share: whoever comes first opens it, and the others wait for that.
 fn common(shared: &Shared, asking: &Asking<'_>, pools: &[Name]) -> Result<Given, Error> {
     let key = (asking.rule.name.clone(), asking.owner.uid);
-    let found = {
-        let mut sessions = shared.sessions();
-        let opened = std::sync::Arc::clone(&sessions.opened);
-        while sessions.opening.contains(&key) {
-            sessions = opened
-                .wait(sessions)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-        sessions.opening.insert(key.clone());
-        sessions.shared_by.get(&key).cloned()
+    let mut opening = loop {
+        let turn = {
+            let mut sessions = shared.sessions();
+            match sessions.opening.entry(key.clone()) {
+                Entry::Vacant(vacant) => {
+                    let turn = Arc::clone(vacant.insert(Arc::default()));
+                    break Opening {
+                        shared,
+                        key: &key,
+                        turn,
+                        outcome: Err(Error::Failed(
+                            "opening the user's hostlet failed inside hostletd; its log says where"
+                                .to_owned(),
+                        )),
+                    };
+                }
+                Entry::Occupied(other) => Arc::clone(other.get()),
+            }
+        };
+        turn.wait()?;
     };
-    let _opening = Opening { shared, key: &key };
+    let found = shared.sessions().shared_by.get(&key).cloned();
     if let Some(name) = found {
-        let cgroups = shared.engine.cgroups_of(&name);
-        // An empty one may have lost its last process this moment; or the one that it was opened for is yet to come in.
-        if !cgroups.iter().all(|dir| is_empty(dir)) || end(shared, &name) == End::Lives {
+        let coming = (name.clone(), asking.process.pid);
+        shared.sessions().coming.insert(coming.clone());
+        // From here to its coming in nobody else keeps it: its last process may end at any moment.
+        if shared.engine.keep_for(&name, asking.process).is_ok() {
+            opening.outcome = Ok(());
             return Ok(Given::Hostlet {
                 addresses: addresses(shared, &name),
                 name,
                 made: false,
             });
         }
+        shared.sessions().coming.remove(&coming);
+        end(shared, &name);
     }
-    let given = fresh(shared, asking, pools)?;
-    if let Given::Hostlet { name, .. } = &given {
-        shared
-            .sessions()
-            .shared_by
-            .insert(key.clone(), name.clone());
+    let given = fresh(shared, asking, pools);
+    opening.outcome = given.as_ref().map(drop).map_err(Clone::clone);
+    if let Ok(Given::Hostlet { name, .. }) = &given {
+        let mut sessions = shared.sessions();
+        sessions.shared_by.insert(key.clone(), name.clone());
+        sessions.coming.insert((name.clone(), asking.process.pid));
     }
-    Ok(given)
+    given
+}
+
+/// A process came in, or will not. While others are about to, one of them keeps the hostlet: this one may end at any moment.
+pub(crate) fn came(shared: &Shared, hostlet: &Name, pid: u32) {
+    let mut sessions = shared.sessions();
+    if !sessions.coming.remove(&(hostlet.clone(), pid)) {
+        return;
+    }
+    let of_it = sessions.coming.iter().filter(|(name, _)| name == hostlet);
+    let others: Vec<u32> = of_it.map(|(_, pid)| *pid).collect();
+    drop(sessions);
+    // One that ended keeps nothing.
+    let mut living = others.into_iter().filter_map(|pid| Peer::of_pid(pid).ok());
+    living.find(|process| shared.engine.keep_for(hostlet, process).is_ok());
 }
 
 /// The addresses that a hostlet holds.
@@ -141,13 +187,17 @@ pub(crate) fn addresses(shared: &Shared, name: &Name) -> Vec<IpAddr> {
 struct Opening<'a> {
     shared: &'a Shared,
     key: &'a (Name, u32),
+    turn: Arc<Turn>,
+    outcome: Result<(), Error>,
 }
 
 impl Drop for Opening<'_> {
     fn drop(&mut self) {
-        let mut sessions = self.shared.sessions();
-        sessions.opening.remove(self.key);
-        sessions.opened.notify_all();
+        self.shared.sessions().opening.remove(self.key);
+        let turn = &self.turn;
+        let mut outcome = turn.outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        *outcome = Some(self.outcome.clone());
+        turn.over.notify_all();
     }
 }
 

@@ -59,7 +59,7 @@ fn state(session: &Session) -> &'static str {
 }
 
 /// Those without a hostlet, whose end nobody told.
-fn forget_silent(shared: &Shared) {
+pub(super) fn forget_silent(shared: &Shared) {
     let mut sessions = shared.sessions();
     let silent = sessions
         .all()

@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 
 use hostlet_engine::caller_named;
 use hostlet_model::Name;
-use hostlet_model::config::Per;
+use hostlet_model::config::{Per, Target};
 use hostlet_platform::{cgroup, proc};
 use hostlet_policy::rules::{Occasion, decide};
 use hostlet_store::{Session, SessionKind};
 use hostlet_wire::{Decision, Error, LoggedIn, Login};
 
 use super::ends::gone;
-use super::given::{Asking, Given, describe, give};
+use super::given::{Asking, Given, came, describe, give};
+use super::list::forget_silent;
 use crate::keeper::Order;
 use crate::log;
 use crate::peer::Peer;
@@ -21,6 +22,8 @@ use crate::shared::Shared;
 pub(crate) struct Pending {
     pub hostlet: Name,
     session: u64,
+    /// Whether a rule made the hostlet.
+    own: bool,
     kind: SessionKind,
     uid: u32,
     /// The session's hostlet that the process is in, such as that of a user who changes to another with su.
@@ -32,8 +35,8 @@ pub(crate) struct Pending {
 enum Joined {
     /// From this cgroup, as `/proc/PID/cgroup` names it.
     Moved(String),
-    /// Its own cgroup got the hostlet's rules.
-    Attached,
+    /// This cgroup of a service manager got the hostlet's rules.
+    Attached(PathBuf),
 }
 
 impl Pending {
@@ -127,10 +130,17 @@ pub(crate) fn login(
             (None, false)
         }
     };
+    if hostlet.is_none() {
+        // Nobody hears of their end.
+        forget_silent(shared);
+    }
+    let own = hostlet.is_some() && !matches!(rule.target, Target::Hostlet(_) if !made);
     let session = Session {
         number: 0,
         kind,
         hostlet: hostlet.clone(),
+        own,
+        joined: hostlet.is_none(),
         rule: answer.rule.clone(),
         user: owner.user.clone(),
         uid: owner.uid,
@@ -141,12 +151,15 @@ pub(crate) fn login(
         pid: peer.pid,
         start_ticks: peer.start_ticks,
         ended: None,
-        cut_off: false,
+        cut_off: own && answer.addresses.is_empty(),
     };
     let added = shared.sessions().add(session);
     let number = match added {
         Ok(number) => number,
         Err(error) => {
+            if let Some(name) = &hostlet {
+                came(shared, name, peer.pid);
+            }
             if let Some(name) = hostlet.filter(|_| made) {
                 take_back(shared, &name);
             }
@@ -157,6 +170,7 @@ pub(crate) fn login(
     let pending = hostlet.map(|hostlet| Pending {
         hostlet,
         session: number,
+        own,
         kind,
         uid: owner.uid,
         leaving,
@@ -175,13 +189,25 @@ fn otherwise(leaving: &Option<Name>) -> Decision {
 
 /// Brings the process in that logs in.
 pub(crate) fn join(shared: &Shared, peer: &Peer, pending: &mut Pending) -> Result<String, Error> {
-    let failed = |e: hostlet_engine::Error| Error::Failed(e.to_string());
     let ended = || Error::Failed(format!("process {} ended meanwhile", peer.pid));
     let before = proc::cgroup(peer.pid).ok_or_else(ended)?;
-    if let Some(dir) = scope(&before, pending).filter(|_| pending.leaving.is_none()) {
+    let cgroup = bring_in(shared, peer, pending, before)?;
+    came(shared, &pending.hostlet, peer.pid);
+    let written = shared.sessions().joined(pending.session);
+    written.map_err(|e| Error::Failed(e.to_string()))?;
+    Ok(cgroup)
+}
+
+fn bring_in(
+    shared: &Shared,
+    peer: &Peer,
+    pending: &mut Pending,
+    before: String,
+) -> Result<String, Error> {
+    if let Some(dir) = scope(&before, peer, pending).filter(|_| pending.leaving.is_none()) {
         match shared.engine.attach_scope(&pending.hostlet, &dir) {
             Ok(()) => {
-                pending.joined = Some(Joined::Attached);
+                pending.joined = Some(Joined::Attached(dir.clone()));
                 shared.orders.give(Order::Watch {
                     hostlet: pending.hostlet.clone(),
                     cgroup: dir,
@@ -197,7 +223,7 @@ pub(crate) fn join(shared: &Shared, peer: &Peer, pending: &mut Pending) -> Resul
     let cgroup = shared
         .engine
         .place(&pending.hostlet, peer.process(), leaving)
-        .map_err(failed)?;
+        .map_err(|e| Error::Failed(e.to_string()))?;
     pending.joined = Some(Joined::Moved(before));
     shared.orders.give(Order::WatchProcess {
         hostlet: pending.hostlet.clone(),
@@ -206,56 +232,78 @@ pub(crate) fn join(shared: &Shared, peer: &Peer, pending: &mut Pending) -> Resul
     Ok(cgroup)
 }
 
-/// The cgroup that the service manager made for what the hostlet is for: the session's scope, or the user's slice. Whoever moves a
-/// process out of it ends the session for the service manager.
-fn scope(cgroup: &str, pending: &Pending) -> Option<PathBuf> {
+/// The cgroup that the service manager made for what the hostlet is for: the scope of this session, or the slice of this user. Whoever
+/// moves a process out of it ends the session for the service manager.
+fn scope(cgroup: &str, peer: &Peer, pending: &Pending) -> Option<PathBuf> {
     let slice = format!("user-{}.slice", pending.uid);
-    let wanted = |part: &str| match pending.kind {
-        SessionKind::User => part == slice,
-        _ => part.starts_with("session-") && part.ends_with(".scope"),
-    };
-    let mount = cgroup::find_mount().ok()?;
-    let mut dir = mount;
+    let is_scope = |part: &str| part.starts_with("session-") && part.ends_with(".scope");
+    let mut dir = cgroup::find_mount().ok()?;
+    let mut his = false;
     for part in Path::new(cgroup.trim_start_matches('/')) {
+        let part = part.to_str()?;
         dir.push(part);
-        if part.to_str().is_some_and(wanted) {
+        his |= part == slice;
+        let found = match pending.kind {
+            SessionKind::User => part == slice,
+            _ => his && is_scope(part) && begins_with(&dir, peer.pid),
+        };
+        if found {
             return Some(dir);
         }
     }
     None
 }
 
+/// Whether a session's scope has nobody in it but the process that logs in, and what that started: with su a login happens in the
+/// session of somebody who is in there already.
+fn begins_with(scope: &Path, leader: u32) -> bool {
+    let (Ok(members), Ok(family)) = (cgroup::members(scope, true), proc::descendants(leader))
+    else {
+        return false;
+    };
+    members
+        .iter()
+        .all(|pid| *pid == leader || family.contains(pid))
+}
+
 /// The caller of a login does not know what it was given, or did not want it any more.
 pub(crate) fn give_up(shared: &Shared, peer: &Peer, pending: Pending) {
-    let hostlet = &pending.hostlet;
+    let Pending { hostlet, own, .. } = &pending;
+    came(shared, hostlet, peer.pid);
     let out = match &pending.joined {
         Some(Joined::Moved(before)) => shared.engine.place_back(peer.process(), before),
-        // It ends with the session.
-        Some(Joined::Attached) => return,
-        None => Ok(()),
+        Some(Joined::Attached(dir)) if !shared_slice(shared, &pending) => {
+            shared.engine.detach_scope(hostlet, dir)
+        }
+        Some(Joined::Attached(_)) | None => Ok(()),
     };
     if let Err(error) = out {
         log::warning(format_args!("{error}"));
     }
-    let mut sessions = shared.sessions();
-    let forgotten = sessions.forget(&[pending.session]);
-    let others = sessions.of(hostlet).next().is_some();
-    drop(sessions);
-    if let Err(error) = forgotten {
-        log::warning(format_args!("{error}"));
-    }
-    if !others && !shared.config().hostlets.contains_key(hostlet) && held(shared, hostlet) {
-        take_back(shared, hostlet);
-    }
+    give_up_session(shared, pending.session, hostlet, *own);
 }
 
-/// Whether it was opened by a rule: those that sessions only join hold no lease of a session.
-fn held(shared: &Shared, hostlet: &Name) -> bool {
-    let row = shared.engine.hostlets();
-    let run = |row: &hostlet_store::Definition| {
-        row.name == *hostlet && matches!(row.lifetime, hostlet_model::Lifetime::Run { .. })
+/// The slice of a user is that of his other logins as well.
+fn shared_slice(shared: &Shared, pending: &Pending) -> bool {
+    let sessions = shared.sessions();
+    let others = sessions
+        .of(&pending.hostlet)
+        .any(|s| s.number != pending.session && s.joined);
+    pending.kind == SessionKind::User && others
+}
+
+/// A session that never began: what was made for it alone goes.
+pub(super) fn give_up_session(shared: &Shared, number: u64, hostlet: &Name, own: bool) {
+    let others = {
+        let mut sessions = shared.sessions();
+        if let Err(error) = sessions.forget(&[number]) {
+            log::warning(format_args!("{error}"));
+        }
+        sessions.of(hostlet).next().is_some()
     };
-    row.is_ok_and(|rows| rows.iter().any(run))
+    if own && !others {
+        take_back(shared, hostlet);
+    }
 }
 
 fn take_back(shared: &Shared, hostlet: &Name) {

@@ -71,6 +71,8 @@ pub(crate) fn start_program(
             number: 0,
             kind: SessionKind::Program,
             hostlet: Some(name.clone()),
+            own: true,
+            joined: true,
             rule: Some(rule.name.clone()),
             user: caller.user.clone(),
             uid: caller.uid,

@@ -49,8 +49,6 @@ struct task_struct {
 struct sock {
 	struct sock_common __sk_common;
 	kuid_t sk_uid;
-	__u16 sk_type;
-	__u16 sk_protocol;
 } CORE;
 
 /* Only where the kernel has MPTCP. */

@@ -95,10 +95,10 @@ SHARED int dropped(struct __sk_buff *skb, struct hl_hostlet *h, const struct pac
 	e->id = h->id;
 	e->pid = e->uid = e->error = 0;
 	e->call = call;
-	e->reason = p->no_route		  ? HL_REASON_NO_ROUTE
+	e->reason = p->no_route		    ? HL_REASON_NO_ROUTE
 		    : addr_loopback(&p->to) ? HL_REASON_FOREIGN_LOOPBACK
-		    : out		  ? HL_REASON_FOREIGN_SOURCE
-					  : HL_REASON_FOREIGN_ADDRESS;
+		    : out		    ? HL_REASON_FOREIGN_SOURCE
+					    : HL_REASON_FOREIGN_ADDRESS;
 	e->proto = p->proto;
 	e->port = 0;
 	if (has_ports(p->proto) && !bpf_skb_load_bytes(skb, p->header, ports, sizeof(ports)))

@@ -34,7 +34,8 @@ enum hl_flag {
 	HL_GONE = 1 << 10, /* being removed: everything new is refused */
 	HL_PASS = 1 << 11, /* fell back: its members are as processes outside */
 	HL_EXCLUDE = 1 << 12, /* programs of the excluded table are as outside */
-	HL_FIT_REFUSE = 1 << 13, /* its addresses are for routes by their interfaces; other calls are refused */
+	HL_FIT_REFUSE =
+		1 << 13, /* its addresses are for routes by their interfaces; other calls are refused */
 	HL_FIT_PASS = 1 << 14, /* the same; other calls are done as outside */
 };
 

@@ -261,14 +261,16 @@ static inline struct hl_hostlet *hostlet_here(void)
 		h_;                                                                                          \
 	})
 
-/* The same where there is a socket, which may be one that passes (see pass.h). */
-#define HOSTLET_FOR(ctx, sk)                                                                                 \
+/* The same where there is a socket, which may be one that passes, by `test_` (see pass.h). */
+#define HOSTLET_UNLESS(ctx, sk, test_)                                                                       \
 	({                                                                                                   \
 		struct hl_hostlet *f_ = HOSTLET_OR_ALLOW(ctx);                                               \
-		if ((f_->flags & (HL_EXCLUDE | HL_FIT_PASS)) && (sk) && passes(sk))                          \
+		if ((f_->flags & (HL_EXCLUDE | HL_FIT_PASS)) && (sk) && test_(sk))                           \
 			return ALLOW;                                                                        \
 		f_;                                                                                          \
 	})
+
+#define HOSTLET_FOR(ctx, sk) HOSTLET_UNLESS(ctx, sk, passes)
 
 /* The address in the call, both ways; each word by a load and a store of its own. */
 static inline void read_user_ip6(struct bpf_sock_addr *ctx, struct hl_addr *a)

@@ -4,8 +4,12 @@
  *
  * Those of excluded programs are marked when they are made, those that a route
  * lets pass at the call that finds it out. The mark stays with the socket,
- * whoever holds it, and what it accepts has it too. Only hostlets that want
- * one or the other pay for it.
+ * whoever holds it, and what it accepts has it too (of SCTP, where the kernel
+ * clones for it: before, the guard drops what such connections send). Only
+ * hostlets that want one or the other pay for it.
+ *
+ * Nothing but the mark says that a socket passes, neither its protocol nor
+ * its kind: a cgroup may have had sockets of all of them before it got rules.
  *
  * Excluding is no border: who may run an excluded program has it do what they
  * like (a library of their own, a debugger). It is for programs that would
@@ -32,23 +36,33 @@ static inline bool excluded_program(void)
 	})
 
 /*
- * A socket that the kernel made for one that passes: the flows of MPTCP, connections that SCTP accepts.
- * Nobody but an excluded program has sockets of these protocols, so it needs no more than a look.
+ * The socket of MPTCP that this TCP socket is a flow of; none for every other socket. Where the kernel
+ * does not know MPTCP the verifier leaves it out.
  */
-static inline bool of_excluded_only(void *sk)
-{
-	struct sock *raw = kernel_sock(sk);
-	__u16 proto = BPF_CORE_READ(raw, sk_protocol);
+#define MPTCP_OF(sk)                                                                                         \
+	({                                                                                                   \
+		struct mptcp_sock *m_ = 0;                                                                   \
+		if (bpf_core_field_exists(((struct tcp_sock *)0)->is_mptcp))                                 \
+			m_ = bpf_skc_to_mptcp_sock(sk);                                                      \
+		m_;                                                                                          \
+	})
 
-	if (proto == IPPROTO_TCP)
-		return bpf_core_field_exists(((struct tcp_sock *)0)->is_mptcp) &&
-		       BPF_CORE_READ((struct tcp_sock *)raw, is_mptcp);
-	return proto == IPPROTO_SCTP && BPF_CORE_READ(raw, sk_type) != SOCK_RAW;
-}
+/*
+ * The kernel makes the flows of MPTCP, which no hook sees then: they pass if that which the program has
+ * does. To have such a socket is no sign of it: it may be older than the rules of its cgroup, of a
+ * session's scope, say. Then its flows are confined like TCP.
+ */
+#define flow_passes(sk)                                                                                      \
+	({                                                                                                   \
+		struct mptcp_sock *of_ = MPTCP_OF(sk);                                                       \
+		of_ != 0 && bpf_sk_storage_get(&passing, of_, 0, 0) && MARK_PASSING(sk);                     \
+	})
 
-/* Does this socket pass? See MARK_PASSING. */
-#define passes(sk)                                                                                           \
-	(bpf_sk_storage_get(&passing, (sk), 0, 0) || (of_excluded_only(sk) && MARK_PASSING(sk)))
+/* Was this socket found to pass? All that the programs on sockets themselves can ask; see MARK_PASSING. */
+#define found_passing(sk) (bpf_sk_storage_get(&passing, (sk), 0, 0) != 0)
+
+/* Does this socket pass? */
+#define passes(sk) (found_passing(sk) || flow_passes(sk))
 
 /* For user space: the cookies of all sockets that pass. */
 SEC("iter/bpf_sk_storage_map")

@@ -227,7 +227,7 @@ full:
 SEC("cgroup/post_bind4")
 int hl_post_bind4(struct bpf_sock *ctx)
 {
-	struct hl_hostlet *h = HOSTLET_FOR(ctx, ctx);
+	struct hl_hostlet *h = HOSTLET_UNLESS(ctx, ctx, found_passing); /* as bind had it */
 	struct hl_addr addr = addr4(ONCE(ctx->src_ip4));
 
 	return bound(ctx, h, &addr);
@@ -236,7 +236,7 @@ int hl_post_bind4(struct bpf_sock *ctx)
 SEC("cgroup/post_bind6")
 int hl_post_bind6(struct bpf_sock *ctx)
 {
-	struct hl_hostlet *h = HOSTLET_FOR(ctx, ctx);
+	struct hl_hostlet *h = HOSTLET_UNLESS(ctx, ctx, found_passing); /* as bind had it */
 	struct hl_addr addr;
 
 	addr.w[0] = ONCE(ctx->src_ip6[0]);
@@ -313,10 +313,11 @@ static inline struct hl_sock *listening_unbound(struct bpf_sock_ops *ctx, struct
 static inline void listening(struct bpf_sock_ops *ctx, const struct hl_hostlet *h)
 {
 	struct hl_listener_key key = {.id = h->id};
+	enum hl_reason reason = HL_REASON_TABLE_FULL;
 	struct bpf_sock *sk = ctx->sk;
 	struct hl_addr local, four;
 	struct hl_sock *s, now;
-	int error = 0;
+	int error = 0, refusal = ENOBUFS;
 
 	if (!sk)
 		return;
@@ -335,7 +336,11 @@ static inline void listening(struct bpf_sock_ops *ctx, const struct hl_hostlet *
 		return;
 	now = *s;
 	key.port = now.port;
-	if (now.flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)) {
+	if (MPTCP_OF(sk)) {
+		/* A table of sockets would take MPTCP's functions from it: nobody can be given to this one. */
+		error = refusal = EPROTONOSUPPORT;
+		reason = HL_REASON_PROTOCOL;
+	} else if (now.flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)) {
 		key.family = 4;
 		if (now.flags & HL_SOCK_WILD4)
 			error = register_listener(ctx, &key);
@@ -348,7 +353,7 @@ static inline void listening(struct bpf_sock_ops *ctx, const struct hl_hostlet *
 		error = register_listener(ctx, &key);
 	}
 	if (error)
-		refused(h, HL_CALL_LISTEN, HL_REASON_TABLE_FULL, ENOBUFS, IPPROTO_TCP, &local, key.port, 0);
+		refused(h, HL_CALL_LISTEN, reason, refusal, IPPROTO_TCP, &local, key.port, 0);
 	if (!(now.flags & HL_SOCK_LISTEN)) {
 		s->flags = now.flags | HL_SOCK_LISTEN;
 		count_listener(&now, 1);

@@ -2,5 +2,6 @@
 //! addresses is fit (row B10); and that this sticks to the socket (row B11). They need root.
 
 mod excluded;
+mod older;
 mod stage;
 mod unreachable;

@@ -73,6 +73,11 @@ impl Stage {
         Ok(())
     }
 
+    /// One that was started elsewhere.
+    pub fn add(&mut self, actor: &str, agent: Agent) {
+        self.agents.insert(actor.into(), agent);
+    }
+
     pub fn engine<T: Send>(&self, work: impl FnOnce(&Engine) -> T + Send) -> Result<T> {
         let root = self.lan.install().context("hostlets")?.root().to_owned();
         let work = || work(&Engine::new(Paths::under(&root), |_| {}));

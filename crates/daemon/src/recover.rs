@@ -8,17 +8,19 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::Instant;
 
 use anyhow::Result;
+use hostlet_engine::Error;
 use hostlet_lease::Client;
 use hostlet_model::config::PoolSource;
 use hostlet_model::{Lifetime, Name, Owned};
 use hostlet_platform::{netlink, proc};
+use hostlet_policy::Refusal;
 use hostlet_store::{Definition, Lease, LeaseState};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::keeper::{Answer, Order, Which};
 use crate::leasing::Key;
 use crate::shared::Shared;
-use crate::{address, log, sessions, terms};
+use crate::{address, jobs, log, sessions, terms};
 
 /// Takes over; the keeper is running already.
 pub(crate) fn recover(shared: &Arc<Shared>) -> Result<()> {
@@ -132,7 +134,13 @@ fn put_back(shared: &Shared, lease: &Lease) -> Result<()> {
             lease.hostlet, lease.address
         ));
     }
-    Ok(())
+    // The interface may be another than it was, of the same name.
+    let again = [jobs::spec(lease.address, lease.prefix_len)];
+    match shared.engine.replace(&lease.hostlet, &[], &again) {
+        // It is only being made, or ends.
+        Err(Error::Refused(Refusal::UnknownName { .. })) => Ok(()),
+        done => Ok(done?),
+    }
 }
 
 /// A lease of a hostlet that is there.

@@ -9,8 +9,8 @@ use crate::step::{flags, redefine, reown, republish};
 use crate::{Action, Existing, Observed, Refusal, Renewal};
 
 /// Exchanges addresses of a hostlet, in one change. The set may become empty: its members are then on a machine that has only a
-/// loopback. What is lost and not there, or gained and there, is no error, so that who was interrupted can ask again; nothing to do
-/// gives no steps.
+/// loopback. What is lost and not there, or gained and there, is no error, so that who was interrupted can ask again; what is gained and
+/// there is on the interface where it is now. Nothing to do gives no steps.
 ///
 /// The definition changes first: what is lost is lost, and an interrupted change is completed, not taken back.
 ///
@@ -26,7 +26,14 @@ pub fn plan_replace(
     let mut spec = h.spec.clone();
     spec.addresses.retain(|a| !lost.contains(&a.owned));
     for wish in gained {
-        if entries.iter().any(|e| e.owned == wish.owned) {
+        if let Some(entry) = entries.iter_mut().find(|e| e.owned == wish.owned) {
+            // Its interface was made again: which one it is on decides what it reaches (B10).
+            if let Ok(now) = place(wish, None, seen, Some(h.id))
+                && !entry.assigned
+            {
+                entry.ifindex = now.entry.ifindex;
+                entry.interface = now.entry.interface;
+            }
             continue;
         }
         if spec.fallen_back {

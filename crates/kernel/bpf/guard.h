@@ -160,7 +160,7 @@ static inline bool echo_to_mend(struct __sk_buff *skb, struct hl_hostlet *h, str
 			struct bpf_sock *sk = skb->sk;
 
 			p->no_route = true;
-			return (h->flags & HL_FIT_PASS) && sk && MARK_PASSING(sk);
+			return (h->flags & HL_FIT_PASS) && sk && MARK_PASSING(sk, HL_FIT_PASS);
 		}
 	}
 	skb->mark = PING_MARK | h->id;
@@ -185,7 +185,7 @@ static inline bool packet_passes(struct __sk_buff *skb, const struct hl_hostlet 
 	if (!(h->flags & (HL_EXCLUDE | HL_FIT_PASS)))
 		return false;
 	sk = skb->sk;
-	return sk && passes(sk);
+	return sk && passes(sk, h->flags);
 }
 
 SEC("cgroup_skb/egress")

@@ -265,7 +265,7 @@ static inline struct hl_hostlet *hostlet_here(void)
 #define HOSTLET_UNLESS(ctx, sk, test_)                                                                       \
 	({                                                                                                   \
 		struct hl_hostlet *f_ = HOSTLET_OR_ALLOW(ctx);                                               \
-		if ((f_->flags & (HL_EXCLUDE | HL_FIT_PASS)) && (sk) && test_(sk))                           \
+		if ((f_->flags & (HL_EXCLUDE | HL_FIT_PASS)) && (sk) && test_(sk, f_->flags))                \
 			return ALLOW;                                                                        \
 		f_;                                                                                          \
 	})

@@ -51,8 +51,8 @@ struct {
 } socks SEC(".maps");
 
 /*
- * Sockets of members that are as outside (rows B8, B10, B11): written where that is decided; goes
- * with its socket. Connections that it accepts inherit it.
+ * Sockets of members that are as outside (rows B8, B10, B11), and by which flags of a hostlet: written
+ * where that is decided; goes with its socket. Connections that it accepts inherit it.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);

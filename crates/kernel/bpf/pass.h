@@ -10,6 +10,7 @@
  *
  * Nothing but the mark says that a socket passes, neither its protocol nor
  * its kind: a cgroup may have had sockets of all of them before it got rules.
+ * The mark says why, for the cgroup may have had the rules of another hostlet.
  *
  * Excluding is no border: who may run an excluded program has it do what they
  * like (a library of their own, a debugger). It is for programs that would
@@ -28,11 +29,21 @@ static inline bool excluded_program(void)
 	return bpf_map_lookup_elem(&excluded, &key);
 }
 
-/* From now on this socket is as outside. For a socket of a program's context or of a packet. */
-#define MARK_PASSING(sk)                                                                                     \
+/* From now on this socket is as outside, in hostlets with that flag. For a socket of a context or of a packet. */
+#define MARK_PASSING(sk, flag_)                                                                              \
 	({                                                                                                   \
-		__u32 yes_ = 1;                                                                              \
-		bpf_sk_storage_get(&passing, (sk), &yes_, BPF_SK_STORAGE_GET_F_CREATE) != 0;                 \
+		__u32 why_ = (flag_);                                                                        \
+		__u32 *mark_ = bpf_sk_storage_get(&passing, (sk), &why_, BPF_SK_STORAGE_GET_F_CREATE);       \
+		if (mark_)                                                                                   \
+			*mark_ |= why_;                                                                      \
+		mark_ != 0;                                                                                  \
+	})
+
+/* Why this socket is as outside in such a hostlet; 0: it is not. */
+#define passing_mark(sk, flags_)                                                                             \
+	({                                                                                                   \
+		__u32 *found_ = bpf_sk_storage_get(&passing, (sk), 0, 0);                                    \
+		found_ ? (flags_) & (HL_EXCLUDE | HL_FIT_PASS) & *found_ : 0;                                \
 	})
 
 /*
@@ -52,17 +63,18 @@ static inline bool excluded_program(void)
  * does. To have such a socket is no sign of it: it may be older than the rules of its cgroup, of a
  * session's scope, say. Then its flows are confined like TCP.
  */
-#define flow_passes(sk)                                                                                      \
+#define flow_passes(sk, flags_)                                                                              \
 	({                                                                                                   \
 		struct mptcp_sock *of_ = MPTCP_OF(sk);                                                       \
-		of_ != 0 && bpf_sk_storage_get(&passing, of_, 0, 0) && MARK_PASSING(sk);                     \
+		__u32 its_ = of_ ? passing_mark(of_, flags_) : 0;                                            \
+		its_ != 0 && MARK_PASSING(sk, its_);                                                         \
 	})
 
 /* Was this socket found to pass? All that the programs on sockets themselves can ask; see MARK_PASSING. */
-#define found_passing(sk) (bpf_sk_storage_get(&passing, (sk), 0, 0) != 0)
+#define found_passing(sk, flags_) (passing_mark(sk, flags_) != 0)
 
-/* Does this socket pass? */
-#define passes(sk) (found_passing(sk) || flow_passes(sk))
+/* Does this socket pass in a hostlet with these flags? */
+#define passes(sk, flags_) (found_passing(sk, flags_) || flow_passes(sk, flags_))
 
 /* For user space: the cookies of all sockets that pass. */
 SEC("iter/bpf_sk_storage_map")

@@ -17,7 +17,7 @@ int hl_sock_create(struct bpf_sock *ctx)
 	int error;
 
 	/* Where it cannot be marked, it is one of the hostlet: nothing leaves by mistake. */
-	if ((h->flags & HL_EXCLUDE) && excluded_program() && MARK_PASSING(ctx))
+	if ((h->flags & HL_EXCLUDE) && excluded_program() && MARK_PASSING(ctx, HL_EXCLUDE))
 		return ALLOW;
 	if (type == SOCK_RAW) {
 		if (h->flags & HL_RAW)
@@ -169,7 +169,7 @@ static inline int let_pass(struct bpf_sock *sk)
 		s->flags = 0;
 		account(&left, -1);
 	}
-	return MARK_PASSING(sk) ? 0 : ENOBUFS;
+	return MARK_PASSING(sk, HL_FIT_PASS) ? 0 : ENOBUFS;
 }
 
 /* The same for a listener: SO_REUSEADDR does not share with one. */

@@ -5,6 +5,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
+use hostlet_engine::Stamp;
+use hostlet_model::{HostletSpec, Lifetime, Unreachable};
 use hostlet_platform::cgroup::find_mount;
 use hostlet_testkit::agent::Agent;
 use hostlet_testkit::{binaries, wait};
@@ -309,4 +311,38 @@ fn further_flows_are_as_their_connection() -> Result<()> {
     })?;
     ensure!(flows(&s) == 1);
     Ok(())
+}
+
+/// What a route let pass under one hostlet does not under the next, which lets none pass; what an excluded program made does.
+#[test]
+fn of_an_earlier_hostlet_excluded_programs_alone_pass() -> Result<()> {
+    let (mut s, scope) = before("next")?;
+    let copy = s.copy("out")?;
+    s.exclude(&[&copy])?;
+    scope.enter(&mut s, "out", &copy)?;
+    let first = HostletSpec {
+        excludes: true,
+        unreachable: Some(Unreachable::PassThrough),
+        ..HostletSpec::new("first".parse()?, ["10.0.0.6".parse()?].into())
+    };
+    s.engine(|e| e.lend(&first, &Lifetime::Kept, &Stamp::default()))??;
+    s.engine(|e| e.attach_scope(&first.name, &scope.0))??;
+    s.play(
+        "peer f = socket udp4
+         peer bind f 10.1.0.100:5300
+         old a = socket udp4
+         old sendto a 10.1.0.100:5300 one
+         peer recvfrom f => one from 10.1.0.1:*
+         out b = socket udp4
+         out sendto b 10.0.0.100:5300 two
+         peer recvfrom u => two from 10.0.0.1:*",
+    )?;
+    s.engine(|e| e.detach_scope(&first.name, &scope.0))??;
+    scope.attach(&s)?;
+    s.play(
+        "old sendto a 10.1.0.100:5300 three
+         peer recvfrom f => three from 10.0.0.5:*
+         out sendto b 10.0.0.100:5300 four
+         peer recvfrom u => four from 10.0.0.1:*",
+    )
 }

@@ -22,7 +22,8 @@ pub(crate) fn list(shared: &Shared, of: Option<u32>) -> Vec<hostlet_wire::Sessio
     let mut seen: BTreeMap<Name, (Vec<IpAddr>, Vec<String>)> = BTreeMap::new();
     let wanted = all
         .into_iter()
-        .filter(|s| of.is_none_or(|uid| s.uid == uid));
+        // One that has not come in yet may never do so.
+        .filter(|s| s.joined && of.is_none_or(|uid| s.uid == uid));
     let show = |session: Session| {
         let inside = session.hostlet.as_ref().map(|name| {
             let known = seen.entry(name.clone());
@@ -31,7 +32,11 @@ pub(crate) fn list(shared: &Shared, of: Option<u32>) -> Vec<hostlet_wire::Sessio
                 .clone()
         });
         let (addresses, programs) = inside.unwrap_or_default();
-        hostlet_wire::Session {
+        // Its end is under way.
+        if session.ended.is_some() && programs.is_empty() {
+            return None;
+        }
+        Some(hostlet_wire::Session {
             number: session.number,
             state: state(&session).to_owned(),
             hostlet: session.hostlet,
@@ -45,9 +50,9 @@ pub(crate) fn list(shared: &Shared, of: Option<u32>) -> Vec<hostlet_wire::Sessio
             rule: session.rule,
             addresses,
             programs,
-        }
+        })
     };
-    wanted.map(show).collect()
+    wanted.filter_map(show).collect()
 }
 
 fn state(session: &Session) -> &'static str {

@@ -104,7 +104,11 @@ pub(crate) fn login(
         rule: Some(rule.name.clone()),
         ..plain(Decision::Hostlet)
     };
-    let (hostlet, made) = match give(shared, &asking)? {
+    let given = give(shared, &asking).inspect_err(|error| {
+        let who = describe(&owner, &asking.program);
+        log::warning(format_args!("{who} is refused: {error}"));
+    });
+    let (hostlet, made) = match given? {
         Given::Hostlet {
             name,
             addresses,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use hostlet_testkit::binaries;
 use hostlet_testkit::netns::NetNs;
-use hostlet_testkit::people::{PLAIN, People};
+use hostlet_testkit::people::{FROM_ROOT, PLAIN, People};
 use hostlet_testkit::segment::Segment;
 use hostlet_testkit::sshd::Session;
 use hostlet_testkit::systemd::Systemd;
@@ -193,6 +193,52 @@ fn a_session_is_logind_s_and_a_hostlet() -> Result<()> {
             .is_ok_and(|said| !said.status.success())
     })?;
     assert_eq!(machine.property("hostletd.service", "NRestarts")?, "0");
+    Ok(())
+}
+
+/// B1, B9. No login of logind's begins with su in a session: otherwise root's would be the person's, and lose its network with his logout.
+#[test]
+fn su_in_a_session_of_roots_is_a_session_of_hostlet_s_alone() -> Result<()> {
+    let stage = Stage::new(&CONFIG.replace("[\"sshd\"]", "[\"su-l\"]"))?;
+    stage.people.pam(
+        "su-l",
+        &format!(
+            "{FROM_ROOT}{PLAIN}session required pam_systemd.so\n\
+             session required /opt/pam_hostlet.so\n"
+        ),
+    )?;
+    let mut root = stage.login("root")?;
+    let scope = root.run("grep ^0:: /proc/self/cgroup")?;
+    ensure!(
+        scope.starts_with("0::/user.slice/user-0.slice/session-"),
+        "{scope}"
+    );
+    assert_eq!(stage.seen(&mut root)?, "10.0.0.1");
+    let listener = stage.client.within(|| TcpListener::bind("10.0.0.4:0"))??;
+    let port = listener.local_addr()?.port();
+    // Something of his stays, so that there is a hostlet when root looks.
+    let line = format!(
+        "exec 3<>/dev/tcp/10.0.0.4/{port}; grep ^0:: /proc/self/cgroup; echo $HOSTLET_ADDRESS; \
+         setsid sleep 1000 >/dev/null 2>&1 & echo $!"
+    );
+    stage.people.write_etc("su-test", &line)?;
+    let said = root.run("su -l alice -c 'bash /etc/su-test'")?;
+    let from = listener.accept()?.1.ip().to_string();
+    let mut said = said.lines();
+    let mut next = || said.next().map(str::trim).context("no such line");
+    let (cgroup, told, sleeps) = (next()?, next()?, next()?);
+    ensure!(
+        from.starts_with("10.0.0.5") && told == from && cgroup != scope.trim(),
+        "alice is {from}, told {told}, in {cgroup}"
+    );
+    assert_eq!(stage.seen(&mut root)?, "10.0.0.1");
+    assert_eq!(root.run("grep ^0:: /proc/self/cgroup")?, scope);
+    let shown = stage.machine.run("/opt/hostlet", &["sessions"])?;
+    ensure!(shown.contains("alice-1"), "{shown}");
+    root.run(&format!("kill {sleeps}"))?;
+    stage.wait_given_back()?;
+    assert_eq!(stage.seen(&mut root)?, "10.0.0.1");
+    ensure!(root.end()?.success());
     Ok(())
 }
 

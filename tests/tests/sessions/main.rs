@@ -1,6 +1,7 @@
-//! B1, B2, B8 to B12, A13: people log in to a real sshd, whose sessions have addresses of
+//! A13, A14, B1 to B3, B8 to B12: people log in to a real sshd, whose sessions have addresses of
 //! their own, in namespaces. They need root.
 
+mod asked;
 mod cron;
 mod faults;
 mod killed;

@@ -1,7 +1,6 @@
 //! A14, B1, B3: hostlets that no rule made, and a hostletd that dies between two questions.
 
 use anyhow::{Context, Result, ensure};
-use hostlet_testkit::wait;
 use serde_json::json;
 
 use super::asker::Asker;
@@ -66,10 +65,7 @@ fn a_login_that_was_given_up_leaves_the_hostlet_that_was_there() -> Result<()> {
     ensure!(opened["name"] == "web", "{opened}");
     let mut bob = Asker::new(&stage)?;
     bob.login("bob", "sshd")?;
-    bob.end()?;
-    wait::until("the login to be given up", || {
-        stage.sessions().is_ok_and(|all| all.is_empty())
-    })?;
+    bob.think_again()?;
     owner.join(&opened)?;
     let own = owner.seen()?.context("no network")?;
     ensure!(within(own, "10.0.0.50", "10.0.0.99"), "{own}");
@@ -83,7 +79,6 @@ fn hostletd_killed_between_login_and_join_leaves_no_session() -> Result<()> {
     let mut stage = Stage::new(&format!("{OFFICE}{}", rule("office", "")))?;
     let mut alice = Asker::new(&stage)?;
     alice.login("alice", "sshd")?;
-    ensure!(stage.sessions()?.len() == 1, "{:?}", stage.sessions()?);
     stage.kill()?;
     // With a rule that falls back, PAM goes on now.
     stage.begin()?;

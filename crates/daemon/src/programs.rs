@@ -1,32 +1,54 @@
 //! Programs by rule: brought into their hostlets before they run (rows A13, B2); and which files excluded programs are (row B8).
 //!
-//! The kernel asks before a program starts, and its process waits. One thread takes the questions and never waits itself: most it
-//! answers at once, since no rule is about such a file. What a rule may be about goes to a few threads that know the user; what is
-//! given a hostlet to some more, for a draw may take seconds. Each question has a deadline, after which the rule's `unavailable`
-//! is the answer. So nobody waits for good: not even a command of root that starts a listed program while it has the
-//! installation's lock. A hostletd that ends, or dies, answers all with yes.
+//! The kernel asks before a program starts, and its process waits. One thread takes the questions, and looks after deadlines; it
+//! never waits itself. Whatever asks a file system, which may be one that a user made, or the user database, is done by others: a
+//! few threads find out whether a rule is about the file and the user, some more give a hostlet, for a draw may take seconds, and some
+//! read files for their sums. Of each kind a user has only his share, whether what he does hangs or takes long. Each question
+//! has a deadline, after which the rule's `unavailable` is the answer. So nobody waits for good: not even a command of root that
+//! starts a listed program while it has the installation's lock. A hostletd that ends, or dies, answers all with yes.
 
 mod crew;
 mod excluded;
+mod find;
 mod round;
+mod slow;
+mod sums;
 mod table;
 mod verdict;
+mod watches;
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crew::Crew;
 use excluded::Excluded;
-use round::{Round, Watches};
+use round::Round;
 use table::Table;
+use watches::{Looking, Watches};
 
 use crate::log;
 use crate::shared::Shared;
 
-/// How many look at the same time who starts something; that takes as long as the user database takes.
-const DECIDING: usize = 8;
+/// How many find out at the same time what is started, and who does; and how many on behalf of one user. Usually that takes less
+/// than a millisecond; they are so many for those that hang.
+const DECIDING: (usize, usize) = (64, 8);
 /// How many programs are given a hostlet at the same time.
-const STARTING: usize = 128;
+const STARTING: (usize, usize) = (128, 32);
+/// How many are cut off at the same time, since they got none.
+const CUTTING: (usize, usize) = (64, 16);
+/// How many files are read at the same time for their sums.
+const SUMMING: (usize, usize) = (16, 2);
+/// How many users' programs are searched at the same time for excluded ones.
+const FINDING: (usize, usize) = (16, 1);
+/// What goes on beside all that: one of each of these.
+const SEEING: (usize, usize) = (3, 1);
+const LOOK: u32 = 0;
+const FIND: u32 = 1;
+const FIND_CONTENTS: u32 = 2;
+/// How long it is waited for directories when a configuration comes into force. After that they are watched when they answer.
+const SETTLE: Duration = Duration::from_secs(5);
 
 /// The watch of programs, as long as hostletd runs.
 #[derive(Default)]
@@ -44,7 +66,14 @@ struct Common {
     shared: Arc<Shared>,
     deciding: Arc<Crew>,
     starting: Arc<Crew>,
+    cutting: Arc<Crew>,
+    summing: Arc<Crew>,
+    finding: Arc<Crew>,
+    seeing: Arc<Crew>,
+    looking: Looking,
     excluded: Excluded,
+    /// How often it was looked for excluded programs by their content.
+    searches: AtomicU64,
     expected: verdict::Expected,
 }
 
@@ -56,7 +85,13 @@ impl Programs {
                 shared: Arc::clone(shared),
                 deciding: Crew::new("deciding", DECIDING),
                 starting: Crew::new("starting", STARTING),
+                cutting: Crew::new("cutting-off", CUTTING),
+                summing: Crew::new("summing", SUMMING),
+                finding: Crew::new("finding", FINDING),
+                seeing: Crew::new("seeing", SEEING),
+                looking: Looking::new(),
                 excluded: Excluded::default(),
+                searches: AtomicU64::new(0),
                 expected: verdict::Expected::default(),
             }),
             round: None,
@@ -78,8 +113,15 @@ impl Programs {
     pub fn stop(&self) {
         let running = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(running) = running else { return };
-        running.common.deciding.end();
-        running.common.starting.end();
+        let common = &running.common;
+        for crew in [&common.deciding, &common.starting, &common.cutting] {
+            crew.end();
+        }
+        for crew in [&common.summing, &common.finding, &common.seeing] {
+            crew.end();
+        }
+        common.looking.end();
+        common.excluded.slow.end();
         let mut threads = running.retired;
         if let Some((round, thread)) = running.round {
             round.stop();
@@ -96,12 +138,12 @@ impl Running {
     /// The new watch is there before the old one goes: nothing starts unseen between them.
     fn begin(&mut self) {
         let common = &self.common;
-        common.excluded.find(&common.shared, false);
+        find::find(common, false);
         let table = Table::of(common.shared.config());
-        if table.contents {
-            let common = Arc::clone(common);
-            let deciding = Arc::clone(&common.deciding);
-            deciding.give(move || common.excluded.find(&common.shared, true));
+        if table.sums {
+            let own = Arc::clone(common);
+            let seeing = &common.seeing;
+            seeing.give(FIND_CONTENTS, move || find::find(&own, true));
         }
         let new = (!table.is_empty()).then(|| open(common, table));
         if let Some((old, thread)) = self.round.take() {
@@ -121,9 +163,10 @@ impl Running {
 
 fn open(common: &Arc<Common>, table: Table) -> std::io::Result<(Arc<Round>, JoinHandle<()>)> {
     let watches = Watches::new(&table)?;
+    common.looking.look(&watches, &table, SETTLE);
     let round = Arc::new(Round::new(Arc::clone(common), table)?);
     let own = Arc::clone(&round);
     let builder = std::thread::Builder::new().name("programs".to_owned());
-    let thread = builder.spawn(move || own.work(watches))?;
+    let thread = builder.spawn(move || own.work(&watches))?;
     Ok((round, thread))
 }

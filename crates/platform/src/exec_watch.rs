@@ -25,6 +25,10 @@ use std::sync::Arc;
 use crate::mounts;
 use crate::packet::explain;
 
+pub use starter::starter;
+
+mod starter;
+
 /// The question that is asked for.
 const QUESTION: u64 = libc::FAN_OPEN_EXEC_PERM;
 
@@ -108,27 +112,6 @@ impl ExecWatch {
             .map_err(|e| explain(format_args!("watch {}", path.display()), &e))
     }
 
-    /// Asks about every file of all file systems that the calling thread has mounted and in which programs can lie. Gives the mount
-    /// points where that cannot be done, with the reasons. What is mounted later is not watched until this is called again.
-    ///
-    /// # Errors
-    /// The mount table cannot be read.
-    pub fn watch_filesystems(&self) -> io::Result<Vec<(PathBuf, io::Error)>> {
-        let mut failed = Vec::new();
-        for mount in mounts::mounts()? {
-            if WITHOUT_PROGRAMS.contains(&mount.kind.as_str()) {
-                continue;
-            }
-            match self.watch_filesystem(&mount.point) {
-                Ok(()) => {}
-                // Hidden under another mount, or gone by now.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => failed.push((mount.point, error)),
-            }
-        }
-        Ok(failed)
-    }
-
     /// From now on asks about nothing; what was asked before is still to be answered.
     ///
     /// # Errors
@@ -205,6 +188,25 @@ impl ExecWatch {
     }
 }
 
+/// Where file systems are mounted, as the calling thread sees it, in which programs can lie.
+///
+/// # Errors
+/// The mount table cannot be read.
+pub fn filesystems() -> io::Result<Vec<PathBuf>> {
+    let mounts = mounts::mounts()?.into_iter();
+    let with = mounts.filter(|mount| !WITHOUT_PROGRAMS.contains(&mount.kind.as_str()));
+    Ok(with.map(|mount| mount.point).collect())
+}
+
+/// Where an open file lies, as the mount namespace in which it was opened has it; with ` (deleted)` behind it if it lies nowhere any
+/// more. Asks no file system, and so never waits.
+///
+/// # Errors
+/// `/proc` cannot be read.
+pub fn path_of(file: &File) -> io::Result<PathBuf> {
+    fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
+
 impl AsFd for ExecWatch {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.group.as_fd()
@@ -229,7 +231,7 @@ impl Execution {
     /// # Errors
     /// `/proc` cannot be read.
     pub fn path(&self) -> io::Result<PathBuf> {
-        fs::read_link(format!("/proc/self/fd/{}", self.file.as_raw_fd()))
+        path_of(&self.file)
     }
 
     /// It starts.

@@ -66,7 +66,7 @@ fn nobody_waits_for_a_hostletd_that_is_gone() -> Result<()> {
 
 #[test]
 fn who_has_the_lock_of_the_installation_waits_no_longer_than_the_deadline() -> Result<()> {
-    let deadline = "[sessions]\ndeadline = \"1s\"\n";
+    let deadline = "[sessions]\ndeadline = \"3s\"\n";
     let stage = Stage::new(|bin| format!("{deadline}{}", rule(&format!("{bin}/show"), "")))?;
     let lock = stage.install.root().join("run/lock");
     let place = stage.path("show");

@@ -4,21 +4,20 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hostlet_model::config::Unavailable;
-use hostlet_platform::exec_watch::{ExecWatch, Execution};
-use hostlet_platform::mounts::MOUNTINFO;
+use hostlet_platform::exec_watch::{ExecWatch, Execution, starter};
 use hostlet_platform::proc::Rights;
 use hostlet_policy::rules::system_account;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
-use super::Common;
 use super::table::Table;
 use super::verdict::Start;
+use super::watches::Watches;
+use super::{Common, find};
 use crate::log;
 
 /// How often it is looked whether directories came, links lead elsewhere, or replaced programs are no longer run.
@@ -27,65 +26,15 @@ const LOOK_AGAIN: Duration = Duration::from_secs(15);
 const CUT_OFF: Duration = Duration::from_secs(5);
 /// How many may wait: each takes a descriptor, and hostletd needs some.
 const MOST: usize = 4096;
+/// And of one user.
+const MOST_OF_ONE: usize = 1024;
+
+/// Whose doing it is when that cannot be found out.
+const NOBODY: u32 = u32::MAX;
 
 const GOES_ON: u8 = 0;
 const RETIRES: u8 = 1;
 const STOPS: u8 = 2;
-
-/// What asks. Whoever has it must read it: questions that nobody reads are starts that nobody answers.
-pub(super) struct Watches {
-    paths: ExecWatch,
-    /// For programs that are excluded for their content: here a file that was found not to be one is not asked for again. With the
-    /// other watch that would be wrong, since a file may be renamed to a path that is listed.
-    contents: Option<ExecWatch>,
-    /// Tells of mounts that come.
-    mounts: Option<File>,
-}
-
-impl Watches {
-    pub fn new(table: &Table) -> io::Result<Self> {
-        let watches = Self {
-            paths: ExecWatch::new()?,
-            contents: table.contents.then(ExecWatch::new).transpose()?,
-            mounts: (table.all || table.contents)
-                .then(|| File::open(MOUNTINFO))
-                .transpose()?,
-        };
-        watches.look(table);
-        Ok(watches)
-    }
-
-    /// Watches what is there now.
-    fn look(&self, table: &Table) {
-        let say = |point: PathBuf, error: io::Error| {
-            let point = point.display();
-            log::warn(&format!(
-                "programs in {point} start without a rule: {error}"
-            ));
-        };
-        for place in table.places() {
-            match self.paths.watch_directory(&place) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => say(place, error),
-                _ => {}
-            }
-        }
-        let whole = table.all.then_some(&self.paths);
-        for watch in whole.into_iter().chain(&self.contents) {
-            match watch.watch_filesystems() {
-                Ok(failed) => failed.into_iter().for_each(|(point, e)| say(point, e)),
-                Err(error) => say(MOUNTINFO.into(), error),
-            }
-        }
-    }
-
-    fn clear(&self) {
-        for watch in std::iter::once(&self.paths).chain(&self.contents) {
-            if let Err(error) = watch.clear() {
-                log::warn(&error.to_string());
-            }
-        }
-    }
-}
 
 /// One of them.
 pub(super) struct Round {
@@ -97,9 +46,24 @@ pub(super) struct Round {
     wake: OwnedFd,
 }
 
+/// What a process in execve asks.
+pub(super) struct Asked {
+    pub number: u64,
+    pub pid: u32,
+    pub file: File,
+    /// Whose doing it is.
+    pub user: u32,
+    /// Whether only because its sum may be excluded.
+    pub reading: bool,
+    /// How long its sum is waited for.
+    pub sum_until: Instant,
+}
+
 /// A process in execve.
 struct Waiting {
     execution: Execution,
+    /// Whose doing it is.
+    user: u32,
     deadline: Instant,
     stage: Stage,
 }
@@ -148,16 +112,17 @@ impl Round {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes questions until the end.
-    pub fn work(self: &Arc<Self>, watches: Watches) {
+    /// Takes questions until the end. Whoever does this waits for nothing else: no file system, no user database, no lock that somebody
+    /// has who does.
+    pub fn work(self: &Arc<Self>, watches: &Arc<Watches>) {
         let mut look = Instant::now() + LOOK_AGAIN;
         let mut retired = false;
         loop {
-            let mounted = self.wait(&watches, look);
+            let mounted = self.wait(watches, look);
             match self.state.load(Ordering::SeqCst) {
                 STOPS => break,
                 RETIRES if !retired => {
-                    watches.clear();
+                    watches.end();
                     retired = true;
                 }
                 _ => {}
@@ -171,15 +136,28 @@ impl Round {
                 break;
             }
             if !retired && (mounted || Instant::now() >= look) {
-                watches.look(&self.table);
                 look = Instant::now() + LOOK_AGAIN;
-                let common = Arc::clone(&self.common);
-                let deciding = &self.common.deciding;
-                deciding.give(move || common.excluded.find(&common.shared, false));
+                self.look_again(watches);
             }
         }
-        // Whoever is left goes on; and then nobody is asked, for the watches end.
+        // Whoever is left goes on; and then nobody is asked.
+        watches.end();
+        watches.drain();
         self.waiting().clear();
+    }
+
+    fn look_again(self: &Arc<Self>, watches: &Arc<Watches>) {
+        let (own, watches) = (Arc::clone(self), Arc::downgrade(watches));
+        self.common.seeing.give_if_free(super::LOOK, move || {
+            if let Some(watches) = watches.upgrade() {
+                own.common
+                    .looking
+                    .look(&watches, &own.table, Duration::ZERO);
+            }
+        });
+        let common = Arc::clone(&self.common);
+        let seeing = &self.common.seeing;
+        seeing.give_if_free(super::FIND, move || find::find(&common, false));
     }
 
     /// Until there is something to do. Says whether mounts changed.
@@ -217,20 +195,17 @@ impl Round {
             if retired || execution.pid == 0 || execution.pid == std::process::id() {
                 continue;
             }
-            let names = self.table.names(&execution);
-            if !reading && !self.table.concerns(&names) {
-                continue;
-            }
-            self.ask(execution, names, reading);
+            self.ask(execution, reading);
         }
     }
 
-    fn ask(self: &Arc<Self>, execution: Execution, names: Vec<String>, reading: bool) {
+    fn ask(self: &Arc<Self>, execution: Execution, reading: bool) {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let wait = self.table.config.sessions.deadline;
+        let user = starter(execution.pid).unwrap_or(NOBODY);
         let waiting = Waiting {
             execution,
-            deadline: Instant::now() + wait,
+            user,
+            deadline: Instant::now() + self.table.config.sessions.deadline,
             stage: if reading {
                 Stage::Reading
             } else {
@@ -238,7 +213,8 @@ impl Round {
             },
         };
         let mut all = self.waiting();
-        if all.len() >= MOST {
+        let of_one = || all.values().filter(|w| w.user == user).count();
+        if all.len() >= MOST || (all.len() >= MOST_OF_ONE && of_one() >= MOST_OF_ONE) {
             drop(all);
             return self.undecided(
                 waiting.execution,
@@ -249,16 +225,28 @@ impl Round {
         all.insert(number, waiting);
         drop(all);
         let own = Arc::clone(self);
-        self.common
-            .deciding
-            .give(move || own.decide(number, &names, reading));
+        let deciding = &self.common.deciding;
+        deciding.give(user, move || own.decide(number));
     }
 
-    /// The process that waits, and its file; none if it has its answer.
-    pub fn look_at(&self, number: u64) -> Option<(u32, File)> {
+    /// What is asked; none if it has its answer.
+    pub fn look_at(&self, number: u64) -> Option<Asked> {
         let all = self.waiting();
-        let execution = &all.get(&number)?.execution;
-        Some((execution.pid, execution.file.try_clone().ok()?))
+        let waiting = all.get(&number)?;
+        Some(Asked {
+            number,
+            pid: waiting.execution.pid,
+            file: waiting.execution.file.try_clone().ok()?,
+            user: waiting.user,
+            reading: matches!(waiting.stage, Stage::Reading),
+            // A file whose sum is not known by then is not excluded by that, and there is time left for what a rule gives it.
+            sum_until: waiting.deadline - self.table.config.sessions.deadline / 2,
+        })
+    }
+
+    /// Whether it has no answer yet.
+    pub fn waits(&self, number: u64) -> bool {
+        self.waiting().contains_key(&number)
     }
 
     /// A rule gives it something. Not if it has its answer.
@@ -299,6 +287,7 @@ impl Round {
 
     fn too_late(self: &Arc<Self>, number: u64, mut waiting: Waiting) {
         const WHY: &str = "it could not be decided in time";
+        let user = waiting.user;
         let (start, again) = match &waiting.stage {
             Stage::Deciding => return self.undecided(waiting.execution, false, WHY),
             Stage::Reading => return self.undecided(waiting.execution, true, WHY),
@@ -314,7 +303,8 @@ impl Round {
                 let own = Arc::clone(self);
                 let cut = Arc::new(start.cut_off());
                 // Not behind those that wait for a draw as this one did.
-                self.common.deciding.give(move || own.start(number, &cut));
+                let cutting = &self.common.cutting;
+                cutting.give(user, move || own.start(number, &cut));
             }
             _ => start.refuse(waiting.execution, "no hostlet came in time"),
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use hostlet_engine::caller_of;
 use hostlet_model::config::{Per, Rule, Target, Unavailable};
@@ -14,7 +15,7 @@ use hostlet_policy::Caller;
 use hostlet_policy::rules::{Occasion, decide};
 use hostlet_store::SessionKind;
 
-use super::round::Round;
+use super::round::{Asked, Round};
 use crate::log;
 use crate::sessions::{Started, made_by_rule, start_program};
 use crate::shared::Shared;
@@ -61,20 +62,36 @@ impl Start {
 }
 
 impl Round {
-    /// Finds out what a start is to get, which may take as long as the user database takes.
-    pub fn decide(self: &Arc<Self>, number: u64, names: &[String], reading: bool) {
-        let Some((pid, file)) = self.look_at(number) else {
+    /// Finds out what a start is to get, which may take as long as file systems and the user database take.
+    pub fn decide(self: &Arc<Self>, number: u64) {
+        let Some(asked) = self.look_at(number) else {
             return;
         };
-        let common = &self.common;
-        let excluded = common.excluded.judge(&common.shared, names, &file);
-        let start = match reading {
+        let names = self.table.names(&asked.file, &self.common.excluded.slow);
+        if asked.reading || self.table.concerns(&names) {
+            return self.judge(asked, names, false);
+        }
+        if let Some(execution) = self.answer(number) {
+            execution.allow();
+        }
+    }
+
+    /// Once the file was read for its sum, it is or is not known.
+    fn judge(self: &Arc<Self>, asked: Asked, names: Vec<String>, read: bool) {
+        let (common, number, user) = (&self.common, asked.number, asked.user);
+        let excluded = common.excluded.judge(&common.shared, &names, &asked.file);
+        if excluded.is_none() && !read {
+            return self.read(asked, names);
+        }
+        let start = match asked.reading {
             true => None,
-            false => self.wanted(pid, names, &file),
+            false => self.wanted(asked.pid, &names, &asked.file),
         };
         let Some(start) = start else {
             match self.answer(number) {
-                Some(execution) if reading && !excluded => execution.allow_and_ignore(),
+                Some(execution) if asked.reading && excluded == Some(false) => {
+                    execution.allow_and_ignore();
+                }
                 Some(execution) => execution.allow(),
                 None => {}
             }
@@ -83,8 +100,23 @@ impl Round {
         let start = Arc::new(start);
         if self.starts(number, &start) {
             let own = Arc::clone(self);
-            common.starting.give(move || own.start(number, &start));
+            let starting = &common.starting;
+            starting.give(user, move || own.start(number, &start));
         }
+    }
+
+    /// By others than those who decide: it takes long.
+    fn read(self: &Arc<Self>, asked: Asked, names: Vec<String>) {
+        let own = Arc::clone(self);
+        self.common.summing.give(asked.user, move || {
+            let waits = || Instant::now() < asked.sum_until && own.waits(asked.number);
+            own.common.excluded.sums.find_out(&asked.file, &waits);
+            if own.waits(asked.number) {
+                let round = Arc::clone(&own);
+                let deciding = &own.common.deciding;
+                deciding.give(asked.user, move || round.judge(asked, names, true));
+            }
+        });
     }
 
     /// What a rule gives this start; none if it goes on as it is.
@@ -127,7 +159,7 @@ impl Round {
         let shared = &self.common.shared;
         let process = &start.process;
         let before = proc::cgroup(process.pid);
-        let file = self.look_at(number).map(|(_, file)| file);
+        let file = self.look_at(number).map(|asked| asked.file);
         let started = start_program(shared, &start.rule, &start.caller, process, &start.program);
         let execution = self.answer(number);
         match (started, execution) {

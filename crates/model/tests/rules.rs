@@ -286,6 +286,11 @@ fn wrong_values() {
             "exclude: '9f86' is no SHA-256: write 64",
         ),
         ("exclude = [\"/a/*\"]", "no other patterns"),
+        (
+            "exclude = [\"/opt/a tool md5:9f86\"]",
+            "exclude: 'md5:9f86' is no checksum that is understood: write sha256:",
+        ),
+        ("exclude = [\"/a SHA256: 9f\"]", "'SHA256:' is no checksum"),
         ("exclude = [\"/a\", \"/a\"]", "exclude: /a is given twice"),
         ("deadline = \"10\"", "'deadline': '10' is no length of time"),
         (
@@ -373,7 +378,7 @@ fn patterns_match_paths_as_text() {
 
 proptest! {
     #[test]
-    fn an_exclude_is_read_as_it_is_written(path in "(/[a-z .:]{1,6}){1,3}", digest: [u8; 32], which in 0..3) {
+    fn an_exclude_is_read_as_it_is_written(path in "(/[a-z.:]{1,6}){1,3}|(/[a-z .]{1,6}){1,3}", digest: [u8; 32], which in 0..3) {
         let all = Exclude {
             path: (which != 0).then_some(path),
             sha256: (which != 1).then_some(digest),

@@ -53,6 +53,8 @@ pub enum ExcludeError {
     Malformed { given: String },
     #[error("'{given}' is no SHA-256: write 64 hexadecimal digits, as sha256sum prints them")]
     Digest { given: String },
+    #[error("'{given}' is no checksum that is understood: write sha256: and what sha256sum prints")]
+    Checksum { given: String },
     #[error(transparent)]
     Path(#[from] PathError),
 }
@@ -74,6 +76,13 @@ impl FromStr for Exclude {
         if path.is_some_and(|p| !p.starts_with('/')) {
             return Err(ExcludeError::Malformed {
                 given: s.to_owned(),
+            });
+        }
+        // A checksum of another kind would be taken for a part of the path, and exclude nothing.
+        let other = |word: &&str| word.contains(':') && !word.contains('/');
+        if let Some(word) = path.and_then(|p| p.split_whitespace().skip(1).find(other)) {
+            return Err(ExcludeError::Checksum {
+                given: word.to_owned(),
             });
         }
         Ok(Exclude {

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use hostlet_engine::HistoryRow;
 use hostlet_engine::report::{
     AttachReport, ChangeReport, DoctorReport, EventReport, ExplainReport, Finding, HolderReport,
-    HostletReport, MemberReport, SocketReport,
+    HostletReport, MemberReport, Reason, SocketReport,
 };
 use serde::Serialize;
 
@@ -150,9 +150,14 @@ pub fn sockets(out: &mut dyn Write, sockets: &[SocketReport], kernel: bool) -> i
 /// `hostlet check`.
 pub fn findings(out: &mut dyn Write, findings: &[Finding]) -> io::Result<()> {
     for f in findings {
+        let note = if f.reason == Reason::Login {
+            "note: "
+        } else {
+            ""
+        };
         writeln!(
             out,
-            "{}: {} {} {} -> {} ({}): {}",
+            "{note}{}: {} {} {} -> {} ({}): {}",
             f.hostlet,
             f.protocol,
             f.state,
@@ -162,9 +167,17 @@ pub fn findings(out: &mut dyn Write, findings: &[Finding]) -> io::Result<()> {
             printable(&f.text)
         )?;
     }
-    if findings.is_empty() {
-        writeln!(out, "Every socket of every member lies inside its hostlet.")?;
-    }
+    let logins = findings.iter().filter(|f| f.reason == Reason::Login);
+    match logins.count() {
+        0 if findings.is_empty() => {
+            writeln!(out, "Every socket of every member lies inside its hostlet.")
+        }
+        n if n == findings.len() => writeln!(
+            out,
+            "Every other socket of every member lies inside its hostlet."
+        ),
+        _ => Ok(()),
+    }?;
     Ok(())
 }
 

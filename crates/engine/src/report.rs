@@ -153,6 +153,8 @@ pub enum Reason {
     Raw,
     /// A packet socket: it sees every frame of an interface.
     Packet,
+    /// The connection by which a user came in, which the login itself holds: normal, and told because it is outside.
+    Login,
 }
 
 /// What `explain` says.

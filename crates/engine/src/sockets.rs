@@ -1,5 +1,7 @@
 //! The sockets of members: what there is, and what of it lies outside policy.
 
+mod logins;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -49,6 +51,7 @@ impl Engine {
         for row in chosen(&machine, name)? {
             found.extend(outside(&machine, row, None)?);
         }
+        logins::tell(&machine.store.sessions()?, &mut found);
         Ok(found)
     }
 }

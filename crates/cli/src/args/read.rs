@@ -89,10 +89,13 @@ Looks at every socket that a member has open: one whose local address is outside
 made in another cgroup (inherited, passed in, socket activation) and so is not checked by the kernel, and
 raw or packet sockets.
 
+The connection by which a user logged in, which sshd accepted before the session began, is a note
+(\"login\" in the JSON) and no finding, where the session's FROM is the address that it comes from.
+
 Exit status: 0 all is well, 3 something was found, 1 the check could not be made.
 
-JSON (--json): [{\"hostlet\", \"reason\": \"foreign-address\"|\"foreign-cgroup\"|\"raw\"|\"packet\", \"text\",
-\"protocol\", \"state\", \"local\", \"remote\", \"inode\", \"processes\": [{\"pid\", \"comm\"}]}]
+JSON (--json): [{\"hostlet\", \"reason\": \"foreign-address\"|\"foreign-cgroup\"|\"raw\"|\"packet\"|\"login\",
+\"text\", \"protocol\", \"state\", \"local\", \"remote\", \"inode\", \"processes\": [{\"pid\", \"comm\"}]}]
 
 Example:
   hostlet check || echo 'somebody is outside'")]

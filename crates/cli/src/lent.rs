@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use hostlet_engine::Engine;
+use hostlet_engine::{Engine, caller_named};
 use hostlet_model::Name;
 use hostlet_wire::{Client, ClientError, Lease, Open};
 
@@ -18,8 +18,10 @@ use crate::verbs::{program, set_uid};
 
 /// How long opening may take. hostletd ends it much sooner, when the pool's own timeout is over; this is for one that hangs.
 const OPENING: Duration = Duration::from_secs(600);
-/// The same for everything else.
+/// The same for what changes less.
 const ANSWERING: Duration = Duration::from_secs(60);
+/// The same for what only reads, and waits for nothing.
+const READING: Duration = Duration::from_secs(5);
 
 /// `hostlet run --pool`.
 pub fn run(engine: &Engine, a: Run) -> Result<End> {
@@ -97,7 +99,7 @@ pub fn reload(engine: &Engine, a: &Reload, out: &mut dyn Write) -> Result<()> {
 
 /// `hostlet pools`.
 pub fn pools(engine: &Engine, a: &Pools, out: &mut dyn Write) -> Result<()> {
-    let pools = connect(engine, ANSWERING)?.pools()?;
+    let pools = connect(engine, READING)?.pools()?;
     if a.json {
         print::json(out, &pools)?;
     } else {
@@ -108,8 +110,11 @@ pub fn pools(engine: &Engine, a: &Pools, out: &mut dyn Write) -> Result<()> {
 
 /// `hostlet leases`.
 pub fn leases(engine: &Engine, a: &Leases, out: &mut dyn Write) -> Result<()> {
-    let mut leases = connect(engine, ANSWERING)?.leases()?;
+    let mut leases = connect(engine, READING)?.leases()?;
     leases.retain(|lease| wanted(a, lease));
+    if leases.is_empty() {
+        may_see(a.user.as_deref())?;
+    }
     if a.json {
         print::json(out, &leases)?;
     } else {
@@ -120,13 +125,71 @@ pub fn leases(engine: &Engine, a: &Leases, out: &mut dyn Write) -> Result<()> {
 
 /// `hostlet sessions`.
 pub fn sessions(engine: &Engine, a: &Sessions, out: &mut dyn Write) -> Result<()> {
-    let mut sessions = connect(engine, ANSWERING)?.sessions()?;
+    let mut sessions = connect(engine, READING)?.sessions()?;
     sessions.retain(|s| is_of(a.user.as_deref(), &s.user, s.uid));
+    if sessions.is_empty() {
+        may_see(a.user.as_deref())?;
+    }
     if a.json {
         print::json(out, &sessions)?;
     } else {
         print::sessions(out, &sessions)?;
     }
+    Ok(())
+}
+
+/// Nothing was found of that user. That must not be for want of rights, or because there is none of that name.
+fn may_see(asked: Option<&str>) -> Result<()> {
+    let Some(user) = asked else {
+        return Ok(());
+    };
+    let known = caller_named(user);
+    let uid = known.as_ref().map(|c| c.uid).or(user.parse().ok());
+    let uid =
+        uid.with_context(|| format!("there is no user '{user}': getent passwd lists them"))?;
+    ensure!(
+        is_root() || uid == rustix::process::getuid().as_raw(),
+        "you see only what is yours; what is {user}'s root sees: run the command with sudo"
+    );
+    Ok(())
+}
+
+/// How hostletd is, seen by who asks nothing of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hostletd {
+    /// It is there.
+    Runs,
+    /// Nobody listens.
+    Down,
+    /// It does not answer, or cannot be asked.
+    Silent,
+}
+
+/// Whether hostletd runs; where the service manager listens for it, it does now.
+pub fn hostletd(engine: &Engine) -> Hostletd {
+    let asked = Client::connect(&engine.paths().socket(), READING).and_then(|mut c| c.info());
+    match asked {
+        Ok(_) | Err(ClientError::Refused(_) | ClientError::Answer { .. }) => Hostletd::Runs,
+        Err(ClientError::NotRunning { .. }) => Hostletd::Down,
+        Err(_) => Hostletd::Silent,
+    }
+}
+
+/// After an upgrade, before root reads what the older version remembered. Not under a hostletd of that version, which could not
+/// use it any more.
+pub fn bring_up_to_date(engine: &Engine) -> Result<()> {
+    if !is_root() || !engine.is_outdated() {
+        return Ok(());
+    }
+    if hostletd(engine) == Hostletd::Down {
+        return Ok(engine.bring_up_to_date()?);
+    }
+    // One that the service manager has started just now has done it.
+    ensure!(
+        !engine.is_outdated(),
+        "{} was written by an older version, and hostletd still runs in that: restart it ('systemctl restart hostletd'), which brings the file up to date",
+        engine.paths().db.display()
+    );
     Ok(())
 }
 

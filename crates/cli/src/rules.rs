@@ -7,13 +7,14 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use hostlet_engine::{Engine, caller_named, caller_of};
 use hostlet_model::Name;
-use hostlet_model::config::{Config, Exclude, Per, ProgramPattern, Rule, Target};
+use hostlet_model::config::{Config, Exclude, Per, ProgramPattern, Rule, Target, Unavailable};
 use hostlet_policy::Caller;
 use hostlet_policy::rules::{Occasion, decide};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::args::Explain;
+use crate::lent::Hostletd;
 use crate::{lent, print};
 
 /// The login that is meant where nothing is said.
@@ -56,7 +57,7 @@ pub struct DecisionReport {
 pub fn explain(engine: &Engine, a: &Explain, out: &mut dyn io::Write) -> Result<()> {
     ensure!(
         lent::is_root(),
-        "explain --user asks about others, and reads the configuration: run it as root"
+        "explain --user tells what only root may read, the rules and what hostletd took over of them: run it as root (sudo), for your own account too"
     );
     let config = engine.config()?;
     let mut caller = caller(a.user.as_deref().unwrap_or_default())?;
@@ -72,7 +73,8 @@ pub fn explain(engine: &Engine, a: &Explain, out: &mut dyn io::Write) -> Result<
             }
         }
     };
-    report.notes.extend(untold(engine, &config));
+    let now = in_force(engine, &config, &caller, &report);
+    report.notes.extend(now);
     report
         .notes
         .extend(report.hostlet.as_ref().and_then(|name| {
@@ -219,15 +221,65 @@ fn sha256(program: &Path) -> io::Result<[u8; 32]> {
     Ok(hash.finalize().into())
 }
 
-/// hostletd goes by what it took over last, of which it keeps a copy.
-fn untold(engine: &Engine, now: &Config) -> Option<String> {
-    let last = engine.paths().db.with_file_name("hostletd.toml");
-    let text = fs::read_to_string(&last).ok()?;
-    let last = Config::parse(&text, &last.display().to_string()).ok()?;
-    let same = last.rules == now.rules && last.sessions == now.sessions && last.pools == now.pools;
-    (!same).then(|| {
-        "hostletd still goes by what the file said before; 'hostlet reload' tells it".to_owned()
-    })
+/// What counts now beside the file: hostletd goes by what it took over last, of which it keeps a copy; where it does not run,
+/// pam_hostlet goes by that, and nobody looks at programs.
+fn in_force(
+    engine: &Engine,
+    file: &Config,
+    caller: &Caller,
+    report: &DecisionReport,
+) -> Option<String> {
+    let copy = engine.paths().db.with_file_name("hostletd.toml");
+    let taken = match fs::read_to_string(&copy) {
+        Ok(text) => Some(Config::parse(&text, &copy.display().to_string()).ok()?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(_) => return None,
+    };
+    let same = |last: &Config| {
+        last.rules == file.rules && last.sessions == file.sessions && last.pools == file.pools
+    };
+    let (down, starts) = match lent::hostletd(engine) {
+        // Without a file it keeps no copy.
+        Hostletd::Runs if taken.as_ref().is_some_and(same) => return None,
+        Hostletd::Runs if taken.is_none() && same(&Config::default()) => return None,
+        Hostletd::Runs if taken.is_some() => {
+            return Some(
+                "hostletd still goes by what the file said before; 'hostlet reload' tells it"
+                    .to_owned(),
+            );
+        }
+        Hostletd::Runs => {
+            return Some(
+                "hostletd still goes by no file, for there was none; 'hostlet reload' tells it"
+                    .to_owned(),
+            );
+        }
+        Hostletd::Silent => ("hostletd does not answer", "wait until it does"),
+        Hostletd::Down => ("hostletd does not run", "start as if there were no rule"),
+    };
+    let gives = |rule: &&Rule| rule.target != Target::Machine;
+    if report.program.is_some() {
+        let concerned = report.rule.is_some() && report.per != Some(Per::None);
+        return concerned.then(|| format!("{down}: the program would {starts}"));
+    }
+    let service = report.service.as_deref().unwrap_or(SERVICE);
+    let counts = taken.as_ref().unwrap_or(file);
+    let decided = decide(&counts.rules, caller, &Occasion::Login { service });
+    let then = match decided.rule.filter(gives).map(|r| r.unavailable) {
+        Some(Unavailable::Strict | Unavailable::CutOff) => "this login would be refused now",
+        None if report.rule.is_none() || report.per == Some(Per::None) => return None,
+        Some(Unavailable::FallBack) | None => {
+            "this login would go on with the machine's address now"
+        }
+    };
+    let by = match same(counts) {
+        true => String::new(),
+        false => format!(
+            ", by what hostletd took over last ({}), which is not what the file says now",
+            copy.display()
+        ),
+    };
+    Some(format!("{down}: {then}{by}"))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use hostlet_engine::report::ChangeReport;
+use hostlet_engine::report::{ChangeReport, Reason};
 use hostlet_engine::{Engine, HistoryQuery, LaunchOptions, Paths, Program};
 use hostlet_model::{HostletSpec, Name};
 
@@ -28,7 +28,13 @@ pub fn perform(cli: Cli) -> Result<End> {
             docs::man(&a.dir)?;
             Ok(End::Done)
         }
-        verb => with_engine(&Engine::new(paths(cli.root.as_deref())?, warn), verb, out),
+        verb => {
+            let engine = Engine::new(paths(cli.root.as_deref())?, warn);
+            if verb.only_reads() {
+                lent::bring_up_to_date(&engine)?;
+            }
+            with_engine(&engine, verb, out)
+        }
     }
 }
 
@@ -147,7 +153,8 @@ fn read(engine: &Engine, verb: Verb, out: &mut dyn Write) -> Result<End> {
             } else {
                 print::findings(out, &found)?
             }
-            if !found.is_empty() {
+            // How somebody logged in is told, and is as it should be.
+            if found.iter().any(|f| f.reason != Reason::Login) {
                 return Ok(End::Found);
             }
         }

@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
@@ -87,6 +88,75 @@ fn a_hostletd_that_died_is_told_from_one_that_never_ran() {
     let output = by_nobody(&dir, &["pools"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(said(&output).contains("has no listener"), "{output:?}");
+}
+
+#[test]
+fn who_reads_does_not_wait_long_for_a_hostletd_that_hangs() {
+    let dir = Dir::new("hanging-hostletd");
+    fs::create_dir(dir.0.join("run")).unwrap();
+    let _hangs = UnixListener::bind(dir.0.join("run/hostletd.sock")).unwrap();
+    let asking = ["pools", "leases", "sessions"].map(|verb| {
+        let mut command = Command::new(HOSTLET);
+        command.arg(verb).env("HOSTLET_ROOT", &dir.0);
+        std::thread::spawn(move || command.output().unwrap())
+    });
+    for asked in asking {
+        let output = asked.join().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let said = said(&output);
+        assert!(said.contains("hostletd did not answer "), "{said}");
+        assert!(said.contains("within 5 s"), "{said}");
+    }
+}
+
+/// What is listed of a user who has nothing is not the same as what is listed of nobody, or of somebody else.
+#[test]
+fn of_whom_nothing_is_seen_and_why() {
+    let dir = Dir::new("nobody-is-in");
+    fs::create_dir(dir.0.join("run")).unwrap();
+    let socket = dir.0.join("run/hostletd.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).unwrap();
+    std::thread::spawn(move || {
+        for caller in listener.incoming() {
+            let mut caller = caller.unwrap();
+            let mut asked = Vec::new();
+            BufReader::new(&caller).read_until(0, &mut asked).unwrap();
+            let nothing = b"{\"parameters\":{\"sessions\":[],\"leases\":[]}}\0";
+            caller.write_all(nothing).unwrap();
+        }
+    });
+    let by_root = |args: &[&str]| {
+        let mut command = Command::new(HOSTLET);
+        let output = command.args(args).env("HOSTLET_ROOT", &dir.0).output();
+        output.unwrap()
+    };
+    for verb in ["sessions", "leases"] {
+        let nobody = by_root(&[verb, "--user", "no-such-user-here"]);
+        assert_eq!(nobody.status.code(), Some(1), "{nobody:?}");
+        assert!(
+            said(&nobody).contains("there is no user 'no-such-user-here'"),
+            "{nobody:?}"
+        );
+        // Whose account is gone has but a number.
+        for known in ["root", "4242"] {
+            let output = by_root(&[verb, "--user", known]);
+            assert!(output.status.success(), "{output:?}");
+        }
+        let other = by_nobody(&dir, &[verb, "--user", "root"]);
+        assert_eq!(other.status.code(), Some(1), "{other:?}");
+        assert!(
+            said(&other).contains("you see only what is yours"),
+            "{other:?}"
+        );
+        for own in [&[verb][..], &[verb, "--user", "65534"]] {
+            let output = by_nobody(&dir, own);
+            assert!(output.status.success(), "{output:?}");
+        }
+    }
+    let empty = by_root(&["sessions"]);
+    let text = String::from_utf8(empty.stdout).unwrap();
+    assert!(text.contains("session required pam_hostlet.so"), "{text}");
 }
 
 #[test]

@@ -3,7 +3,9 @@
 mod common;
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
 use std::process::{Command, Output};
 
 use common::{Dir, HOSTLET};
@@ -91,6 +93,7 @@ fn a_login_has_its_rule_and_the_reasons() {
   rule 'backup' does not fit: it is about programs, not about logins
   rule 'curl' does not fit: it is about programs, not about logins
   rule 'everyone' fits: 4242 is a person, and the rule is about everyone
+  note: hostletd does not run: this login would be refused now
 "
     );
     let told = json(&dir, &["--user", "4242", "--service", "sshd"]);
@@ -204,10 +207,51 @@ fn links_are_followed_and_checksums_taken() {
 }
 
 #[test]
+fn it_says_what_becomes_of_it_without_hostletd() {
+    let dir = installation(CONFIG);
+    let note = |args: &[&str]| json(&dir, args)["notes"].to_string();
+    let login = ["--user", "4242"];
+    let refused = "hostletd does not run: this login would be refused now";
+    assert_eq!(note(&login), format!("[\"{refused}\"]"));
+    let curl = note(&["--user", "4242", "--program", "/usr/bin/curl"]);
+    assert!(curl.contains("start as if there were no rule"), "{curl}");
+    // Whom no rule gives anything, nothing is different.
+    assert_eq!(note(&["--user", "4242", "--service", "cron"]), "[]");
+    assert_eq!(note(&["--user", "root"]), "[]");
+    // What hostletd took over last counts until it is started.
+    let strict = "linger = \"10m\"";
+    let before = CONFIG.replace(strict, "unavailable = \"fall-back\"");
+    fs::write(dir.0.join("hostletd.toml"), before).unwrap();
+    let said = note(&login);
+    for words in [
+        "this login would go on with the machine's address now",
+        "which is not what the file says now",
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
+    fs::write(dir.0.join("hostletd.toml"), CONFIG).unwrap();
+    assert_eq!(note(&login), format!("[\"{refused}\"]"));
+}
+
+#[test]
 fn it_says_when_hostletd_goes_by_something_else() {
     let dir = installation(CONFIG);
+    fs::create_dir(dir.0.join("run")).unwrap();
+    let listener = UnixListener::bind(dir.0.join("run/hostletd.sock")).unwrap();
+    // It says no to whatever it is asked, and so is there.
+    std::thread::spawn(move || {
+        for caller in listener.incoming() {
+            let mut caller = caller.unwrap();
+            let mut question = Vec::new();
+            BufReader::new(&caller)
+                .read_until(0, &mut question)
+                .unwrap();
+            let no = "{\"error\":\"org.varlink.service.MethodNotFound\",\"parameters\":{\"method\":\"x\"}}\0";
+            caller.write_all(no.as_bytes()).unwrap();
+        }
+    });
     let told = || json(&dir, &["--user", "4242"])["notes"].to_string();
-    assert_eq!(told(), "[]");
+    assert!(told().contains("still goes by no file"), "{}", told());
     fs::write(dir.0.join("hostletd.toml"), CONFIG).unwrap();
     assert_eq!(told(), "[]");
     fs::write(dir.0.join("hostletd.toml"), CONFIG.replace("10m", "1m")).unwrap();

@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::process::Stdio;
 
 use common::{HOSTLET, Machine, WAIT, lives, waiting};
@@ -54,6 +56,46 @@ fn everything_that_was_added_is_taken_away_and_nothing_else() {
         !m.path("bpf").exists(),
         "the kernel part goes with the last hostlet"
     );
+}
+
+/// What an older version wrote, in the state that version 5 of the tables had.
+fn outdate(db: &Path) {
+    let old = "
+        DROP TABLE session;
+        DROP TRIGGER IF EXISTS hostlet_inserted;
+        DROP TRIGGER IF EXISTS hostlet_updated;
+        DROP TRIGGER IF EXISTS hostlet_deleted;
+        DROP TRIGGER IF EXISTS entry_inserted;
+        DROP TRIGGER IF EXISTS entry_updated;
+        DROP TRIGGER IF EXISTS entry_deleted;
+        PRAGMA user_version = 5;";
+    let conn = rusqlite::Connection::open(db).unwrap();
+    conn.execute_batch(old).unwrap();
+}
+
+#[test]
+fn after_an_upgrade_root_reads_what_there_was() {
+    let m = Machine::new("upgraded");
+    m.ok(&["create", "web", "-a", "10.1.0.1"]);
+    let db = m.path("hostlet.db");
+    for verb in ["list", "history", "doctor", "check"] {
+        outdate(&db);
+        m.ok(&[verb]);
+    }
+    assert_eq!(m.names(), ["web"]);
+    // The older hostletd would not know the tables any more.
+    outdate(&db);
+    std::fs::create_dir_all(m.path("run")).unwrap();
+    let listener = UnixListener::bind(m.path("run/hostletd.sock")).unwrap();
+    std::thread::scope(|s| {
+        // It closes without an answer.
+        s.spawn(|| drop(listener.accept()));
+        let said = m.fails(1, &["list"]);
+        assert!(said.contains("systemctl restart hostletd"), "{said}");
+    });
+    std::fs::remove_file(m.path("run/hostletd.sock")).unwrap();
+    assert_eq!(m.names(), ["web"]);
+    m.ok(&["remove", "web"]);
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use hostlet_model::{Lifetime, Name};
 use hostlet_platform::proc::Process;
-use hostlet_policy::{Call, kernel_view, reachable_services};
-use hostlet_store::{Definition, HistoryQuery, HistoryRow};
+use hostlet_policy::{Call, Interface, kernel_view, reachable_services};
+use hostlet_store::{Definition, HistoryQuery, HistoryRow, Store, StoreError};
 
 use crate::error::Result;
 use crate::machine::{Machine, state_of};
@@ -14,6 +14,25 @@ use crate::report::{AddressReport, ExplainReport, HostletReport, MemberReport};
 use crate::{Engine, attached, observe};
 
 impl Engine {
+    /// Whether what is remembered was written by an older version, so that it cannot be read before it is brought up to date.
+    #[must_use]
+    pub fn is_outdated(&self) -> bool {
+        // Nothing else is told from a file that is there and is opened only to read.
+        matches!(
+            Store::open_read_only(&self.paths.db),
+            Err(StoreError::ReadOnly { .. })
+        )
+    }
+
+    /// Brings what an older version remembered up to date, as every change does. Older programs cannot use it then.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn bring_up_to_date(&self) -> Result<()> {
+        Store::open(&self.paths.db)?;
+        Ok(())
+    }
+
     /// All hostlets, by name.
     ///
     /// # Errors
@@ -81,10 +100,18 @@ impl Engine {
             call: call.to_string(),
             verdict: said.verdict.to_string(),
             rule: said.rule.to_string(),
-            text: said.text,
+            text: with_names(said.text, &seen.interfaces),
             row: said.row.to_string(),
         })
     }
+}
+
+/// The policy knows interfaces by their numbers, people by their names.
+fn with_names(text: String, interfaces: &[Interface]) -> String {
+    interfaces.iter().fold(text, |text, i| {
+        let number = format!(" by interface {},", i.index);
+        text.replace(&number, &format!(" by interface {},", i.name))
+    })
 }
 
 /// The rows asked for: one that must be there, or all.

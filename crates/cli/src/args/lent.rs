@@ -49,8 +49,9 @@ pub struct Leases {
 /// `hostlet sessions`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-The logins that came through pam_hostlet. Root sees all, others their own. A session that is logged out
-stays listed as long as processes of it live: \"ended\", or \"cut-off\" once its linger is over.
+The logins that came through pam_hostlet. Root sees all, others their own. A session that is
+logged out stays listed as long as processes of it live: \"ended\", or \"cut-off\" once its linger
+is over.
 
 JSON (--json): [{\"number\", \"hostlet\" (null: the machine's address), \"user\", \"uid\", \"service\",
 \"tty\", \"remote\" (null: not told), \"since\" (RFC 3339), \"leader\" (pid), \"rule\" (null: none),

@@ -126,6 +126,23 @@ impl Verb {
         }
     }
 
+    /// Whether it does nothing but look at what the engine remembers.
+    #[must_use]
+    pub fn only_reads(&self) -> bool {
+        matches!(
+            self,
+            Self::List(_)
+                | Self::Show(_)
+                | Self::Members(_)
+                | Self::Sockets(_)
+                | Self::Check(_)
+                | Self::Explain(_)
+                | Self::Events(_)
+                | Self::History(_)
+                | Self::Doctor(_)
+        )
+    }
+
     /// Whether a failure of hostlet's own is 125, because the other codes are the program's.
     #[must_use]
     pub fn runs_a_program(&self) -> bool {

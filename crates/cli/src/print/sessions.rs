@@ -41,7 +41,7 @@ pub fn sessions(out: &mut dyn Write, sessions: &[Session]) -> io::Result<()> {
     }
     table.print(
         out,
-        "Nobody is logged in through pam_hostlet, whose line in /etc/pam.d docs/sessions.md shows.",
+        "Nobody is in by a rule. Logins are seen where /etc/pam.d/SERVICE ends with the line: session required pam_hostlet.so",
     )
 }
 

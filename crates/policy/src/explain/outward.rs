@@ -59,7 +59,10 @@ pub(super) fn outward(
             Some(a),
             "bound-source",
             "A8",
-            format!("the source {a} is the hostlet's"),
+            format!(
+                "the source {a} is the hostlet's{}",
+                no_route(view, dst, network)
+            ),
         );
     }
     if let Some(why) = unfit(view, dst, network.routes, network.local) {
@@ -75,7 +78,7 @@ pub(super) fn outward(
             format!("the hostlet has no {family} address, so {dst} cannot be reached"),
         );
     };
-    let text = source_text(view, dst, &s);
+    let text = source_text(view, dst, &s) + &no_route(view, dst, network);
     let text = if datagram {
         format!(
             "{text}; an answer to a client of a wildcard socket leaves from the address that the client asked"
@@ -84,6 +87,23 @@ pub(super) fn outward(
         text
     };
     say(Verdict::Allowed, Some(s.addr), source_rule(&s), "A7", text)
+}
+
+/// What hostlet allows, and the kernel refuses for want of a way. Groups and link-local addresses go by an interface that the program
+/// names.
+fn no_route(view: &KernelView, dst: IpAddr, network: &Network<'_>) -> String {
+    let named = match dst {
+        IpAddr::V4(a) => a.is_link_local(),
+        IpAddr::V6(a) => a.is_unicast_link_local(),
+    };
+    let here = owns(view, dst) || network.local.iter().any(|n| n.contains(&dst));
+    let routed = network.routes.iter().any(|r| r.dst.contains(&dst));
+    if named || here || routed || is_group(view, dst) {
+        return String::new();
+    }
+    format!(
+        "; but the main routing table of this machine has no route to {dst}: unless another one has, the call fails (ENETUNREACH)"
+    )
 }
 
 fn unreachable(view: &KernelView, dst: IpAddr, why: &Unfit) -> Explanation {

@@ -44,6 +44,8 @@ const SUMMING: (usize, usize) = (16, 2);
 const FINDING: (usize, usize) = (16, 1);
 /// What goes on beside all that: one of each of these.
 const SEEING: (usize, usize) = (3, 1);
+/// How many file systems that may not answer are asked at the same time what starts there.
+const FAR: (usize, usize) = (64, 1);
 const LOOK: u32 = 0;
 const FIND: u32 = 1;
 const FIND_CONTENTS: u32 = 2;
@@ -70,6 +72,7 @@ struct Common {
     summing: Arc<Crew>,
     finding: Arc<Crew>,
     seeing: Arc<Crew>,
+    far: Arc<Crew>,
     looking: Looking,
     excluded: Excluded,
     /// How often it was looked for excluded programs by their content.
@@ -89,6 +92,7 @@ impl Programs {
                 summing: Crew::new("summing", SUMMING),
                 finding: Crew::new("finding", FINDING),
                 seeing: Crew::new("seeing", SEEING),
+                far: Crew::new("far", FAR),
                 looking: Looking::new(),
                 excluded: Excluded::default(),
                 searches: AtomicU64::new(0),
@@ -117,7 +121,12 @@ impl Programs {
         for crew in [&common.deciding, &common.starting, &common.cutting] {
             crew.end();
         }
-        for crew in [&common.summing, &common.finding, &common.seeing] {
+        for crew in [
+            &common.summing,
+            &common.finding,
+            &common.seeing,
+            &common.far,
+        ] {
             crew.end();
         }
         common.looking.end();
@@ -164,7 +173,7 @@ impl Running {
 fn open(common: &Arc<Common>, table: Table) -> std::io::Result<(Arc<Round>, JoinHandle<()>)> {
     let watches = Watches::new(&table)?;
     common.looking.look(&watches, &table, SETTLE);
-    let round = Arc::new(Round::new(Arc::clone(common), table)?);
+    let round = Arc::new(Round::new(Arc::clone(common), table, &watches)?);
     let own = Arc::clone(&round);
     let builder = std::thread::Builder::new().name("programs".to_owned());
     let thread = builder.spawn(move || own.work(&watches))?;

@@ -188,14 +188,33 @@ impl ExecWatch {
     }
 }
 
+/// File systems of others, who may not answer; besides all that begin with `fuse`.
+const OF_OTHERS: &[&str] = &[
+    "9p", "afs", "ceph", "cifs", "coda", "lustre", "nfs", "nfs4", "orangefs", "smb3", "virtiofs",
+];
+
+/// A file system in which programs can lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileSystem {
+    /// Where it is mounted.
+    pub point: PathBuf,
+    /// Whether somebody else answers for it, a server or a program: then whoever takes a question about a file in it may wait for
+    /// ever, since the kernel opens the file for him.
+    pub of_others: bool,
+}
+
 /// Where file systems are mounted, as the calling thread sees it, in which programs can lie.
 ///
 /// # Errors
 /// The mount table cannot be read.
-pub fn filesystems() -> io::Result<Vec<PathBuf>> {
+pub fn filesystems() -> io::Result<Vec<FileSystem>> {
     let mounts = mounts::mounts()?.into_iter();
     let with = mounts.filter(|mount| !WITHOUT_PROGRAMS.contains(&mount.kind.as_str()));
-    Ok(with.map(|mount| mount.point).collect())
+    let found = with.map(|mount| FileSystem {
+        of_others: mount.kind.starts_with("fuse") || OF_OTHERS.contains(&mount.kind.as_str()),
+        point: mount.point,
+    });
+    Ok(found.collect())
 }
 
 /// Where an open file lies, as the mount namespace in which it was opened has it; with ` (deleted)` behind it if it lies nowhere any

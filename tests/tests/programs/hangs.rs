@@ -144,12 +144,11 @@ fn a_file_system_that_never_answers_stops_only_who_is_about_it() -> Result<()> {
     for _ in 0..10 {
         ensure!(place_of_other(&stage)?.is_some());
     }
-    // Nor does a new configuration wait for it.
-    stage.configure(&rules(&format!(
-        "{}/*\", \"{}/in/show",
-        stage.bin.display(),
-        place.display()
-    )))?;
+    // Nor does a new configuration wait for it, which looks into it, and watches it as a whole.
+    let sum = format!("[sessions]\nexclude = [\"sha256:{}\"]", "ab".repeat(32));
+    let (bin, dead_place) = (stage.bin.display(), place.display());
+    let new = rules(&format!("{bin}/*\", \"{dead_place}/in/show"));
+    stage.configure(&new.replace("[sessions]", &sum))?;
     stage.reload()?;
     ensure!(place_of_other(&stage)?.is_some());
     for mut child in hanging {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,11 +12,11 @@ use hostlet_model::config::Unavailable;
 use hostlet_platform::exec_watch::{ExecWatch, Execution, starter};
 use hostlet_platform::proc::Rights;
 use hostlet_policy::rules::system_account;
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::table::Table;
 use super::verdict::Start;
-use super::watches::Watches;
+use super::watches::{Far, Watches};
 use super::{Common, find};
 use crate::log;
 
@@ -43,6 +43,8 @@ pub(super) struct Round {
     waiting: Mutex<BTreeMap<u64, Waiting>>,
     next: AtomicU64,
     state: AtomicU8,
+    /// Nobody looks after deadlines any more.
+    ended: AtomicBool,
     wake: OwnedFd,
 }
 
@@ -80,14 +82,15 @@ enum Stage {
 }
 
 impl Round {
-    pub fn new(common: Arc<Common>, table: Table) -> io::Result<Self> {
+    pub fn new(common: Arc<Common>, table: Table, watches: &Watches) -> io::Result<Self> {
         Ok(Self {
             common,
             table,
             waiting: Mutex::default(),
             next: AtomicU64::new(0),
             state: AtomicU8::new(GOES_ON),
-            wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
+            wake: watches.wake.try_clone()?,
+            ended: AtomicBool::new(false),
         })
     }
 
@@ -118,7 +121,7 @@ impl Round {
         let mut look = Instant::now() + LOOK_AGAIN;
         let mut retired = false;
         loop {
-            let mounted = self.wait(watches, look);
+            let (mounted, far) = self.wait(watches, look);
             match self.state.load(Ordering::SeqCst) {
                 STOPS => break,
                 RETIRES if !retired => {
@@ -130,6 +133,9 @@ impl Round {
             self.take(&watches.paths, retired, Stage::Deciding);
             if let Some(contents) = &watches.contents {
                 self.take(contents, retired, Stage::Reading);
+            }
+            for far in far {
+                self.take_far(far);
             }
             self.late();
             if retired && self.waiting().is_empty() {
@@ -143,7 +149,28 @@ impl Round {
         // Whoever is left goes on; and then nobody is asked.
         watches.end();
         watches.drain();
-        self.waiting().clear();
+        let mut waiting = self.waiting();
+        self.ended.store(true, Ordering::SeqCst);
+        let left = std::mem::take(&mut *waiting);
+        drop(waiting);
+        drop(left);
+    }
+
+    /// By somebody who may hang.
+    fn take_far(self: &Arc<Self>, far: Arc<Far>) {
+        far.busy.store(true, Ordering::SeqCst);
+        let own = Arc::clone(self);
+        self.common.far.give(far.number, move || {
+            let retired = own.state.load(Ordering::SeqCst) != GOES_ON;
+            let stage = match far.reading {
+                true => Stage::Reading,
+                false => Stage::Deciding,
+            };
+            own.take(&far.watch, retired, stage);
+            far.busy.store(false, Ordering::SeqCst);
+            drop(far);
+            own.wake();
+        });
     }
 
     fn look_again(self: &Arc<Self>, watches: &Arc<Watches>) {
@@ -160,8 +187,8 @@ impl Round {
         seeing.give_if_free(super::FIND, move || find::find(&common, false));
     }
 
-    /// Until there is something to do. Says whether mounts changed.
-    fn wait(&self, watches: &Watches, look: Instant) -> bool {
+    /// Until there is something to do. Says whether mounts changed, and which of the watches that may not answer have questions.
+    fn wait(&self, watches: &Watches, look: Instant) -> (bool, Vec<Arc<Far>>) {
         let first = self.waiting().values().map(|w| w.deadline).min();
         let until = first.map_or(look, |first| first.min(look));
         let wait = until.saturating_duration_since(Instant::now());
@@ -174,11 +201,19 @@ impl Round {
         let before = fds.len();
         let mounts = watches.mounts.iter().map(AsFd::as_fd);
         fds.extend(mounts.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::PRI)));
+        let before_far = fds.len();
+        let far = watches.far();
+        let of_far = far.iter().map(|far| far.watch.as_fd());
+        fds.extend(of_far.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
         // A signal, or no memory: then everything is looked at, and it is tried again.
         let _ = poll(&mut fds, Timespec::try_from(wait).ok().as_ref());
-        let mounted = fds.get(before).is_some_and(|fd| !fd.revents().is_empty());
+        let mounts = fds.get(before..before_far).unwrap_or_default();
+        let mounted = mounts.iter().any(|fd| !fd.revents().is_empty());
+        let asked = fds.iter().skip(before_far).zip(&far);
+        let asked = asked.filter(|(fd, _)| !fd.revents().is_empty());
+        let asked = asked.map(|(_, far)| Arc::clone(far)).collect();
         let _ = rustix::io::read(&self.wake, &mut [0_u8; 8]);
-        mounted
+        (mounted, asked)
     }
 
     fn take(self: &Arc<Self>, watch: &ExecWatch, retired: bool, stage: Stage) {
@@ -213,6 +248,9 @@ impl Round {
             },
         };
         let mut all = self.waiting();
+        if self.ended.load(Ordering::SeqCst) {
+            return;
+        }
         let of_one = || all.values().filter(|w| w.user == user).count();
         if all.len() >= MOST || (all.len() >= MOST_OF_ONE && of_one() >= MOST_OF_ONE) {
             drop(all);

@@ -4,16 +4,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use hostlet_platform::exec_watch::{ExecWatch, filesystems};
+use hostlet_platform::exec_watch::{ExecWatch, FileSystem, filesystems};
 use hostlet_platform::mounts::MOUNTINFO;
+use rustix::event::{EventfdFlags, eventfd};
 
 use super::crew::Crew;
 use super::excluded::hold;
@@ -22,6 +23,8 @@ use crate::log;
 
 /// How many places may hang at the same time.
 const PLACES: usize = 32;
+/// How many watches there are of file systems that may not answer: the kernel gives root 128 in all, if nobody has changed that.
+const FAR: usize = 24;
 /// How long a place may take before something is said.
 const PATIENCE: Duration = Duration::from_secs(4);
 
@@ -36,6 +39,10 @@ pub(super) struct Watches {
     /// Whether a rule lists every program.
     all: bool,
     over: AtomicBool,
+    /// Those of file systems that may not answer, by where these are and whether for sums.
+    far: Mutex<BTreeMap<(PathBuf, bool), Arc<Far>>>,
+    /// Wakes who waits for questions.
+    pub wake: OwnedFd,
     /// The places that were missed, and that was said.
     missed: Mutex<BTreeSet<PathBuf>>,
 }
@@ -43,7 +50,7 @@ pub(super) struct Watches {
 /// Threads that look, in common to all configurations: a place at which one hangs is left to it.
 pub(super) struct Looking {
     crew: Arc<Crew>,
-    under_way: Arc<Mutex<BTreeMap<PathBuf, Instant>>>,
+    under_way: Arc<Mutex<BTreeMap<(PathBuf, bool), Instant>>>,
 }
 
 /// Something to be watched.
@@ -54,6 +61,19 @@ enum Place {
     Directory(String),
     /// A file system.
     Whole,
+    /// One that may not answer; and for whether sums, how it is watched so far.
+    Far(bool, Option<Arc<Far>>),
+}
+
+/// The watch of a file system that may not answer: to take a question may hang, and so it is taken by somebody else.
+pub(super) struct Far {
+    pub watch: ExecWatch,
+    /// Whether it is for sums.
+    pub reading: bool,
+    /// Whether somebody takes one.
+    pub busy: AtomicBool,
+    /// No other has it.
+    pub number: u32,
 }
 
 impl Looking {
@@ -79,7 +99,7 @@ impl Looking {
         let mut places: Vec<(PathBuf, Place)> = programs.chain(directories).collect();
         if table.all || table.contents {
             match filesystems() {
-                Ok(points) => places.extend(points.into_iter().map(|p| (p, Place::Whole))),
+                Ok(points) => places.extend(watches.whole(points)),
                 Err(error) => without(Path::new(MOUNTINFO), &error),
             }
         }
@@ -90,7 +110,7 @@ impl Looking {
         drop(tell);
         // Until nobody is left who could say something.
         let _ = told.recv_timeout(wait);
-        for (path, since) in &*lock(&self.under_way) {
+        for ((path, _), since) in &*lock(&self.under_way) {
             if since.elapsed() >= PATIENCE {
                 log::warn(&format!(
                     "programs in {} may start without a rule: its file system does not answer",
@@ -102,15 +122,16 @@ impl Looking {
 
     fn place(&self, path: PathBuf, place: Place, watches: &Arc<Watches>, left: &Sender<()>) {
         let under_way = Arc::clone(&self.under_way);
-        if lock(&under_way).contains_key(&path) {
+        let key = (path.clone(), matches!(place, Place::Far(true, _)));
+        if lock(&under_way).contains_key(&key) {
             return;
         }
-        lock(&under_way).insert(path.clone(), Instant::now());
+        lock(&under_way).insert(key.clone(), Instant::now());
         // Not to be kept alive by who hangs.
         let (watches, left) = (Arc::downgrade(watches), left.clone());
         self.crew.give(0, move || {
             look_at(&path, &place, &watches);
-            lock(&under_way).remove(&path);
+            lock(&under_way).remove(&key);
             drop(left);
         });
     }
@@ -141,6 +162,7 @@ fn look_at(path: &Path, place: &Place, watches: &Weak<Watches>) {
             }
         }
         Place::Directory(who) => directory(path, who, watches),
+        Place::Far(reading, old) => far(path, *reading, old.as_ref(), watches),
         Place::Whole => {
             // Hidden under another mount, or gone by now.
             let Ok(held) = hold(path) else { return };
@@ -155,6 +177,50 @@ fn look_at(path: &Path, place: &Place, watches: &Weak<Watches>) {
             }
             watches.added();
         }
+    }
+}
+
+/// Nothing of the round is kept while it hangs.
+fn far(path: &Path, reading: bool, old: Option<&Arc<Far>>, watches: &Weak<Watches>) {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let new = || -> io::Result<Arc<Far>> {
+        Ok(Arc::new(Far {
+            watch: ExecWatch::new()?,
+            reading,
+            busy: AtomicBool::new(false),
+            number: NUMBER.fetch_add(1, Ordering::Relaxed),
+        }))
+    };
+    let marked = old
+        .map_or_else(new, |old| Ok(Arc::clone(old)))
+        .and_then(|far| {
+            far.watch.watch_filesystem(path)?;
+            Ok(far)
+        });
+    let far = match marked {
+        Ok(far) => far,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+        Err(error) => return without(path, &error),
+    };
+    let Some(watches) = watches.upgrade() else {
+        return watches_over(&far);
+    };
+    let mut all = lock(&watches.far);
+    if all.len() >= FAR && old.is_none() {
+        drop(all);
+        return without(path, &io::Error::other("there are too many of its kind"));
+    }
+    all.insert((path.to_owned(), reading), Arc::clone(&far));
+    drop(all);
+    if watches.over.load(Ordering::SeqCst) {
+        watches_over(&far);
+    }
+    watches.wake();
+}
+
+fn watches_over(far: &Far) {
+    if let Err(error) = far.watch.clear() {
+        log::warn(&error.to_string());
     }
 }
 
@@ -208,8 +274,44 @@ impl Watches {
                 .transpose()?,
             all: table.all,
             over: AtomicBool::new(false),
+            far: Mutex::default(),
+            wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
             missed: Mutex::default(),
         }))
+    }
+
+    pub fn wake(&self) {
+        // It fails only when it is awake already.
+        let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
+    }
+
+    /// Those of file systems that may not answer, about which nobody is asking just now.
+    pub fn far(&self) -> Vec<Arc<Far>> {
+        let all = lock(&self.far);
+        let free = all.values().filter(|far| !far.busy.load(Ordering::SeqCst));
+        free.cloned().collect()
+    }
+
+    /// What is to be watched of these. Forgets those that are gone.
+    fn whole(&self, all: Vec<FileSystem>) -> Vec<(PathBuf, Place)> {
+        let mut known = lock(&self.far);
+        known.retain(|(point, _), _| all.iter().any(|system| system.point == *point));
+        let mut places = Vec::new();
+        for system in all {
+            if !system.of_others {
+                places.push((system.point, Place::Whole));
+                continue;
+            }
+            let kinds = [
+                self.all.then_some(false),
+                self.contents.as_ref().map(|_| true),
+            ];
+            for reading in kinds.into_iter().flatten() {
+                let old = known.get(&(system.point.clone(), reading)).cloned();
+                places.push((system.point.clone(), Place::Far(reading, old)));
+            }
+        }
+        places
     }
 
     /// Something was added, perhaps after the end: then nobody would answer.
@@ -224,10 +326,13 @@ impl Watches {
     pub fn end(&self) {
         self.over.store(true, Ordering::SeqCst);
         self.clear();
+        lock(&self.far).values().for_each(|far| watches_over(far));
     }
 
     /// Whoever still asks goes on.
     pub fn drain(&self) {
+        // They end with whoever takes questions from them.
+        lock(&self.far).clear();
         for watch in std::iter::once(&self.paths).chain(&self.contents) {
             while watch.read().is_ok_and(|asked| !asked.is_empty()) {}
         }

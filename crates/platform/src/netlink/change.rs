@@ -19,7 +19,9 @@ use netlink_packet_route::route::{
 use netlink_sys::protocols::NETLINK_ROUTE;
 
 use super::transport::{Connection, Message};
-use super::{ADDRESS_PROTOCOL, HostAddress, NetError, ROUTE_PROTOCOL, addresses, interfaces};
+use super::{
+    ADDRESS_PROTOCOL, HostAddress, NetError, ROUTE_PROTOCOL, addresses, interfaces, mirror,
+};
 
 /// What an address is put on an interface for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,29 +109,71 @@ pub fn add_address(
     prefix_len: u8,
     kind: AddressKind,
 ) -> Result<bool, NetError> {
-    add(&own_address(ifindex, addr, prefix_len, kind, u32::MAX))
-        .map_err(refused(ifindex, addr, prefix_len, "add", "to"))
+    put(ifindex, addr, prefix_len, kind, u32::MAX)
 }
 
 /// Puts an address that is lent to a hostlet on an interface: as [`AddressKind::Plain`], with hostlet's
 /// mark. The kernel itself takes it away when `valid` is over (rounded up to seconds), unless
 /// [`set_lifetime`] comes before; none: for ever. False if it was there already (with that prefix
-/// length).
+/// length; if IPv6, or on another interface).
 pub fn lend_address(
     ifindex: u32,
     addr: IpAddr,
     prefix_len: u8,
     valid: Option<Duration>,
 ) -> Result<bool, NetError> {
-    let valid = seconds(valid);
-    add(&own_address(
+    // What others put there a moment ago is not in a table that is kept in memory.
+    if addr.is_ipv6() && is_there(addr)? {
+        return Ok(false);
+    }
+    put(
         ifindex,
         addr,
         prefix_len,
         AddressKind::Plain,
-        valid,
-    ))
-    .map_err(refused(ifindex, addr, prefix_len, "add", "to"))
+        seconds(valid),
+    )
+}
+
+/// Whether an IPv6 address is on an interface, whichever; the kernel is asked for just this one.
+fn is_there(addr: IpAddr) -> Result<bool, NetError> {
+    match change(libc::RTM_GETADDR, 0, &address_message(0, addr, 128)) {
+        Ok(()) => Ok(true),
+        Err(error) if error.raw_os_error() == Some(libc::EADDRNOTAVAIL) => Ok(false),
+        Err(source) => Err(NetError::Change {
+            what: format!("find out whether {addr} is on this machine"),
+            source,
+        }),
+    }
+}
+
+fn put(
+    ifindex: u32,
+    addr: IpAddr,
+    prefix_len: u8,
+    kind: AddressKind,
+    valid: u32,
+) -> Result<bool, NetError> {
+    let add = || {
+        add(&own_address(ifindex, addr, prefix_len, kind, valid))
+            .map_err(refused(ifindex, addr, prefix_len, "add", "to"))
+    };
+    let new = HostAddress {
+        addr,
+        prefix_len,
+        ifindex,
+        flags: if addr.is_ipv6() {
+            libc::IFA_F_NODAD | libc::IFA_F_DEPRECATED
+        } else {
+            0
+        },
+        ours: true,
+    };
+    mirror::change(add, |added, all| {
+        if *added {
+            mirror::enter(all, new);
+        }
+    })
 }
 
 /// Gives an address another lifetime, counted from now. False if it is not there with that prefix
@@ -197,13 +241,17 @@ pub fn del_address(ifindex: u32, addr: IpAddr, prefix_len: u8) -> Result<bool, N
         IpAddr::V4(_) if prefix_len < 32 => Promotion::needed(ifindex, addr, prefix_len)?,
         _ => None,
     };
-    let outcome = change(
-        libc::RTM_DELADDR,
-        0,
-        &address_message(ifindex, addr, prefix_len),
-    );
+    let message = address_message(ifindex, addr, prefix_len);
+    let gone = mirror::change(
+        || Ok(change(libc::RTM_DELADDR, 0, &message)),
+        |outcome, all| {
+            if outcome.is_ok() {
+                mirror::strike(all, ifindex, addr, prefix_len);
+            }
+        },
+    )?;
     drop(promotion);
-    match outcome {
+    match gone {
         Ok(()) => Ok(true),
         Err(error)
             if matches!(

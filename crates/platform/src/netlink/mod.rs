@@ -1,6 +1,7 @@
 //! Interfaces, addresses and routes of the calling thread's network namespace.
 
 mod change;
+mod mirror;
 mod observe;
 pub(crate) mod transport;
 mod watch;
@@ -14,7 +15,7 @@ pub use change::{
     AddressKind, add_address, add_local_prefix, del_address, del_local_prefix, lend_address,
     set_lifetime, set_up,
 };
-pub use observe::{addresses, interfaces, local_prefixes, routes};
+pub use mirror::{Following, addresses, interfaces, local_prefixes, routes};
 pub use watch::RouteWatch;
 
 /// The `protocol` that marks the routes hostlet adds, so that only those are ever removed.

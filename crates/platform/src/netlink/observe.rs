@@ -37,13 +37,13 @@ fn table(name: &'static str, kind: u16, request: &dyn Emitable) -> Result<Vec<Me
 }
 
 /// Every interface.
-pub fn interfaces() -> Result<Vec<Interface>, NetError> {
+pub(super) fn interfaces() -> Result<Vec<Interface>, NetError> {
     let answers = table("interfaces", libc::RTM_GETLINK, &LinkMessage::default())?;
     Ok(answers.iter().filter_map(|m| link(&m.body)).collect())
 }
 
 /// Only what is needed is looked for among the attributes: drivers add kinds that no library knows.
-fn link(body: &[u8]) -> Option<Interface> {
+pub(super) fn link(body: &[u8]) -> Option<Interface> {
     let header = LinkHeader::parse(body).ok()?;
     let attributes = body.get(LINK_HEADER..)?;
     let find = |kind| {
@@ -68,13 +68,13 @@ fn link(body: &[u8]) -> Option<Interface> {
 }
 
 /// Every address on every interface.
-pub fn addresses() -> Result<Vec<HostAddress>, NetError> {
+pub(super) fn addresses() -> Result<Vec<HostAddress>, NetError> {
     let answers = table("addresses", libc::RTM_GETADDR, &AddressMessage::default())?;
     Ok(answers.iter().filter_map(|m| address(&m.body)).collect())
 }
 
 /// Read by hand: there may be thousands, and a library that makes a list of all attributes of each takes longer than the kernel.
-fn address(body: &[u8]) -> Option<HostAddress> {
+pub(super) fn address(body: &[u8]) -> Option<HostAddress> {
     let [family, prefix_len, flags, _scope, index @ ..] = body.first_chunk::<ADDRESS_HEADER>()?;
     let mut local = None;
     let mut plain = None;
@@ -110,7 +110,7 @@ fn address_of(family: u8, value: &[u8]) -> Option<IpAddr> {
 
 /// The unicast routes of the main table, both families. Routes of kinds this program cannot read
 /// are left out: the listing only serves to choose a source address.
-pub fn routes() -> Result<Vec<Route>, NetError> {
+pub(super) fn routes() -> Result<Vec<Route>, NetError> {
     let mut found = Vec::new();
     for message in all_routes()? {
         if message.header.kind == RouteType::Unicast
@@ -123,7 +123,7 @@ pub fn routes() -> Result<Vec<Route>, NetError> {
 }
 
 /// The prefixes that are local as a whole (AnyIP): every address in them is this machine's.
-pub fn local_prefixes() -> Result<Vec<IpNet>, NetError> {
+pub(super) fn local_prefixes() -> Result<Vec<IpNet>, NetError> {
     let mut found = Vec::new();
     for message in all_routes()? {
         let full = match message.header.address_family {

@@ -13,6 +13,15 @@ const RTNLGRP_IPV4_ROUTE: u32 = 7;
 const RTNLGRP_IPV6_IFADDR: u32 = 9;
 const RTNLGRP_IPV6_ROUTE: u32 = 11;
 
+/// Those that tell of changes of links, addresses and routes.
+pub(super) const GROUPS: [u32; 5] = [
+    RTNLGRP_LINK,
+    RTNLGRP_IPV4_IFADDR,
+    RTNLGRP_IPV6_IFADDR,
+    RTNLGRP_IPV4_ROUTE,
+    RTNLGRP_IPV6_ROUTE,
+];
+
 /// A descriptor that becomes readable when links, addresses or routes of the network namespace in
 /// which it was opened change. It says *that* something changed; read the tables to see what.
 pub struct RouteWatch {
@@ -25,13 +34,7 @@ impl RouteWatch {
         let open = || -> io::Result<Socket> {
             let mut socket = Socket::new(NETLINK_ROUTE)?;
             socket.bind(&SocketAddr::new(0, 0))?;
-            for group in [
-                RTNLGRP_LINK,
-                RTNLGRP_IPV4_IFADDR,
-                RTNLGRP_IPV6_IFADDR,
-                RTNLGRP_IPV4_ROUTE,
-                RTNLGRP_IPV6_ROUTE,
-            ] {
+            for group in GROUPS {
                 socket.add_membership(group)?;
             }
             socket.set_non_blocking(true)?;

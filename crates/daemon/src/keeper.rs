@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use hostlet_lease::{Client, Terms, Time};
 use hostlet_model::Name;
-use hostlet_platform::netlink::RouteWatch;
+use hostlet_platform::netlink::{Following, RouteWatch};
 use hostlet_store::Lease;
 use rustix::event::{EventfdFlags, epoll, eventfd};
 use rustix::time::{
@@ -162,6 +162,8 @@ pub(crate) struct Keeper {
     timer: OwnedFd,
     armed: Option<Time>,
     network: RouteWatch,
+    /// As long as it is there, the tables of the network are read from memory, by all threads.
+    _following: Following,
     changed: Option<Time>,
     again: Option<Time>,
     /// What is to be done, and when; there are few.
@@ -179,6 +181,8 @@ impl Keeper {
             TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK,
         )?;
         let network = RouteWatch::open()?;
+        let following = Following::begin()?;
+        shared.engine.stay();
         let ends = Ends::new()?;
         for (fd, token) in [
             (incoming.wake.as_fd(), token::ORDERS),
@@ -196,6 +200,7 @@ impl Keeper {
             timer,
             armed: None,
             network,
+            _following: following,
             changed: None,
             again: None,
             after: Vec::new(),

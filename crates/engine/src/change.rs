@@ -32,7 +32,8 @@ impl Engine {
 
     /// Opens everything to change it, and says what healing found.
     pub(crate) fn machine(&self, what: &'static str, stamp: Stamp) -> Result<Machine<'_>> {
-        let mut machine = Machine::to_change(&self.paths, self.config_now(what)?, stamp)?;
+        let config = self.config_now(what)?;
+        let mut machine = Machine::to_change(&self.paths, &self.keep, config, stamp)?;
         self.tell(&mut machine);
         Ok(machine)
     }

@@ -32,12 +32,12 @@ impl Engine {
         follow: bool,
         take: &mut dyn FnMut(&EventReport) -> ControlFlow<()>,
     ) -> Result<()> {
-        let machine = self.reading("read events")?;
+        let mut machine = self.reading("read events")?;
         let id = name
             .map(|name| machine.definition(name))
             .transpose()?
             .map(|d| d.id.0);
-        let mut kernel = machine.kernel;
+        let mut kernel = machine.kernel.take();
         let mut last = 0;
         loop {
             if let Some(kernel) = &kernel {

@@ -26,8 +26,10 @@ pub(crate) fn heal(machine: &mut Machine<'_>) -> Result<()> {
     };
     let mut look = Look::at(machine)?;
     // Most are well, and that must cost next to nothing.
-    let mut ailing = machine.rows()?.to_vec();
-    ailing.retain(|row| look.ails(machine, row, &lost));
+    let rows = machine.rows()?;
+    let ails = |row: &&Definition| look.ails(machine, row, &lost);
+    let ailing: Vec<Definition> = rows.iter().filter(ails).cloned().collect();
+    drop(rows);
     for row in ailing {
         heal_one(machine, row, &lost)?;
     }
@@ -50,7 +52,7 @@ struct Lost {
 }
 
 /// How many processes of runs are looked at closely by each command.
-const CLOSELY: usize = 64;
+const CLOSELY: usize = 16;
 
 /// A quick look at all hostlets, at the cost of one call for all cgroups and one for each process of a run.
 struct Look {
@@ -60,6 +62,8 @@ struct Look {
     /// The first of those that this command looks at closely, going round; and how many rows there are.
     closely: (usize, usize),
     seen: usize,
+    /// Those whose end this process hears of without looking, if it stays: only the few of its turn are looked at.
+    heard_of: BTreeSet<HostletId>,
 }
 
 impl Look {
@@ -71,6 +75,7 @@ impl Look {
             alive: BTreeMap::new(),
             closely: (clock.tv_nsec as usize % rows.max(1), rows),
             seen: 0,
+            heard_of: machine.keep.heard_of(),
         })
     }
 
@@ -84,16 +89,26 @@ impl Look {
         let place = self.seen;
         self.seen += 1;
         match row.lifetime {
-            Lifetime::Run { pid, start_ticks } if well => !self.lives(place, pid, start_ticks),
+            Lifetime::Run { pid, start_ticks } if well => {
+                let closely = self.is_close(place);
+                if !closely && self.heard_of.contains(&row.id) {
+                    return false;
+                }
+                !self.lives(closely, pid, start_ticks)
+            }
             _ => !well,
         }
     }
 
+    /// Whether it is this one's turn to be looked at closely.
+    fn is_close(&self, place: usize) -> bool {
+        let (first, rows) = self.closely;
+        (place + rows - first) % rows < CLOSELY
+    }
+
     /// Whether a process lives. Another with its number, or a zombie, may be taken for it where there are many; a
     /// later command finds out.
-    fn lives(&mut self, place: usize, pid: u32, start_ticks: u64) -> bool {
-        let (first, rows) = self.closely;
-        let closely = (place + rows - first) % rows < CLOSELY;
+    fn lives(&mut self, closely: bool, pid: u32, start_ticks: u64) -> bool {
         *self.alive.entry((pid, start_ticks)).or_insert_with(|| {
             if closely {
                 return proc::alive(pid, start_ticks);

@@ -74,7 +74,10 @@ impl Engine {
     ) -> Result<HostletReport> {
         let mut machine = self.machine("make a hostlet", by.clone())?;
         self.make_in(&mut machine, spec, lifetime, plan_lend, &mut |_| {})?;
-        crate::read::report(&machine, machine.definition(&spec.name)?)
+        let made = machine.definition(&spec.name)?;
+        // Whoever lends watches for the end.
+        self.keep.hear_of(made.id, &machine.rows()?);
+        crate::read::report(&machine, made)
     }
 
     /// Exchanges addresses of a hostlet in one change: sockets on what is lost die, what is gained is on this machine

@@ -20,6 +20,7 @@ mod exec;
 mod execute;
 mod heal;
 mod join;
+mod kept;
 mod lend;
 mod lock;
 mod machine;
@@ -57,6 +58,7 @@ pub struct Engine {
     warn: fn(&str),
     /// What counts instead of the file, which may be half-written or wrong meanwhile.
     kept: RwLock<Option<Config>>,
+    keep: kept::Keep,
 }
 
 impl Engine {
@@ -68,7 +70,13 @@ impl Engine {
             paths,
             warn,
             kept: RwLock::default(),
+            keep: kept::Keep::default(),
         }
+    }
+
+    /// From now on the state and the kernel's tables stay open between commands, for a process that stays itself.
+    pub fn stay(&self) {
+        self.keep.stay();
     }
 
     /// From now on this configuration counts, whatever the file says: that of a daemon which takes over a new one whole or
@@ -89,7 +97,7 @@ impl Engine {
 
     /// Everything, to be looked at.
     fn reading(&self, what: &'static str) -> Result<Machine<'_>> {
-        Machine::to_read(&self.paths, self.config_now(what)?)
+        Machine::to_read(&self.paths, &self.keep, self.config_now(what)?)
     }
 
     fn warn(&self, text: &str) {

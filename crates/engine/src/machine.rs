@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use hostlet_kernel::{Kernel, Limits, Tables};
 use hostlet_model::config::Config;
@@ -12,9 +12,10 @@ use hostlet_platform::cgroup::{Cgroup, CgroupError, Tree};
 use hostlet_platform::proc;
 use hostlet_platform::sockdiag::Socket;
 use hostlet_policy::{Existing, Observed};
-use hostlet_store::{Definition, State, Store};
+use hostlet_store::{Definition, State};
 
 use crate::error::{Error, Result};
+use crate::kept::{Keep, Opened};
 use crate::lock::Lock;
 use crate::names::Basis;
 use crate::observe::{existing, observe};
@@ -35,7 +36,7 @@ pub struct Stamp {
 pub(crate) struct Machine<'p> {
     pub paths: &'p Paths,
     pub config: Config,
-    pub store: Store,
+    pub store: Opened,
     pub tree: Tree,
     pub kernel: Option<Kernel>,
     pub boot_id: String,
@@ -43,11 +44,13 @@ pub(crate) struct Machine<'p> {
     /// What the user should know although nothing failed.
     pub warnings: Vec<String>,
     /// The rows of the store, until something changes there.
-    rows: RefCell<Option<Rc<Vec<Definition>>>>,
+    rows: RefCell<Option<Arc<Vec<Definition>>>>,
     /// What this command itself wrote into the kernel's tables, by id.
     pub(crate) published: BTreeMap<u32, Tables>,
     /// A listing of sockets, until something else is done.
     pub(crate) listed: Option<Vec<Socket>>,
+    /// Where what was opened goes for the next command, if this process stays.
+    pub(crate) keep: &'p Keep,
     /// What names in hostlets stand for beside their addresses, as this command wrote it last.
     pub(crate) basis: Option<Basis>,
     lock: Option<Lock>,
@@ -55,13 +58,18 @@ pub(crate) struct Machine<'p> {
 
 impl<'p> Machine<'p> {
     /// To change something: under the lock, and after healing.
-    pub fn to_change(paths: &'p Paths, config: Config, stamp: Stamp) -> Result<Self> {
+    pub fn to_change(
+        paths: &'p Paths,
+        keep: &'p Keep,
+        config: Config,
+        stamp: Stamp,
+    ) -> Result<Self> {
         let tree = Tree::under_mount(&paths.cgroup_parent)?;
         let lock = Lock::take(paths)?;
-        let store = Store::open(&paths.db)?;
-        let kernel = match Kernel::open(&paths.pins) {
+        let (store, rows) = keep.store(paths, true)?;
+        let kernel = match keep.kernel(paths, true) {
             // Left by another version, and in nobody's way: the next hostlet brings this one's.
-            Err(hostlet_kernel::Error::Layout { .. }) if store.all()?.is_empty() => {
+            Err(Error::Kernel(hostlet_kernel::Error::Layout { .. })) if store.all()?.is_empty() => {
                 bpffs::clear(paths)?;
                 None
             }
@@ -76,9 +84,10 @@ impl<'p> Machine<'p> {
             boot_id: boot_id()?,
             stamp,
             warnings: Vec::new(),
-            rows: RefCell::default(),
+            rows: RefCell::new(rows),
             published: BTreeMap::new(),
             listed: None,
+            keep,
             basis: None,
             lock: Some(lock),
         };
@@ -87,19 +96,21 @@ impl<'p> Machine<'p> {
     }
 
     /// To read: without the lock, and nothing is changed.
-    pub fn to_read(paths: &'p Paths, config: Config) -> Result<Self> {
+    pub fn to_read(paths: &'p Paths, keep: &'p Keep, config: Config) -> Result<Self> {
+        let (store, rows) = keep.store(paths, false)?;
         Ok(Self {
             paths,
             config,
-            store: Store::open_read_only(&paths.db)?,
+            store,
             tree: Tree::under_mount(&paths.cgroup_parent)?,
-            kernel: Kernel::open(&paths.pins)?,
+            kernel: keep.kernel(paths, false)?,
             boot_id: boot_id()?,
             stamp: Stamp::default(),
             warnings: Vec::new(),
-            rows: RefCell::default(),
+            rows: RefCell::new(rows),
             published: BTreeMap::new(),
             listed: None,
+            keep,
             basis: None,
             lock: None,
         })
@@ -129,12 +140,12 @@ impl<'p> Machine<'p> {
     }
 
     /// Every hostlet, by name.
-    pub fn rows(&self) -> Result<Rc<Vec<Definition>>> {
+    pub fn rows(&self) -> Result<Arc<Vec<Definition>>> {
         if let Some(rows) = &*self.rows.borrow() {
-            return Ok(Rc::clone(rows));
+            return Ok(Arc::clone(rows));
         }
-        let rows = Rc::new(self.store.all()?);
-        *self.rows.borrow_mut() = Some(Rc::clone(&rows));
+        let rows = Arc::new(self.store.all()?);
+        *self.rows.borrow_mut() = Some(Arc::clone(&rows));
         Ok(rows)
     }
 
@@ -156,7 +167,7 @@ impl<'p> Machine<'p> {
                 return Err(error.into());
             }
         };
-        let all = Rc::make_mut(all);
+        let all = Arc::make_mut(all);
         match (all.binary_search_by(|row| row.name.cmp(name)), now) {
             (Ok(at), Some(now)) => all[at] = now,
             (Ok(at), None) => drop(all.remove(at)),
@@ -295,6 +306,21 @@ impl<'p> Machine<'p> {
         self.tree.remove_parent()?;
         bpffs::release(self.paths);
         Ok(())
+    }
+}
+
+impl Drop for Machine<'_> {
+    fn drop(&mut self) {
+        let rows = self.rows.get_mut().take();
+        let kernel = self.kernel.take();
+        // The lock is held yet, if it was taken.
+        self.keep.put_back(
+            self.paths,
+            self.lock.is_some(),
+            &mut self.store,
+            kernel,
+            rows,
+        );
     }
 }
 

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::definition::{Assigned, Definition, State, Version};
 use crate::error::{Result, StoreError};
 use crate::history::{self, HistoryQuery, HistoryRow};
+use crate::schema;
 use crate::store::{Failure, Store};
 
 impl Store {
@@ -26,6 +27,26 @@ impl Store {
     /// All hostlets, by name.
     pub fn all(&self) -> Result<Vec<Definition>> {
         self.definitions("ORDER BY name", [])
+    }
+
+    /// How often hostlets were changed, by whomever: as long as it is the same, [`Store::all`] gives the same.
+    ///
+    /// # Errors
+    /// The file cannot be read, or a newer program has changed its tables.
+    pub fn changes(&self) -> Result<i64> {
+        let path = &self.path;
+        self.read("read whether hostlets were changed", |conn| {
+            if !schema::check(conn, path)? {
+                return Err(StoreError::Corrupt {
+                    path: path.clone(),
+                    reason: "its tables are older than they were".to_owned(),
+                }
+                .into());
+            }
+            Ok(conn
+                .prepare_cached("SELECT value FROM counter WHERE name = 'changes'")?
+                .query_row([], |r| r.get(0))?)
+        })
     }
 
     /// The hostlets that a command was changing and did not finish with, and between what.

@@ -121,6 +121,22 @@ const MIGRATIONS: &[&str] = &[
         session    TEXT NOT NULL
     ) STRICT;
 ",
+    // Counts changes of hostlets, whoever makes them: for a process that keeps what it read.
+    "
+    INSERT OR IGNORE INTO counter (name, value) VALUES ('changes', 0);
+    CREATE TRIGGER IF NOT EXISTS hostlet_inserted AFTER INSERT ON hostlet
+        BEGIN UPDATE counter SET value = value + 1 WHERE name = 'changes'; END;
+    CREATE TRIGGER IF NOT EXISTS hostlet_updated AFTER UPDATE ON hostlet
+        BEGIN UPDATE counter SET value = value + 1 WHERE name = 'changes'; END;
+    CREATE TRIGGER IF NOT EXISTS hostlet_deleted AFTER DELETE ON hostlet
+        BEGIN UPDATE counter SET value = value + 1 WHERE name = 'changes'; END;
+    CREATE TRIGGER IF NOT EXISTS entry_inserted AFTER INSERT ON entry
+        BEGIN UPDATE counter SET value = value + 1 WHERE name = 'changes'; END;
+    CREATE TRIGGER IF NOT EXISTS entry_updated AFTER UPDATE ON entry
+        BEGIN UPDATE counter SET value = value + 1 WHERE name = 'changes'; END;
+    CREATE TRIGGER IF NOT EXISTS entry_deleted AFTER DELETE ON entry
+        BEGIN UPDATE counter SET value = value + 1 WHERE name = 'changes'; END;
+",
 ];
 
 /// The version that this program writes.

@@ -99,6 +99,12 @@ fn the_logins_own_connection_is_the_machines() -> Result<()> {
         open.lines().count() == 1 && open.contains("10.0.0.1:22"),
         "{open}"
     );
+    // It lies outside the session, which is told and is no finding.
+    let found = stage.install.json(&stage.host, &["check"])?;
+    ensure!(
+        found.as_array().is_some_and(|all| all.len() == 1) && found[0]["reason"] == "login",
+        "{found}"
+    );
     // Much goes through it, both ways.
     let sum = alice.run("head -c 8000000 /dev/zero | tee /dev/stderr | wc -c; true");
     ensure!(

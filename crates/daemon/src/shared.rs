@@ -28,6 +28,8 @@ pub(crate) struct Shared {
     config: RwLock<Arc<Config>>,
     ledger: Mutex<Ledger>,
     sessions: Mutex<Sessions>,
+    /// Coming into a hostlet and writing that down are one step; so are finding nobody in and giving it up.
+    coming_in: Mutex<()>,
     /// Choosing a free address and claiming it are one step; so are taking one away and freeing it.
     choosing: Mutex<()>,
     /// What could not be done when it was time, the disk being full for instance.
@@ -53,6 +55,7 @@ impl Shared {
             config: RwLock::new(Arc::new(config)),
             ledger: Mutex::new(ledger),
             sessions: Mutex::new(sessions),
+            coming_in: Mutex::default(),
             choosing: Mutex::new(()),
             left: Mutex::default(),
         }
@@ -77,6 +80,13 @@ impl Shared {
     /// The record of sessions; never asked for while the one of leases is had.
     pub fn sessions(&self) -> MutexGuard<'_, Sessions> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// To be held while who is in a session's hostlet must not change.
+    pub fn coming_in(&self) -> MutexGuard<'_, ()> {
+        self.coming_in
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// To be held while what is free, or is where, must not change.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use hostlet_model::{Name, Owned};
-use hostlet_platform::proc;
+use hostlet_platform::{cgroup, proc};
 use hostlet_store::{Session, SessionKind};
 use hostlet_wire::Error;
 use jiff::Timestamp;
@@ -148,8 +148,7 @@ pub(crate) fn recover(shared: &Shared, hostlets: &BTreeSet<Name>) -> anyhow::Res
     shared.sessions().forget(&over)?;
     for session in known.iter().filter(|s| !over.contains(&s.number)) {
         match (session.ended, &session.hostlet) {
-            // Its caller was told nothing, and went on without it.
-            (_, Some(hostlet)) if !session.joined => {
+            (_, Some(hostlet)) if !session.joined && !came_in(shared, session, hostlet)? => {
                 give_up_session(shared, session.number, hostlet, session.own);
             }
             (Some(ended), _) if !session.cut_off => arm(shared, session, since(ended, now)),
@@ -164,6 +163,27 @@ pub(crate) fn recover(shared: &Shared, hostlets: &BTreeSet<Name>) -> anyhow::Res
         }
     }
     Ok(())
+}
+
+/// Whether a session began of which was not written down that it did. Its caller was told nothing, but sees where its process is; that
+/// its scope has rules it does not see, and went on without them.
+fn came_in(shared: &Shared, session: &Session, hostlet: &Name) -> anyhow::Result<bool> {
+    let own = shared.engine.cgroup_of(hostlet);
+    let Some(there) = proc::cgroup(session.pid).filter(|_| pidfd(session).is_some()) else {
+        return Ok(false);
+    };
+    let there = cgroup::find_mount()?.join(there.trim_start_matches('/'));
+    if there.starts_with(&own) {
+        shared.sessions().joined(session.number)?;
+        return Ok(true);
+    }
+    let others = shared.sessions().of(hostlet).any(|s| s.joined);
+    let scopes = shared.engine.cgroups_of(hostlet);
+    let scope = scopes.iter().find(|dir| there.starts_with(dir));
+    if let Some(scope) = scope.filter(|_| !others) {
+        shared.engine.detach_scope(hostlet, scope)?;
+    }
+    Ok(false)
 }
 
 fn pidfd(session: &Session) -> Option<std::os::fd::OwnedFd> {

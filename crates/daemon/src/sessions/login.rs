@@ -195,6 +195,8 @@ fn otherwise(leaving: &Option<Name>) -> Decision {
 pub(crate) fn join(shared: &Shared, peer: &Peer, pending: &mut Pending) -> Result<String, Error> {
     let ended = || Error::Failed(format!("process {} ended meanwhile", peer.pid));
     let before = proc::cgroup(peer.pid).ok_or_else(ended)?;
+    // Who gives a slice up that others share has to know of all that are in.
+    let _one = shared.coming_in();
     let cgroup = bring_in(shared, peer, pending, before)?;
     came(shared, &pending.hostlet, peer.pid);
     let written = shared.sessions().joined(pending.session);
@@ -274,6 +276,7 @@ fn begins_with(scope: &Path, leader: u32) -> bool {
 pub(crate) fn give_up(shared: &Shared, peer: &Peer, pending: Pending) {
     let Pending { hostlet, own, .. } = &pending;
     came(shared, hostlet, peer.pid);
+    let coming = shared.coming_in();
     let out = match &pending.joined {
         Some(Joined::Moved(before)) => shared.engine.place_back(peer.process(), before),
         Some(Joined::Attached(dir)) if !shared_slice(shared, &pending) => {
@@ -284,6 +287,7 @@ pub(crate) fn give_up(shared: &Shared, peer: &Peer, pending: Pending) {
     if let Err(error) = out {
         log::warning(format_args!("{error}"));
     }
+    drop(coming);
     give_up_session(shared, pending.session, hostlet, *own);
 }
 

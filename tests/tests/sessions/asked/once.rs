@@ -1,6 +1,10 @@
 //! A14, B1, B3: hostlets that no rule made, and a hostletd that dies between two questions.
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
 use anyhow::{Context, Result, ensure};
+use hostlet_testkit::wait;
 use serde_json::json;
 
 use super::asker::Asker;
@@ -90,6 +94,58 @@ fn hostletd_killed_between_login_and_join_leaves_no_session() -> Result<()> {
     alice.join(&given)?;
     let own = alice.seen()?.context("no network")?;
     ensure!(within(own, "10.0.0.50", "10.0.0.99"), "{own}");
+    alice.end()?;
+    stage.nothing_left()
+}
+
+/// Writes to the record of hostletd's, and takes its time.
+const WRITER: &str = r#"
+import sqlite3, sys
+record = sqlite3.connect(sys.argv[1], isolation_level=None)
+record.execute("BEGIN IMMEDIATE")
+print("begun", flush=True)
+sys.stdin.readline()
+"#;
+
+/// B1. Otherwise a session that PAM let in, because the kernel says that it is in its hostlet, would be in no list, its logout would
+/// mean nothing, and what outlives it would keep the address for ever.
+#[test]
+fn hostletd_killed_before_it_wrote_that_a_session_began_knows_it_afterwards() -> Result<()> {
+    let config = rule("office", "linger = \"1s\"");
+    let mut stage = Stage::new(&format!("{OFFICE}{config}"))?;
+    let mut alice = Asker::new(&stage)?;
+    let given = alice.login("alice", "sshd")?;
+    let mut writer = stage.host.command("python3");
+    writer
+        .args(["-c", WRITER])
+        .arg(stage.install.root().join("hostlet.db"));
+    let mut writer = writer
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut said = String::new();
+    let output = writer.stdout.take().context("no output")?;
+    BufReader::new(output).read_line(&mut said)?;
+    ensure!(said == "begun\n", "the record: {said}");
+    alice.begin(&json!(["ask", "Join", { "name": given["name"] }]))?;
+    let cgroup = format!("/proc/{}/cgroup", alice.pid());
+    wait::until("the process to be moved", || {
+        std::fs::read_to_string(&cgroup).is_ok_and(|text| text.contains("/alice-1"))
+    })?;
+    stage.kill()?;
+    drop(writer.stdin.take());
+    writer.wait()?;
+    ensure!(alice.result()?["error"] == "closed", "it was answered");
+    alice.hang_up()?;
+    stage.begin()?;
+    let listed = stage.session_of("alice")?;
+    ensure!(listed["number"] == given["session"], "{listed}");
+    let own = alice.seen()?.context("no network")?;
+    ensure!(within(own, "10.0.0.50", "10.0.0.99"), "{own}");
+    alice.logout(&given)?;
+    wait::until("what outlives it to be cut off", || {
+        stage.placed().is_ok_and(|placed| placed.is_empty())
+    })?;
     alice.end()?;
     stage.nothing_left()
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 
 use anyhow::{Context, Result, ensure};
 use hostlet_testkit::wait;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::asker::{Asker, Scope};
 use crate::stage::{OFFICE, Stage, ip, rule, within};
@@ -56,6 +56,22 @@ fn a_login_in_a_users_own_session_changes_nothing_of_the_others_in_it() -> Resul
     only_the_one_that_logs_in(1001, "alice")
 }
 
+/// Joins, and is gone when hostletd gets to it.
+fn too_late(stage: &Stage, asker: &mut Asker, given: &Value) -> Result<()> {
+    let path = stage.install.root().join("run/lock");
+    let lock = File::open(&path).context("opening the lock")?;
+    lock.lock().context("taking the lock")?;
+    asker.does(&json!(["send", "Join", { "name": given["name"] }]))?;
+    let inode = format!(":{} ", fs::metadata(&path)?.ino());
+    wait::until("hostletd to wait for the lock", || {
+        let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+        let waits = |line: &str| line.contains("-> FLOCK") && line.contains(&inode);
+        locks.lines().any(waits)
+    })?;
+    asker.hang_up()?;
+    lock.unlock().context("giving the lock back")
+}
+
 /// B1. Otherwise a login that went on with the machine's address, as its rule says, would lose it under way, and the hostlet of a
 /// session that never was would hold an address.
 #[test]
@@ -64,18 +80,7 @@ fn a_join_later_than_its_caller_leaves_the_scope_alone() -> Result<()> {
     let scope = Scope::new(1001)?;
     let mut alice = Asker::within(&stage, &scope.dir)?;
     let given = alice.login("alice", "sshd")?;
-    let path = stage.install.root().join("run/lock");
-    let lock = File::open(&path).context("opening the lock")?;
-    lock.lock().context("taking the lock")?;
-    alice.does(&json!(["send", "Join", { "name": given["name"] }]))?;
-    let inode = format!(":{} ", fs::metadata(&path)?.ino());
-    wait::until("hostletd to wait for the lock", || {
-        let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
-        let waits = |line: &str| line.contains("-> FLOCK") && line.contains(&inode);
-        locks.lines().any(waits)
-    })?;
-    alice.hang_up()?;
-    lock.unlock().context("giving the lock back")?;
+    too_late(&stage, &mut alice, &given)?;
     stage.nothing_left()?;
     let (address, cgroup) = (alice.seen()?, alice.cgroup()?);
     ensure!(
@@ -90,5 +95,29 @@ fn a_join_later_than_its_caller_leaves_the_scope_alone() -> Result<()> {
     let own = alice.seen()?.context("no network")?;
     ensure!(within(own, "10.0.0.50", "10.0.0.99"), "{own}");
     alice.end()?;
+    stage.nothing_left()
+}
+
+/// B1, B2. Otherwise a login that was too late would take the address from the user's other sessions, or be listed as long as it lives.
+#[test]
+fn a_join_later_than_its_caller_leaves_the_slice_to_those_who_come() -> Result<()> {
+    let config = rule("office", "").replace("\"session\"", "\"user\"");
+    let stage = Stage::new(&format!("{OFFICE}{config}"))?;
+    let scope = Scope::new(1001)?;
+    let mut first = Asker::within(&stage, &scope.dir)?;
+    let given = first.login("alice", "sshd")?;
+    let mut late = Asker::within(&stage, &scope.dir)?;
+    let also = late.login("alice", "sshd")?;
+    too_late(&stage, &mut late, &also)?;
+    ensure!(first.join(&given)? == scope.path()?, "moved");
+    wait::until("the late one to be given up", || {
+        let listed = stage.session_of("alice");
+        listed.is_ok_and(|s| s["number"] == given["session"])
+    })?;
+    let own = first.seen()?.context("no network")?;
+    ensure!(within(own, "10.0.0.50", "10.0.0.99"), "{own}");
+    late.end()?;
+    ensure!(first.seen()? == Some(own), "{:?}", first.seen()?);
+    first.end()?;
     stage.nothing_left()
 }

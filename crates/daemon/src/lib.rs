@@ -94,6 +94,7 @@ impl Daemon {
         for line in reload::absent(&shared.config()) {
             log::warning(format_args!("{line}"));
         }
+        reload::log_doubts(&shared);
         recover::recover(&shared)?;
         shared.programs.start(&shared);
         let door = match given {

@@ -1,6 +1,7 @@
 //! A new configuration: taken over whole, or refused whole.
 
 use std::collections::BTreeSet;
+use std::thread;
 
 use hostlet_model::Name;
 use hostlet_model::config::Config;
@@ -10,12 +11,14 @@ use hostlet_wire::Error;
 use crate::shared::Shared;
 use crate::{log, settled};
 
+mod doubts;
+
 /// Reads the configuration, checks everything, and takes it over: pools for whoever asks from now on, declared hostlets as
 /// `hostlet apply` does it. Gives back a line for each change.
 pub(crate) fn reload(shared: &Shared, dry_run: bool) -> Result<Vec<String>, Error> {
     let failed = |e: &dyn std::fmt::Display| Error::Failed(e.to_string());
     // Nobody draws by half of it.
-    let _one = shared.choosing();
+    let one = shared.choosing();
     let new = shared.engine.config().map_err(|e| failed(&e))?;
     let old = shared.config();
     let mut changes = pools(shared, &old, &new);
@@ -36,12 +39,19 @@ pub(crate) fn reload(shared: &Shared, dry_run: bool) -> Result<Vec<String>, Erro
     });
     if dry_run || checked.is_err() {
         shared.engine.keep_config((*old).clone());
-        return checked.map(|()| changes).map_err(|e| failed(&e));
+        checked.map_err(|e| failed(&e))?;
+        drop(one);
+        changes.extend(doubts::doubts(&new));
+        return Ok(changes);
     }
     let applied = shared.engine.apply(false, false, &mut |_| {});
     shared.set_config(new);
     shared.programs.reload();
     settled::keep(shared.engine.paths());
+    let taken = shared.config();
+    // Who draws does not wait for the user database.
+    drop(one);
+    changes.extend(doubts::doubts(&taken));
     for line in &changes {
         log::notice(format_args!("reload: {line}"));
     }
@@ -51,6 +61,21 @@ pub(crate) fn reload(shared: &Shared, dry_run: bool) -> Result<Vec<String>, Erro
             "the configuration is taken over, but for what failed meanwhile: {e}; 'hostlet apply' tries that again"
         ))
     })
+}
+
+/// Logs what rules name and the machine does not have. Nobody waits for that: when the machine starts, the user database may not
+/// answer yet.
+pub(crate) fn log_doubts(shared: &Shared) {
+    let config = shared.config();
+    let look = move || {
+        for line in doubts::doubts(&config) {
+            log::warning(format_args!("{line}"));
+        }
+    };
+    let started = thread::Builder::new().name("doubts".to_owned()).spawn(look);
+    if let Err(error) = started {
+        log::warning(format_args!("cannot look at what rules name: {error}"));
+    }
 }
 
 /// Pools on interfaces that are not there, in words: they may come.

@@ -39,6 +39,19 @@ pub fn by_name(name: &str) -> Option<Account> {
     lookup(find, own).ok()?.map(with_groups)
 }
 
+/// Whether there is a group of that name. Not, where the database cannot be asked.
+#[must_use]
+pub fn has_group(name: &str) -> bool {
+    let Ok(name) = CString::new(name) else {
+        return false;
+    };
+    let find = |entry: *mut libc::group, buffer, length, found| {
+        // SAFETY: all pointers are valid for the call; the length is that of the buffer.
+        unsafe { libc::getgrnam_r(name.as_ptr(), entry, buffer, length, found) }
+    };
+    lookup(find, |_: &libc::group| ()).is_ok_and(|found| found.is_some())
+}
+
 /// What the database has on the user himself: number, group, name.
 fn own(entry: &libc::passwd) -> (u32, u32, CString) {
     // SAFETY: a found entry's strings are zero-terminated, in the buffer that outlives this call.
@@ -143,5 +156,7 @@ mod tests {
         assert_eq!(by_name("with\0inside"), None);
         assert_eq!(by_name(""), None);
         assert_eq!(by_uid(u32::MAX - 5), None);
+        assert!(has_group("root"));
+        assert!(!has_group("no-such-group-here") && !has_group("with\0inside"));
     }
 }

@@ -6,6 +6,14 @@
 export HOSTLET_ROOT=${work:?}/root
 client=$work/client.net
 
+# Whatever runs in these namespaces ends with the stage: they may not be anybody else's.
+for kind in mnt net; do
+  if [ "/proc/$$/ns/$kind" -ef "/proc/$PPID/ns/$kind" ] || [ "/proc/$$/ns/$kind" -ef "/proc/1/ns/$kind" ]; then
+    echo "${0##*/}: has to be started in fresh network and mount namespaces; make does that" >&2
+    exit 1
+  fi
+done
+
 on_client() { nsenter --net="$client" "$@"; }
 
 stage_set_up() {
@@ -28,8 +36,79 @@ stage_set_up() {
   on_client ip address add 2001:db8::2/64 dev eth0 nodad
 }
 
-# The namespaces go by themselves, with the last process in them.
+playing=
+# Plays, and ends as the play did; nothing is left, also after ^C. The play is a job so that a signal is heard
+# at once, whatever the play waits for.
+stage_play() { # FUNCTION
+  trap stage_at_exit EXIT
+  trap 'echo; echo "Interrupted; cleaning up."; exit 130' INT TERM HUP
+  trap 'exit 141' PIPE
+  stage_perform "$1" &
+  playing=$!
+  wait "$playing"
+}
+stage_at_exit() {
+  local code=$?
+  trap '' INT TERM HUP PIPE
+  set +e
+  # Without a word of the shell's about that.
+  { kill -s KILL "$playing" && wait "$playing"; } 2>/dev/null
+  stage_tear_down
+  exit "$code"
+}
+
+stage_perform() { # FUNCTION
+  set -E
+  trap 'stage_failed "$?" "$LINENO" "$BASH_COMMAND"' ERR
+  "$1"
+}
+stage_failed() { # STATUS LINE COMMAND
+  # What fails in a subshell is no end yet.
+  [ "$BASH_SUBSHELL" -gt 1 ] ||
+    printf '%s, line %s: this ended with %s: %s\n' "${BASH_SOURCE[1]##*/}" "$2" "$1" "$3" >&2
+}
+
+# The namespaces, and what is attached in them, go by themselves with the last process.
 stage_tear_down() {
-  umount -l "$HOSTLET_ROOT/bpf" "$client" 2>/dev/null || true
+  local end=$((SECONDS + 10))
+  while ! { stage_end_processes && stage_remove_cgroups; } && [ "$SECONDS" -lt "$end" ]; do
+    sleep 0.02
+  done
+  umount -l "$HOSTLET_ROOT/bpf" "$work"/*.net 2>/dev/null || true
   rm -rf --one-file-system "$work"
+}
+
+# Kills what is in the stage's namespaces, whoever started it; succeeds when there was nothing any more.
+stage_end_processes() {
+  local at none=0
+  for at in /proc/[0-9]*; do
+    if [ "$at" != "/proc/$$" ] && stage_has "$at"; then
+      none=1
+      kill -s KILL "${at#/proc/}" 2>/dev/null || true
+    fi
+  done
+  return "$none"
+}
+stage_has() { # /proc/PID
+  local net
+  [ ! "$1/ns/mnt" -ef "/proc/$$/ns/mnt" ] || return 0
+  for net in "/proc/$$/ns/net" "$work"/*.net; do
+    [ ! "$1/ns/net" -ef "$net" ] || return 0
+  done
+  return 1
+}
+
+# The directory of an installation's cgroups is named by a documented hash of its path, FNV-1a.
+stage_remove_cgroups() {
+  local LC_ALL=C root hash=$((0x811c9dc5)) byte n dir
+  root=$(realpath -m "$HOSTLET_ROOT")
+  for ((n = 0; n < ${#root}; n++)); do
+    printf -v byte %d "'${root:n:1}"
+    hash=$((((hash ^ (byte & 0xff)) * 0x01000193) & 0xffffffff))
+  done
+  printf -v dir 'hostlet-%08x' "$hash"
+  for dir in /sys/fs/cgroup/{,unified/}"$dir"; do
+    [ ! -d "$dir" ] || find "$dir" -depth -type d -exec rmdir {} + 2>/dev/null || true
+    [ ! -d "$dir" ] || return 1
+  done
 }

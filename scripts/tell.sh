@@ -32,3 +32,12 @@ expect() {
     printf '  %-56s %-24s %sWRONG: %s was promised%s\n' "$1" "${3:-(nothing)}" "$red" "$2" "$off"
   fi
 }
+
+# Ends with 0 only if everything was as promised.
+summary() {
+  if [ "$wrong" -gt 0 ]; then
+    printf '\n%s%d of %d checks were not as promised.%s\n' "$red" "$wrong" "$checks" "$off"
+    exit 1
+  fi
+  printf '\n%sAll %d checks were as promised.%s\n' "$green" "$checks" "$off"
+}

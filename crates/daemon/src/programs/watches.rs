@@ -23,7 +23,7 @@ use crate::log;
 
 /// How many places may hang at the same time.
 const PLACES: usize = 32;
-/// How many watches there are of file systems that may not answer: the kernel gives root 128 in all, if nobody has changed that.
+/// How many watches of each kind there are of file systems that may not answer: the kernel gives root 128 in all, if nobody has changed that.
 const FAR: usize = 24;
 /// How long a place may take before something is said.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -206,7 +206,8 @@ fn far(path: &Path, reading: bool, old: Option<&Arc<Far>>, watches: &Weak<Watche
         return watches_over(&far);
     };
     let mut all = lock(&watches.far);
-    if all.len() >= FAR && old.is_none() {
+    let of_kind = all.keys().filter(|(_, kind)| *kind == reading).count();
+    if of_kind >= FAR && old.is_none() {
         drop(all);
         return without(path, &io::Error::other("there are too many of its kind"));
     }

@@ -263,7 +263,7 @@ pub fn history(out: &mut dyn Write, rows: &[HistoryRow]) -> io::Result<()> {
 
 /// `hostlet doctor`.
 pub fn doctor(out: &mut dyn Write, d: &DoctorReport) -> io::Result<()> {
-    let mut table = Table::new(["", "FEATURE", "", "WITHOUT IT"]);
+    let mut table = Table::new(["OK", "FEATURE", "IT IS", "WITHOUT IT"]);
     for f in &d.features {
         let mark = match f.present {
             Some(true) => "yes",

@@ -109,7 +109,27 @@ fn what_is_read_as_json_has_the_documented_fields() {
     let history = json(&m, &["history", "--address", "10.1.0.1"]);
     assert_eq!(history[0]["hostlet"], "web");
     assert!(history[0]["to"].is_null());
+    // This machine has routes to the links of d0, and no other.
+    let text = |to: &str| {
+        json(&m, &["explain", "web", "connect", to])["text"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    assert!(
+        text("8.8.8.8:80").contains("no route to 8.8.8.8"),
+        "{}",
+        text("8.8.8.8:80")
+    );
+    assert!(
+        !text("10.1.0.9:80").contains("no route"),
+        "{}",
+        text("10.1.0.9:80")
+    );
     let doctor = json(&m, &["doctor"]);
+    let asks = doctor["features"].as_array().unwrap().iter();
+    let mut asks = asks.filter(|f| f["name"] == "asking before programs start");
+    assert_eq!(asks.next().unwrap()["needed"], false, "{doctor}");
     assert_eq!(doctor["usable"], true, "{doctor}");
     assert_eq!(doctor["installed"], true);
     m.ok(&["remove", "web", "--kill"]);

@@ -1,6 +1,6 @@
 //! The `hostletd` command.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -67,7 +67,10 @@ fn run(cli: &Cli) -> Result<()> {
             "only root can run hostletd: use sudo, or start the service with 'systemctl start hostletd'"
         );
     }
-    let paths = cli.root.as_deref().map_or_else(Paths::system, Paths::under);
+    let paths = match &cli.root {
+        Some(root) => below(root)?,
+        None => Paths::system(),
+    };
     // Whoever started it through sudo does not ask for anything here: callers do, and hostletd knows who they are.
     // SAFETY: no other thread runs yet, so nobody reads the environment meanwhile.
     #[expect(clippy::disallowed_methods, reason = "no thread runs yet")]
@@ -99,7 +102,33 @@ fn run(cli: &Cli) -> Result<()> {
     Ok(())
 }
 
+/// The installation below a directory that has to be there: a name mistyped would be an installation of its own.
+fn below(root: &Path) -> Result<Paths> {
+    if !root.is_dir() {
+        let absolute = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
+        bail!(
+            "--root (or HOSTLET_ROOT) has to be a directory that is there, and {} is none: make it, or name another",
+            absolute.display()
+        );
+    }
+    Ok(Paths::under(root))
+}
+
 /// Tells the service manager; without one there is nobody to tell.
 fn tell(state: &[NotifyState<'_>]) {
     let _ = sd_notify::notify(false, state);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_root_that_is_not_there_is_refused_by_its_whole_name() {
+        let said = below(Path::new("no-such-root")).unwrap_err().to_string();
+        let whole = std::env::current_dir().unwrap().join("no-such-root");
+        assert!(said.contains(whole.to_str().unwrap()), "{said}");
+        let here = std::env::temp_dir().canonicalize().unwrap();
+        assert_eq!(below(&here).unwrap().root, Some(here));
+    }
 }

@@ -1,9 +1,11 @@
 //! What this kernel and system offer, what is missing, and what that costs.
 
 use std::fs;
+use std::path::Path;
 
 use hostlet_kernel::Kernel;
 use hostlet_kernel::probe::{self, Presence};
+use hostlet_platform::exec_watch::ExecWatch;
 use hostlet_platform::{cgroup, sockdiag};
 use hostlet_store::Store;
 
@@ -97,6 +99,13 @@ impl Engine {
                     .to_owned(),
             ),
             feature(
+                "asking before programs start",
+                Some(asks_before_starts()),
+                false,
+                "rules with programs do nothing: the kernel lacks CONFIG_FANOTIFY_ACCESS_PERMISSIONS"
+                    .to_owned(),
+            ),
+            feature(
                 "IPv6",
                 Some(sysctl("/proc/sys/net/ipv6/conf/all/disable_ipv6") == Some(0)),
                 false,
@@ -111,6 +120,12 @@ impl Engine {
             ),
         ]
     }
+}
+
+/// Whether the kernel would ask hostletd (fanotify): tried for a moment, in a directory without programs. Not in /proc, where
+/// such questions are refused.
+fn asks_before_starts() -> bool {
+    ExecWatch::new().is_ok_and(|watch| watch.watch_directory(Path::new("/")).is_ok())
 }
 
 fn sysctl(path: &str) -> Option<i64> {

@@ -197,3 +197,22 @@ pub(crate) fn names(machine: &Machine<'_>) -> Result<BTreeMap<u32, Name>> {
         .map(|d| (d.id.0, d.name))
         .collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interface_has_its_name() {
+        let interface = |index, name: &str| Interface {
+            index,
+            name: name.to_owned(),
+            up: true,
+            loopback: false,
+        };
+        let there = [interface(1, "lo"), interface(15, "eth1")];
+        let text = |n| format!("the best route leaves by interface {n}, on which it has none");
+        assert_eq!(with_names(text("15"), &there), text("eth1"));
+        assert_eq!(with_names(text("5"), &there), text("5"));
+    }
+}

@@ -36,7 +36,8 @@ install: $(HOSTLET) $(HOSTLETD)
 	install -D -m 644 dist/hostletd.socket $(SYSTEMD)/hostletd.socket
 	sed 's,@sbindir@,$(PREFIX)/sbin,' dist/hostletd.service > $(SYSTEMD)/hostletd.service
 	install -d $(SHARE)/man/man1 $(SHARE)/man/man8 $(SHARE)/bash-completion/completions \
-		$(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d
+		$(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d $(SHARE)/doc/hostlet
+	install -m 644 docs/*.md $(SHARE)/doc/hostlet
 	$(HOSTLET) man $(SHARE)/man/man1
 	$(HOSTLETD) --man > $(SHARE)/man/man8/hostletd.8
 	$(HOSTLET) completions bash > $(SHARE)/bash-completion/completions/hostlet

@@ -10,6 +10,7 @@ client=$work/client.net
 for kind in mnt net; do
   if [ "/proc/$$/ns/$kind" -ef "/proc/$PPID/ns/$kind" ] || [ "/proc/$$/ns/$kind" -ef "/proc/1/ns/$kind" ]; then
     echo "${0##*/}: has to be started in fresh network and mount namespaces; make does that" >&2
+    rmdir "$work" 2>/dev/null || true
     exit 1
   fi
 done

@@ -41,7 +41,7 @@ pub(crate) fn reload(shared: &Shared, dry_run: bool) -> Result<Vec<String>, Erro
         shared.engine.keep_config((*old).clone());
         checked.map_err(|e| failed(&e))?;
         drop(one);
-        changes.extend(doubts::doubts(&new));
+        changes.extend(doubts::soon(&new));
         return Ok(changes);
     }
     let applied = shared.engine.apply(false, false, &mut |_| {});
@@ -51,7 +51,7 @@ pub(crate) fn reload(shared: &Shared, dry_run: bool) -> Result<Vec<String>, Erro
     let taken = shared.config();
     // Who draws does not wait for the user database.
     drop(one);
-    changes.extend(doubts::doubts(&taken));
+    changes.extend(doubts::soon(&taken));
     for line in &changes {
         log::notice(format_args!("reload: {line}"));
     }

@@ -3,6 +3,9 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
 
 use hostlet_model::config::{Config, ProgramPattern, Rule, Who};
 use hostlet_platform::account;
@@ -10,7 +13,29 @@ use hostlet_platform::account;
 /// Where PAM looks for its services.
 const SERVICES: &[&str] = &["/etc/pam.d", "/usr/lib/pam.d"];
 
-/// A line for each. Asks the user database, which may take its time.
+/// How long a reload waits to know: what rules name may lie on a file system that hangs.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// As [`doubts`], or a line that says that they are not known.
+pub(super) fn soon(config: &Config) -> Vec<String> {
+    let (sender, found) = channel();
+    let config = config.clone();
+    let look = move || {
+        // Nobody waits any more, then.
+        let _ = sender.send(doubts(&config));
+    };
+    let started = thread::Builder::new().name("doubts".to_owned()).spawn(look);
+    let found = started.map(|_| found.recv_timeout(PATIENCE));
+    match found {
+        Ok(Ok(lines)) => lines,
+        _ => vec![format!(
+            "rules: whether all that they name is there cannot be found out within {} s; a file system or the user database does not answer",
+            PATIENCE.as_secs()
+        )],
+    }
+}
+
+/// A line for each. Asks the user database and file systems, which may take their time.
 pub(super) fn doubts(config: &Config) -> Vec<String> {
     let mut lines = Vec::new();
     for rule in &config.rules {

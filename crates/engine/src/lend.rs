@@ -14,7 +14,7 @@ use hostlet_policy::{
 use hostlet_store::{Definition, State, Store};
 
 use crate::error::Result;
-use crate::machine::{Stamp, abandoned, read_config};
+use crate::machine::{Stamp, abandoned, read_config, state_of};
 use crate::report::HostletReport;
 use crate::{Engine, Paths, names, network};
 
@@ -121,6 +121,9 @@ impl Engine {
     /// # Errors
     /// Steps failed, all others being done; the next command goes on with them.
     pub fn end(&self, name: &Name) -> Result<bool> {
+        if self.is_used(name)? {
+            return Ok(false);
+        }
         // Opening heals, and so removes whatever is abandoned.
         let machine = self.machine("remove a hostlet", Stamp::default())?;
         match machine.store.get(name)? {
@@ -135,6 +138,18 @@ impl Engine {
                 true
             }),
         }
+    }
+
+    /// Whether a hostlet is whole and somebody's, as most are: then nobody need wait for the lock.
+    fn is_used(&self, name: &Name) -> Result<bool> {
+        let machine = self.reading("look at a hostlet")?;
+        let Some(row) = machine.store.get(name)? else {
+            return Ok(false);
+        };
+        let whole = state_of(&row, &machine.boot_id) == "live"
+            && machine.kernel.is_some()
+            && machine.tree.path_of(name.as_str()).exists();
+        Ok(whole && !abandoned(&machine, &row)?)
     }
 
     /// Removes a hostlet, whoever it was made for; one that is not there is no error.

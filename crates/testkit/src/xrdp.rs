@@ -47,7 +47,7 @@ impl Xrdp {
         let mut script = String::from(
             "set -e\nmkdir -p /run/tmp /run/xrdp\nmount --rbind /tmp /run/tmp\n\
              mount -t tmpfs -o mode=1777 tmp /tmp\ncd /run/tmp\n\
-             for d in */; do mkdir -p \"/tmp/$d\"; mount --bind \"$d\" \"/tmp/$d\"; done\n",
+             for d in */; do mkdir -p \"/tmp/$d\"; mount --bind \"$d\" \"/tmp/$d\" || [ ! -d \"$d\" ]; done\n",
         );
         // What is mounted below these has to be seen as well.
         for dir in keep.iter().filter(|d| d.starts_with("/tmp")) {

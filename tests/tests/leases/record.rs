@@ -78,6 +78,9 @@ fn the_record_says_who_held_what_and_when() -> Result<()> {
     brief.finish()?;
     let first = ended(&stage, "brief")?;
     let between = Timestamp::now();
+    wait::until("its address to be free", || {
+        stage.held().is_ok_and(|held| held.is_empty())
+    })?;
 
     // Its address, with another holder and another program.
     let wish = ["--pool", "office", "--request-address", &shared];

@@ -8,7 +8,7 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags, openat2, statx};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags, open, openat2, statx};
 use rustix::io::Errno;
 
 use super::crew::Crew;
@@ -43,12 +43,15 @@ impl Known {
 
     /// What there is at a path. May wait for ever.
     pub fn at(path: &Path, only_cached: bool) -> Result<Self, Errno> {
-        let (resolve, sync) = match only_cached {
-            true => (ResolveFlags::CACHED, AtFlags::STATX_DONT_SYNC),
-            false => (ResolveFlags::empty(), AtFlags::empty()),
-        };
         let flags = OFlags::PATH | OFlags::CLOEXEC;
-        known(openat2(CWD, path, flags, Mode::empty(), resolve)?, sync)
+        if !only_cached {
+            return known(open(path, flags, Mode::empty())?, AtFlags::empty());
+        }
+        match openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED) {
+            // RestrictSUIDSGID of a unit forbids this call, whose flags it cannot see.
+            Err(Errno::NOSYS | Errno::PERM) => Err(Errno::AGAIN),
+            file => known(file?, AtFlags::STATX_DONT_SYNC),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 
 use anyhow::{Context, Result, ensure};
 use hostlet_testkit::wait;
+use rustix::fs::{FlockOperation, flock};
 use serde_json::{Value, json};
 
 use super::asker::{Asker, Scope};
@@ -60,7 +61,7 @@ fn a_login_in_a_users_own_session_changes_nothing_of_the_others_in_it() -> Resul
 fn too_late(stage: &Stage, asker: &mut Asker, given: &Value) -> Result<()> {
     let path = stage.install.root().join("run/lock");
     let lock = File::open(&path).context("opening the lock")?;
-    lock.lock().context("taking the lock")?;
+    flock(&lock, FlockOperation::LockExclusive).context("taking the lock")?;
     asker.does(&json!(["send", "Join", { "name": given["name"] }]))?;
     let inode = format!(":{} ", fs::metadata(&path)?.ino());
     wait::until("hostletd to wait for the lock", || {
@@ -69,7 +70,7 @@ fn too_late(stage: &Stage, asker: &mut Asker, given: &Value) -> Result<()> {
         locks.lines().any(waits)
     })?;
     asker.hang_up()?;
-    lock.unlock().context("giving the lock back")
+    flock(&lock, FlockOperation::Unlock).context("giving the lock back")
 }
 
 /// B1. Otherwise a login that went on with the machine's address, as its rule says, would lose it under way, and the hostlet of a

@@ -77,24 +77,30 @@ pub(crate) fn describe(owner: &Caller, program: &[String]) -> String {
 }
 
 fn existing(shared: &Shared, name: &Name) -> Result<Given, Error> {
-    let rows = shared
-        .engine
-        .hostlets()
-        .map_err(|e| Error::Failed(e.to_string()))?;
-    let row = rows.into_iter().find(|row| row.name == *name);
-    match row {
-        Some(row) if shared.engine.cgroup_of(name).exists() => {
-            let single = row.entries.iter().filter(|e| !e.owned.is_prefix());
-            Ok(Given::Hostlet {
-                name: name.clone(),
-                addresses: single.map(|e| e.owned.net().addr()).collect(),
-                made: false,
-            })
-        }
+    let set = set_of(shared, name).map_err(|e| Error::Failed(e.to_string()))?;
+    match set {
+        Some(addresses) if shared.engine.cgroup_of(name).exists() => Ok(Given::Hostlet {
+            name: name.clone(),
+            addresses,
+            made: false,
+        }),
         _ => Err(Error::NotFound(format!(
             "hostlet '{name}' is not there: make it with 'hostlet apply' if it is declared, or with 'hostlet create {name} …'"
         ))),
     }
+}
+
+/// The single addresses that a hostlet is made of, leased or not; none: there is no such hostlet.
+pub(crate) fn set_of(
+    shared: &Shared,
+    name: &Name,
+) -> Result<Option<Vec<IpAddr>>, hostlet_engine::Error> {
+    let rows = shared.engine.hostlets()?;
+    let row = rows.into_iter().find(|row| row.name == *name);
+    Ok(row.map(|row| {
+        let single = row.entries.iter().filter(|e| !e.owned.is_prefix());
+        single.map(|e| e.owned.net().addr()).collect()
+    }))
 }
 
 /// One opening of a hostlet that several wait for.

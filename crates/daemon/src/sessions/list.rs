@@ -8,7 +8,7 @@ use hostlet_platform::cgroup;
 use hostlet_platform::proc::{self, Process};
 use hostlet_store::Session;
 
-use super::given::addresses;
+use super::given::{addresses, set_of};
 use crate::log;
 use crate::shared::Shared;
 
@@ -81,11 +81,8 @@ fn of_hostlet(shared: &Shared, name: &Name) -> Vec<IpAddr> {
     if !held.is_empty() {
         return held;
     }
-    let rows = shared.engine.hostlets().unwrap_or_default();
-    let row = rows.into_iter().find(|row| row.name == *name);
-    let entries = row.map(|row| row.entries).unwrap_or_default();
-    let single = entries.iter().filter(|e| !e.owned.is_prefix());
-    single.map(|e| e.owned.net().addr()).collect()
+    // A list is not to fail because of one line.
+    set_of(shared, name).ok().flatten().unwrap_or_default()
 }
 
 /// What runs in it, each once, in the order of their start.

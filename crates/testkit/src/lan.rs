@@ -11,6 +11,7 @@
 //! 10.1.0.0/24 and 2001:db8:1::/64, and its default route through `peer`, which also
 //! has 192.0.2.1 and 2001:db8:ff::1.
 
+use std::ffi::OsStr;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -146,27 +147,37 @@ impl Lan {
 
     /// Starts a probe as the machine, or hostlet, of that name.
     pub fn start(&self, actor: &str) -> Result<Agent> {
-        let probe = binaries::probe()?;
-        let command = match (&self.side, actor) {
-            (_, "peer") => self.peer.command(probe),
-            (Side::Real { inside, .. }, "in") => inside.command(probe),
-            (Side::Real { other, .. }, "other") => other.command(probe),
-            (_, "host") => self.host().command(probe),
-            (Side::Hostlets { set, options, .. }, "in") => self.run("in", set, options)?,
-            (Side::Hostlets { .. }, "other") => self.run("other", OTHER, &[])?,
-            _ => bail!("nobody is called {actor}"),
-        };
-        Agent::start(actor, command)
+        Agent::start(actor, self.program(actor, &[], binaries::probe()?)?)
     }
 
-    fn run(&self, name: &str, set: &[&str], options: &[String]) -> Result<Command> {
+    /// Any program as the machine, or hostlet, of that name, not yet started. `options`
+    /// are for `hostlet run`, where it is one.
+    pub fn program(
+        &self,
+        actor: &str,
+        options: &[&str],
+        program: impl AsRef<OsStr>,
+    ) -> Result<Command> {
+        let (set, own) = match (&self.side, actor) {
+            (_, "peer") => return Ok(self.peer.command(program)),
+            (Side::Real { inside, .. }, "in") => return Ok(inside.command(program)),
+            (Side::Real { other, .. }, "other") => return Ok(other.command(program)),
+            (_, "host") => return Ok(self.host().command(program)),
+            (Side::Hostlets { set, options, .. }, "in") => (*set, &options[..]),
+            (Side::Hostlets { .. }, "other") => (OTHER, &[][..]),
+            _ => bail!("nobody is called {actor}"),
+        };
         let install = self.install().context("no hostlets here")?;
-        let mut args = vec!["run", "--name", name];
+        let mut args = vec!["run", "--name", actor];
         for address in set {
             args.extend(["--address", address]);
         }
-        args.extend(options.iter().map(String::as_str));
-        install.probe(self.host(), &args)
+        args.extend(own.iter().map(String::as_str));
+        args.extend(options);
+        args.push("--");
+        let mut command = install.command(self.host(), &args);
+        command.arg(program);
+        Ok(command)
     }
 }
 

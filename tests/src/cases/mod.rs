@@ -1,0 +1,60 @@
+//! The named cases: a name, the row of the requirements that it proves, a script.
+//!
+//! What the machines answer is part of the script, so that a case also says what is
+//! promised. The program `conformance` performs them all on machines that stay; the
+//! test of the same name includes this module and makes each a test.
+
+/// A script with its name, and what it proves.
+#[derive(Debug, Clone, Copy)]
+pub struct Case {
+    /// Unique within its file.
+    pub name: &'static str,
+    /// The row of the requirements.
+    pub row: &'static str,
+    /// Lines that the oracle reads.
+    pub script: &'static str,
+}
+
+/// The cases of a file: data of the library, tests of the test.
+macro_rules! cases {
+    ($($(#[$note:meta])* $name:ident: $row:literal, $script:literal;)*) => {
+        pub(super) const CASES: &[super::Case] = &[$(super::Case {
+            name: stringify!($name),
+            row: $row,
+            script: $script,
+        },)*];
+        $(
+            $(#[$note])*
+            #[cfg(test)]
+            #[test]
+            fn $name() -> anyhow::Result<()> {
+                hostlet_testkit::oracle::compare($row, $script)
+            }
+        )*
+    };
+}
+
+/// The files, and all of their cases by the name of the file.
+macro_rules! files {
+    ($($file:ident)*) => {
+        $(mod $file;)*
+
+        /// All cases, by the file that they are in.
+        pub const ALL: &[(&str, &[Case])] = &[$((stringify!($file), $file::CASES),)*];
+    };
+}
+
+files! {
+    bind
+    bypass
+    ending
+    loopback
+    multicast
+    neighbours
+    protocols
+    readiness
+    replies
+    sharing
+    source
+    wildcard
+}

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use crate::wait::patience;
+
 /// Longer than any single call of a probe may take.
 const LIMIT: Duration = Duration::from_secs(15);
 
@@ -52,7 +54,7 @@ impl Agent {
             input,
             lines,
         };
-        match agent.lines.recv_timeout(START_LIMIT) {
+        match agent.lines.recv_timeout(patience(START_LIMIT)) {
             Ok(line) if line == "ready" => Ok(agent),
             other => bail!(
                 "{name} did not become ready ({other:?}): {}",
@@ -78,7 +80,7 @@ impl Agent {
     pub fn ask(&mut self, line: &str) -> Result<String> {
         let input = self.input.as_mut().context("the probe was told to end")?;
         let told = writeln!(input, "{line}").and_then(|()| input.flush());
-        let answer = match (told, self.lines.recv_timeout(LIMIT)) {
+        let answer = match (told, self.lines.recv_timeout(patience(LIMIT))) {
             (Ok(()), Ok(answer)) => answer,
             (_, Err(RecvTimeoutError::Timeout)) => {
                 bail!(

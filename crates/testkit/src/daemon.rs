@@ -63,7 +63,7 @@ impl Log {
     /// # Errors
     /// As [`Log::wait`].
     pub fn wait_from(&self, from: usize, text: &str, limit: Duration) -> Result<String> {
-        let end = Instant::now() + limit;
+        let end = Instant::now() + crate::wait::patience(limit);
         let mut said = self.said();
         let mut next = from;
         loop {

@@ -184,7 +184,7 @@ impl Session {
         told.with_context(|| format!("{} is gone at: {line}", self.name))?;
         let mut said = Vec::new();
         loop {
-            match self.lines.recv_timeout(LIMIT) {
+            match self.lines.recv_timeout(crate::wait::patience(LIMIT)) {
                 Ok(part) => match part.strip_prefix("done: ") {
                     Some(status) => {
                         // The first of the two ends of line ended the last line, or is empty.

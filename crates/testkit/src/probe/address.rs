@@ -39,12 +39,17 @@ impl SockAddr {
         (&raw mut self.storage).cast()
     }
 
-    /// `unspec`, `10.0.0.5:80`, `[2001:db8::5]:80`, `[fe80::5%eth0]:80`.
+    /// `unspec`, `unspec:10.0.0.5:80` (the address of IPv4 under no family), `10.0.0.5:80`, `[2001:db8::5]:80`, `[fe80::5%eth0]:80`.
     pub fn parse(text: &str) -> Result<SockAddr, Trouble> {
         if text == "unspec" {
             let mut room = SockAddr::room();
             room.len = len_of::<libc::sockaddr_in>();
             return Ok(room);
+        }
+        if let Some(rest) = text.strip_prefix("unspec:") {
+            let mut made = SockAddr::parse(rest)?;
+            made.storage.ss_family = libc::AF_UNSPEC as libc::sa_family_t;
+            return Ok(made);
         }
         let bad = || Trouble::Usage(format!("no ADDRESS:PORT: {text}"));
         let (host, port) = text.rsplit_once(':').ok_or_else(bad)?;

@@ -9,6 +9,14 @@ use super::{Outcome, check, usage};
 
 pub(crate) fn perform(op: &str, args: &[&str]) -> Outcome {
     match (op, args) {
+        // Another user, for good: for a child.
+        ("become", [user]) => {
+            let Ok(user) = user.parse::<u32>() else {
+                return usage("become UID");
+            };
+            // SAFETY: takes no pointers.
+            check(unsafe { libc::setresuid(user, user, user) })?;
+        }
         // A descriptor of another process.
         ("steal", [pid, fd]) => {
             let (Ok(pid), Ok(fd)) = (pid.parse::<i32>(), fd.parse::<i32>()) else {

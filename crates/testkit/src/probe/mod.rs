@@ -12,6 +12,7 @@ mod address;
 mod children;
 mod errno;
 mod escape;
+mod held;
 mod io;
 mod message;
 mod options;
@@ -123,7 +124,7 @@ impl Actor {
                 ),
                 _ => usage("close SOCKET"),
             },
-            "steal" | "setns" | "unshare" | "write" | "status" | "storm" => {
+            "become" | "steal" | "setns" | "unshare" | "write" | "status" | "storm" => {
                 escape::perform(op, args)
             }
             _ => match args.split_first() {

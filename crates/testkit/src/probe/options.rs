@@ -6,7 +6,7 @@ use std::os::fd::RawFd;
 
 use super::address::{in_addr, in6_addr, interface_index, parse_ip};
 use super::sockets::family;
-use super::{Outcome, Trouble, check, errno_name, usage};
+use super::{Outcome, Trouble, check, errno_name, held, usage};
 
 /// IPV6_HDRINCL and others that the libc crate lacks are not needed; this one is.
 const IPV6_ADDR_FORM: i32 = 1;
@@ -56,6 +56,7 @@ fn int_option(fd: RawFd, name: &str) -> Result<(i32, i32), Trouble> {
         "addrform" => (IPPROTO_IPV6, IPV6_ADDR_FORM),
         "pktinfo" => pick(libc::IP_PKTINFO, libc::IPV6_RECVPKTINFO),
         "pktinfo4" => (IPPROTO_IP, libc::IP_PKTINFO),
+        "origdst" => pick(libc::IP_RECVORIGDSTADDR, libc::IPV6_RECVORIGDSTADDR),
         "recverr" => pick(libc::IP_RECVERR, libc::IPV6_RECVERR),
         "freebind" => pick(libc::IP_FREEBIND, libc::IPV6_FREEBIND),
         "transparent" => pick(libc::IP_TRANSPARENT, libc::IPV6_TRANSPARENT),
@@ -75,20 +76,12 @@ fn int_option(fd: RawFd, name: &str) -> Result<(i32, i32), Trouble> {
 
 pub(crate) fn perform(op: &str, fd: RawFd, args: &[&str]) -> Outcome {
     match (op, args) {
-        ("opt", ["device", name]) => {
-            // SAFETY: the name is as long as said and lives through the call.
-            check(unsafe {
-                libc::setsockopt(
-                    fd,
-                    libc::SOL_SOCKET,
-                    libc::SO_BINDTODEVICE,
-                    name.as_ptr().cast(),
-                    libc::socklen_t::try_from(name.len()).unwrap_or(0),
-                )
-            })?;
-        }
         ("opt", ["mcast-if", at]) => multicast_interface(fd, at)?,
         ("opt", [name, value]) => {
+            if let Some(outcome) = held::set_by_name(fd, name, value) {
+                outcome?;
+                return Ok("ok".into());
+            }
             let (level, option) = int_option(fd, name)?;
             let Ok(value) = value.parse::<i32>() else {
                 return usage("a number");
@@ -102,6 +95,9 @@ pub(crate) fn perform(op: &str, fd: RawFd, args: &[&str]) -> Outcome {
             });
         }
         ("getopt", [name]) => {
+            if let Some(outcome) = held::get_by_name(fd, name) {
+                return outcome;
+            }
             let (level, option) = int_option(fd, name)?;
             return Ok(get(fd, level, option)?.to_string());
         }

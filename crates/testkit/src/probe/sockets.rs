@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use super::address::SockAddr;
 use super::{
-    Actor, Outcome, PATIENCE_MS, Trouble, check, io, message, options, ready, uring, usage,
+    Actor, Outcome, PATIENCE_MS, Trouble, check, held, io, message, options, ready, uring, usage,
 };
 
 /// IPPROTO_MPTCP.
@@ -183,12 +183,16 @@ impl Actor {
                 "send" | "fastopen" | "recv" | "sendto" | "recvfrom" | "echo" | "echoed" | "drain",
                 _,
             ) => io::perform(op, fd, args),
-            ("sendmsg" | "recvmsg" | "sendmmsg" | "errqueue", _) => message::perform(op, fd, args),
+            (
+                "sendmsg" | "recvmsg" | "peek" | "sendmmsg" | "sendmany" | "recvmany" | "errqueue",
+                _,
+            ) => message::perform(op, fd, args),
+            ("mcast-join" | "mcast-leave" | "source-join", _) => held::perform(op, fd, args),
             ("opt" | "getopt" | "join" | "leave", _) => options::perform(op, fd, args),
             ("poll" | "epoll" | "select" | "quiet", _) => ready::perform(op, fd, args),
             (
                 "uring-connect" | "uring-send" | "uring-recv" | "uring-poll" | "uring-sendto"
-                | "uring-bind",
+                | "uring-sendmsg" | "uring-recvfrom" | "uring-bind" | "uring-listen",
                 _,
             ) => uring::perform(op, fd, args),
             _ => usage(format!("unknown op {op}, or the wrong number of words")),

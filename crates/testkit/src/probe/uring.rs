@@ -1,16 +1,18 @@
 //! io_uring by raw system calls: one ring, one request, one completion.
 
-use std::mem::{size_of, zeroed};
+use std::mem::size_of;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::address::SockAddr;
 use super::io::show;
+use super::message::{Message, Room};
 use super::sockets::{Made, make_patient, own};
 use super::{Outcome, PATIENCE_MS, Trouble, check, usage};
 
 const OP_POLL_ADD: u8 = 6;
 const OP_SENDMSG: u8 = 9;
+const OP_RECVMSG: u8 = 10;
 const OP_ACCEPT: u8 = 13;
 const OP_LINK_TIMEOUT: u8 = 15;
 const OP_CONNECT: u8 = 16;
@@ -18,6 +20,7 @@ const OP_SEND: u8 = 26;
 const OP_RECV: u8 = 27;
 const OP_SOCKET: u8 = 45;
 const OP_BIND: u8 = 56;
+const OP_LISTEN: u8 = 57;
 const LINK: u8 = 1 << 2;
 const ENTER_GETEVENTS: u32 = 1;
 const FEAT_SINGLE_MMAP: u32 = 1;
@@ -253,27 +256,35 @@ pub(crate) fn perform(op: &str, fd: RawFd, args: &[&str]) -> Outcome {
             })?;
             Ok("ok".into())
         }
-        ("uring-sendto", [to, text]) => {
-            let mut to = SockAddr::parse(to)?;
-            let mut bytes = text.as_bytes().to_vec();
-            let mut part = libc::iovec {
-                iov_base: bytes.as_mut_ptr().cast(),
-                iov_len: bytes.len(),
-            };
-            // SAFETY: all zeroes is an empty header.
-            let mut header: libc::msghdr = unsafe { zeroed() };
-            header.msg_name = to.ptr_mut().cast();
-            header.msg_namelen = to.len;
-            header.msg_iov = &raw mut part;
-            header.msg_iovlen = 1;
-            let addr = (&raw const header) as u64;
+        ("uring-listen", []) => {
             run(Request {
-                opcode: OP_SENDMSG,
-                addr,
-                len: 1,
+                opcode: OP_LISTEN,
+                len: 16,
                 ..base
             })?;
             Ok("ok".into())
+        }
+        ("uring-sendto" | "uring-sendmsg", [to, text, rest @ ..]) => {
+            Message::parse(to, text, rest)?.with_header(|header| {
+                run(Request {
+                    opcode: OP_SENDMSG,
+                    addr: (&raw const *header) as u64,
+                    len: 1,
+                    ..base
+                })?;
+                Ok("ok".into())
+            })
+        }
+        ("uring-recvfrom", []) => {
+            let mut room = Room::new();
+            let mut header = room.header();
+            let got = run(Request {
+                opcode: OP_RECVMSG,
+                addr: (&raw mut header) as u64,
+                len: 1,
+                ..base
+            })?;
+            room.show(&header, usize::try_from(got).unwrap_or(0))
         }
         ("uring-recv", []) => {
             let mut buffer = [0u8; 512];

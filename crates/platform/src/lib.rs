@@ -9,6 +9,8 @@ pub mod account;
 pub mod cgroup;
 pub mod dhcp;
 pub mod exec_watch;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod launch;
 pub mod mounts;
 pub mod neighbour;

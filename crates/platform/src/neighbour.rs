@@ -88,6 +88,16 @@ trait Question {
     fn answer(&self, packet: &[u8], from: Mac) -> Option<Mac>;
 }
 
+#[cfg(fuzzing)]
+pub(crate) fn arp_answer(packet: &[u8], addr: std::net::Ipv4Addr) -> Option<Mac> {
+    arp::Probe { addr, mac: [2; 6] }.answer(packet, [4; 6])
+}
+
+#[cfg(fuzzing)]
+pub(crate) fn nd_answer(packet: &[u8], addr: std::net::Ipv6Addr) -> Option<Mac> {
+    nd::Probe { addr }.answer(packet, [4; 6])
+}
+
 fn ask(ifindex: u32, addr: IpAddr, wait: Duration) -> io::Result<Option<Mac>> {
     match addr {
         IpAddr::V4(addr) => {

@@ -46,15 +46,15 @@ impl Error {
         (format!("{INTERFACE}.{name}"), parameters)
     }
 
-    /// The error that came over the wire; none if it is not one of the interface's.
+    /// The error that came over the wire; none if it is not one of the interface's, or says nothing.
     pub(crate) fn from_wire(name: &str, parameters: &Value) -> Option<Self> {
-        let text = |key: &str| parameters[key].as_str().unwrap_or_default().to_owned();
-        let message = text("message");
+        let text = |key: &str| parameters[key].as_str().map(ToOwned::to_owned);
+        let message = text("message").filter(|message| !message.is_empty())?;
         match name.strip_prefix(INTERFACE)?.strip_prefix('.')? {
             "BadRequest" => Some(Self::BadRequest(message)),
             "NotAllowed" => Some(Self::NotAllowed(message)),
             "NoAddress" => Some(Self::NoAddress {
-                pool: text("pool"),
+                pool: text("pool")?,
                 message,
             }),
             "NotFound" => Some(Self::NotFound(message)),

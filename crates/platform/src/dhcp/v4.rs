@@ -285,7 +285,10 @@ fn packet(from: SocketAddrV4, to: SocketAddrV4, payload: &[u8]) -> Option<Vec<u8
 
 /// Where the message is in a packet, and who sent it. None if the packet is no whole UDP packet for a
 /// client.
-fn message(packet: &[u8], checksum_unfinished: bool) -> Option<(Range<usize>, Ipv4Addr)> {
+pub(crate) fn message(
+    packet: &[u8],
+    checksum_unfinished: bool,
+) -> Option<(Range<usize>, Ipv4Addr)> {
     let address = |at: usize| -> Option<Ipv4Addr> {
         let octets: [u8; 4] = packet.get(at..at + 4)?.try_into().ok()?;
         Some(octets.into())

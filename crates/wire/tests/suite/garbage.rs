@@ -3,8 +3,9 @@
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
-use hostlet_wire::{Ended, Limits, serve_connection};
+use hostlet_wire::{Client, ClientError, Ended, Limits, serve_connection};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -139,4 +140,16 @@ fn a_deep_nest_is_no_call() {
     nest.push(0);
     let (_, ended) = say(&nest, &[]);
     assert!(matches!(ended, Ended::Malformed(_)), "{ended}");
+}
+
+#[test]
+fn a_refusal_that_says_nothing_is_not_understood() {
+    let (here, mut there) = UnixStream::pair().unwrap();
+    there
+        .write_all(b"{\"error\": \"io.hostlet.NoAddress\", \"parameters\": {\"pool\": \"lan\"}}\0")
+        .unwrap();
+    let mut client = Client::over(here, Duration::from_secs(5));
+    let error = client.sessions().unwrap_err();
+    assert!(matches!(error, ClientError::Answer { .. }), "{error}");
+    assert!(error.to_string().contains("NoAddress"), "{error}");
 }

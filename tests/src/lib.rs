@@ -2,3 +2,28 @@
 //! single crate live in `tests/`.
 
 pub mod cases;
+pub mod named;
+
+use std::fmt;
+
+/// What came of performing cases.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Summary {
+    /// Performed.
+    pub cases: usize,
+    /// In which hostlets differ from machines, and should not.
+    pub divergences: usize,
+    /// In which they differ as documented.
+    pub known: usize,
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Summary {
+            cases,
+            divergences,
+            known,
+        } = self;
+        write!(f, "{cases} cases, {divergences} divergences, {known} known")
+    }
+}

@@ -1,11 +1,11 @@
 //! A probe that runs somewhere, and the talk with it.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Duration;
+use std::io::{Read, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::wait::patience;
 
@@ -22,7 +22,15 @@ pub struct Agent {
     name: String,
     child: Child,
     input: Option<ChildStdin>,
-    lines: Receiver<String>,
+    output: ChildStdout,
+    /// What it said and nobody has heard yet.
+    said: Vec<u8>,
+}
+
+/// Why there is no line.
+enum Silence {
+    TooLong,
+    Ended,
 }
 
 impl Agent {
@@ -38,28 +46,48 @@ impl Agent {
             .spawn()
             .with_context(|| format!("starting {name}: {command:?}"))?;
         let input = child.stdin.take();
-        let (to, lines) = channel();
-        if let Some(output) = child.stdout.take() {
-            std::thread::spawn(move || {
-                for line in BufReader::new(output).lines().map_while(Result::ok) {
-                    if to.send(line).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
+        let output = child.stdout.take().context("the probe has no output")?;
         let mut agent = Agent {
             name: name.into(),
             child,
             input,
-            lines,
+            output,
+            said: Vec::new(),
         };
-        match agent.lines.recv_timeout(patience(START_LIMIT)) {
+        match agent.line(START_LIMIT) {
             Ok(line) if line == "ready" => Ok(agent),
             other => bail!(
-                "{name} did not become ready ({other:?}): {}",
+                "{name} did not become ready ({:?}): {}",
+                other.ok(),
                 agent.last_words()
             ),
+        }
+    }
+
+    /// The next line that it says.
+    fn line(&mut self, limit: Duration) -> Result<String, Silence> {
+        let end = Instant::now() + patience(limit);
+        loop {
+            if let Some(at) = self.said.iter().position(|b| *b == b'\n') {
+                let rest = self.said.split_off(at + 1);
+                let mut line = std::mem::replace(&mut self.said, rest);
+                line.pop();
+                return Ok(String::from_utf8_lossy(&line).into_owned());
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            let left = Timespec::try_from(left).map_err(|_| Silence::TooLong)?;
+            let mut ready = [PollFd::new(&self.output, PollFlags::IN)];
+            match poll(&mut ready, Some(&left)) {
+                Ok(0) => return Err(Silence::TooLong),
+                Ok(_) => {}
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(_) => return Err(Silence::Ended),
+            }
+            let mut room = [0; 4096];
+            match self.output.read(&mut room) {
+                Ok(got) if got > 0 => self.said.extend_from_slice(&room[..got]),
+                _ => return Err(Silence::Ended),
+            }
         }
     }
 
@@ -78,22 +106,39 @@ impl Agent {
     /// # Errors
     /// When the probe is gone, silent, or does not understand the line.
     pub fn ask(&mut self, line: &str) -> Result<String> {
+        self.tell(line)?;
+        self.hear(line)
+    }
+
+    /// Gives it a line, or several, to perform.
+    ///
+    /// # Errors
+    /// When the probe is gone.
+    pub fn tell(&mut self, lines: &str) -> Result<()> {
         let input = self.input.as_mut().context("the probe was told to end")?;
-        let told = writeln!(input, "{line}").and_then(|()| input.flush());
-        let answer = match (told, self.lines.recv_timeout(patience(LIMIT))) {
-            (Ok(()), Ok(answer)) => answer,
-            (_, Err(RecvTimeoutError::Timeout)) => {
-                bail!(
-                    "{} says nothing to `{line}`: {}",
-                    self.name.clone(),
-                    self.last_words()
-                )
+        let told = input.write_all(format!("{lines}\n").as_bytes());
+        if told.is_err() {
+            let words = self.last_words();
+            bail!("{} is gone at `{lines}`: {words}", self.name);
+        }
+        Ok(())
+    }
+
+    /// The answer to the next line of those that it was told; `line` is for messages.
+    ///
+    /// # Errors
+    /// When the probe is gone, silent, or does not understand the line.
+    pub fn hear(&mut self, line: &str) -> Result<String> {
+        let answer = match self.line(LIMIT) {
+            Ok(answer) => answer,
+            Err(Silence::TooLong) => {
+                let words = self.last_words();
+                bail!("{} says nothing to `{line}`: {words}", self.name)
             }
-            _ => bail!(
-                "{} is gone at `{line}`: {}",
-                self.name.clone(),
-                self.last_words()
-            ),
+            Err(Silence::Ended) => {
+                let words = self.last_words();
+                bail!("{} is gone at `{line}`: {words}", self.name)
+            }
         };
         if answer.starts_with("usage: ") {
             bail!("{}: {answer}", self.name);

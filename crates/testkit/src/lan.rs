@@ -125,6 +125,23 @@ impl Lan {
         })
     }
 
+    /// Has every machine answer every datagram to a closed port, however many there are.
+    ///
+    /// # Errors
+    /// When a setting cannot be changed.
+    pub fn be_generous(&self) -> Result<()> {
+        let mut machines = vec![&self.peer, self.host()];
+        if let Side::Real { inside, other, .. } = &self.side {
+            machines.extend([inside, other]);
+        }
+        for machine in machines {
+            machine.set("ipv4/icmp_ratemask", "0")?;
+            machine.set("ipv6/icmp/ratemask", "")?;
+            machine.set("ipv6/icmp/ratelimit", "0")?;
+        }
+        Ok(())
+    }
+
     /// The machine where everything runs that is not `peer`, of a hostlet side.
     pub fn host(&self) -> &NetNs {
         match &self.side {

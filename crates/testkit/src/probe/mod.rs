@@ -5,8 +5,9 @@
 //! as `*`: ports that the kernel chose. A program that forks, execs or hands its
 //! sockets to others is played by children, whose lines start with `/child `.
 //!
-//! Every call that may wait does so for [`PATIENCE_MS`] at most and then says `EAGAIN`
-//! (or `EINPROGRESS` for connect), so that a script always ends.
+//! Every call that may wait does so for [`PATIENCE_MS`] at most (or what `patience MS`
+//! said) and then says `EAGAIN` (or `EINPROGRESS` for connect), so that a script always
+//! ends. `reset` forgets everything, for the next script.
 
 mod address;
 mod children;
@@ -24,12 +25,30 @@ use std::collections::HashMap;
 use std::io::{BufRead, Write};
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use children::Child;
 pub use errno::errno_name;
 
-/// How long a waiting call waits.
+/// How long a waiting call waits, unless told otherwise.
 pub const PATIENCE_MS: u32 = 2000;
+
+/// What a program and its children keep to; a probe plays one program at a time.
+static PATIENCE: AtomicU32 = AtomicU32::new(PATIENCE_MS);
+
+/// How long a waiting call waits.
+pub(crate) fn patience_ms() -> i32 {
+    i32::try_from(PATIENCE.load(Ordering::Relaxed)).unwrap_or(i32::MAX)
+}
+
+/// The same for sockets.
+pub(crate) fn patience() -> libc::timeval {
+    let ms = i64::from(patience_ms());
+    libc::timeval {
+        tv_sec: ms / 1000,
+        tv_usec: ms % 1000 * 1000,
+    }
+}
 
 /// What the kernel or the reader of the line objects to.
 #[derive(Debug)]
@@ -88,6 +107,10 @@ impl Actor {
             },
             None => self.parse(line),
         };
+        // A ring that an earlier op used ends in its own time, and interrupts what waits then.
+        if matches!(outcome, Err(Trouble::Errno(libc::EINTR))) && !line.contains("connect") {
+            return self.perform(line);
+        }
         match outcome {
             Ok(text) => text,
             Err(Trouble::Errno(errno)) => errno_name(errno),
@@ -123,6 +146,21 @@ impl Actor {
                     },
                 ),
                 _ => usage("close SOCKET"),
+            },
+            "reset" => {
+                self.reset();
+                Ok("ok".into())
+            }
+            // Of sockets that are made from now on.
+            "patience" => match args {
+                [ms] => match ms.parse() {
+                    Ok(ms) => {
+                        PATIENCE.store(ms, Ordering::Relaxed);
+                        Ok("ok".into())
+                    }
+                    Err(_) => usage("patience MS"),
+                },
+                _ => usage("patience MS"),
             },
             "become" | "steal" | "setns" | "unshare" | "write" | "status" | "storm" => {
                 escape::perform(op, args)

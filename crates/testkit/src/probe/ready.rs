@@ -3,7 +3,7 @@
 use std::os::fd::{AsRawFd, RawFd};
 
 use super::sockets::own;
-use super::{Outcome, PATIENCE_MS, check, usage};
+use super::{Outcome, check, patience, patience_ms, usage};
 
 /// How long "nothing happens" is watched. Packets between namespaces of one
 /// machine are delivered within the sending call; this is for slow machines.
@@ -12,13 +12,13 @@ const QUIET_MS: i32 = 150;
 pub(crate) fn perform(op: &str, fd: RawFd, args: &[&str]) -> Outcome {
     match (op, args) {
         // What is ready now or becomes so while we wait for one of the wanted.
-        ("poll", [wanted]) => Ok(show(poll(fd, parse(wanted)?, PATIENCE_MS as i32)?)),
+        ("poll", [wanted]) => Ok(show(poll(fd, parse(wanted)?, patience_ms())?)),
         ("poll", []) => Ok(show(poll(
             fd,
             libc::POLLIN | libc::POLLOUT | libc::POLLRDHUP,
             0,
         )?)),
-        ("quiet", []) => Ok(match poll(fd, libc::POLLIN, QUIET_MS)? {
+        ("quiet", []) => Ok(match poll(fd, libc::POLLIN, QUIET_MS.min(patience_ms()))? {
             0 => "quiet".into(),
             events => show(events),
         }),
@@ -85,7 +85,7 @@ fn epoll(fd: RawFd, events: libc::c_short) -> Outcome {
     let mut found = libc::epoll_event { events: 0, u64: 0 };
     // SAFETY: room for one event, as said.
     let count =
-        check(unsafe { libc::epoll_wait(set.as_raw_fd(), &raw mut found, 1, PATIENCE_MS as i32) })?;
+        check(unsafe { libc::epoll_wait(set.as_raw_fd(), &raw mut found, 1, patience_ms()) })?;
     if count == 0 {
         return Ok("not-ready".into());
     }
@@ -104,10 +104,7 @@ fn select(fd: RawFd, events: libc::c_short) -> Outcome {
         // SAFETY: as above.
         unsafe { libc::FD_SET(fd, &raw mut write) };
     }
-    let mut wait = libc::timeval {
-        tv_sec: i64::from(PATIENCE_MS / 1000),
-        tv_usec: 0,
-    };
+    let mut wait = patience();
     // SAFETY: all three live through the call.
     check(unsafe {
         libc::select(

@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use super::address::SockAddr;
 use super::{
-    Actor, Outcome, PATIENCE_MS, Trouble, check, held, io, message, options, ready, uring, usage,
+    Actor, Outcome, Trouble, check, held, io, message, options, patience, ready, uring, usage,
 };
 
 /// IPPROTO_MPTCP.
@@ -20,12 +20,9 @@ pub(crate) fn own(answer: libc::c_int) -> Result<OwnedFd, Trouble> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Makes calls on the socket end after [`PATIENCE_MS`].
+/// Makes calls on the socket end when the patience does.
 pub(crate) fn make_patient(fd: RawFd) {
-    let wait = libc::timeval {
-        tv_sec: i64::from(PATIENCE_MS / 1000),
-        tv_usec: 0,
-    };
+    let wait = patience();
     for option in [libc::SO_RCVTIMEO, libc::SO_SNDTIMEO] {
         // Not every kind of socket has the option; those that lack it do not wait.
         let _ = options::set(fd, libc::SOL_SOCKET, option, &wait);
@@ -67,6 +64,19 @@ pub(crate) fn family(fd: RawFd) -> Result<i32, Trouble> {
 }
 
 impl Actor {
+    /// Ends all children and closes all sockets, connections by a reset: what lingers
+    /// would be in the way of the next script.
+    pub(crate) fn reset(&mut self) {
+        self.end_children();
+        let at_once = libc::linger {
+            l_onoff: 1,
+            l_linger: 0,
+        };
+        for (_, fd) in self.sockets.drain() {
+            let _ = options::set(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_LINGER, &at_once);
+        }
+    }
+
     pub(crate) fn socket(&self, name: &str) -> Result<RawFd, Trouble> {
         match self.sockets.get(name) {
             Some(fd) => Ok(fd.as_raw_fd()),

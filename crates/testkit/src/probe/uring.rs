@@ -8,7 +8,7 @@ use super::address::SockAddr;
 use super::io::show;
 use super::message::{Message, Room};
 use super::sockets::{Made, make_patient, own};
-use super::{Outcome, PATIENCE_MS, Trouble, check, usage};
+use super::{Outcome, Trouble, check, patience_ms, usage};
 
 const OP_POLL_ADD: u8 = 6;
 const OP_SENDMSG: u8 = 9;
@@ -130,7 +130,8 @@ fn run(request: Request) -> Result<i32, Trouble> {
         params.sq_entries as usize * size_of::<Request>(),
         OFF_SQES,
     )?;
-    let wait = [i64::from(PATIENCE_MS / 1000), 0];
+    let ms = i64::from(patience_ms());
+    let wait = [ms / 1000, ms % 1000 * 1_000_000];
     // A linked timeout ends a request that would wait for ever.
     let both = [
         Request {

@@ -37,6 +37,12 @@ pub(crate) fn perform(op: &str, fd: RawFd, args: &[&str]) -> Outcome {
             let (bytes, from) = receive_from(fd)?;
             Ok(format!("{} from {}", show(&bytes), from.show()))
         }
+        // To whoever sent.
+        ("answer", [text]) => {
+            let (bytes, from) = receive_from(fd)?;
+            send(fd, &from, text.as_bytes())?;
+            Ok(format!("{} from {}", show(&bytes), from.show()))
+        }
         // Everything that is there, without waiting.
         ("drain", []) => {
             let mut count = 0;
@@ -84,7 +90,10 @@ pub(crate) fn perform(op: &str, fd: RawFd, args: &[&str]) -> Outcome {
 }
 
 fn send_to(fd: RawFd, to: &str, bytes: &[u8]) -> Outcome {
-    let to = SockAddr::parse(to)?;
+    send(fd, &SockAddr::parse(to)?, bytes)
+}
+
+fn send(fd: RawFd, to: &SockAddr, bytes: &[u8]) -> Outcome {
     // SAFETY: buffer and address are as long as said.
     let sent = unsafe {
         libc::sendto(

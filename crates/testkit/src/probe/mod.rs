@@ -165,6 +165,13 @@ impl Actor {
             "become" | "steal" | "setns" | "unshare" | "write" | "status" | "storm" => {
                 escape::perform(op, args)
             }
+            // Which of several sockets have something to read, once one has.
+            "which" => {
+                let there = args
+                    .iter()
+                    .filter_map(|name| Some((*name, self.socket(name).ok()?)));
+                ready::which(&there.collect::<Vec<_>>())
+            }
             _ => match args.split_first() {
                 Some((name, args)) => self.on_socket(op, self.socket(name)?, args),
                 None => usage(format!("unknown op {op}")),

@@ -126,3 +126,29 @@ fn select(fd: RawFd, events: libc::c_short) -> Outcome {
     }
     Ok(show(found))
 }
+
+/// The names of those that have something to read, once one has.
+pub(crate) fn which(sockets: &[(&str, RawFd)]) -> Outcome {
+    let mut polled: Vec<libc::pollfd> = sockets
+        .iter()
+        .map(|(_, fd)| libc::pollfd {
+            fd: *fd,
+            events: libc::POLLIN,
+            revents: 0,
+        })
+        .collect();
+    let count = polled.len() as libc::nfds_t;
+    // SAFETY: as many entries as said.
+    check(unsafe { libc::poll(polled.as_mut_ptr(), count, PATIENCE_MS as i32) })?;
+    let names: Vec<&str> = sockets
+        .iter()
+        .zip(&polled)
+        .filter(|(_, polled)| polled.revents & libc::POLLIN != 0)
+        .map(|((name, _), _)| *name)
+        .collect();
+    Ok(if names.is_empty() {
+        "none".into()
+    } else {
+        names.join("+")
+    })
+}

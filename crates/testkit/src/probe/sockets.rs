@@ -87,13 +87,22 @@ impl Actor {
     /// The ops that make a socket.
     pub(crate) fn make(&mut self, op: &str, args: &[&str]) -> Made {
         match (op, args) {
-            ("socket", [name, flags @ ..]) => {
-                let (family, mut kind, protocol) = kind(name)?;
-                if flags.contains(&"nonblock") {
-                    kind |= libc::SOCK_NONBLOCK;
+            // `KIND|KIND`: the second where the first is not to be had.
+            ("socket", [names, flags @ ..]) => {
+                let mut made = usage("socket KIND");
+                for name in names.split('|') {
+                    let (family, mut kind, protocol) = kind(name)?;
+                    if flags.contains(&"nonblock") {
+                        kind |= libc::SOCK_NONBLOCK;
+                    }
+                    // SAFETY: takes no pointers.
+                    made =
+                        own(unsafe { libc::socket(family, kind | libc::SOCK_CLOEXEC, protocol) });
+                    if made.is_ok() {
+                        break;
+                    }
                 }
-                // SAFETY: takes no pointers.
-                let fd = own(unsafe { libc::socket(family, kind | libc::SOCK_CLOEXEC, protocol) })?;
+                let fd = made?;
                 make_patient(fd.as_raw_fd());
                 Ok((fd, "ok".into()))
             }
@@ -190,7 +199,8 @@ impl Actor {
                 Ok(name.show())
             }
             (
-                "send" | "fastopen" | "recv" | "sendto" | "recvfrom" | "echo" | "echoed" | "drain",
+                "send" | "fastopen" | "recv" | "sendto" | "recvfrom" | "answer" | "echo" | "echoed"
+                | "drain",
                 _,
             ) => io::perform(op, fd, args),
             (

@@ -139,7 +139,7 @@ pub(crate) fn which(sockets: &[(&str, RawFd)]) -> Outcome {
         .collect();
     let count = polled.len() as libc::nfds_t;
     // SAFETY: as many entries as said.
-    check(unsafe { libc::poll(polled.as_mut_ptr(), count, PATIENCE_MS as i32) })?;
+    check(unsafe { libc::poll(polled.as_mut_ptr(), count, patience_ms()) })?;
     let names: Vec<&str> = sockets
         .iter()
         .zip(&polled)

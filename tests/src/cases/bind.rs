@@ -200,7 +200,7 @@ cases! {
         in d = socket udp4
         in bind d [2001:db8::5]:80 => EAFNOSUPPORT
         in e = socket tcp4
-        in bind e unspec => ok / EAFNOSUPPORT         # documented
+        in bind e unspec => ok / EAFNOSUPPORT [bind-unspec]
     ";
     a_prefix_of_the_set: "A5", r"
         set prefix

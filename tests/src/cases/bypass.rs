@@ -5,21 +5,21 @@ cases! {
     freebind: "A16", r"
         in a = socket tcp4
         in opt a freebind 1
-        in bind a 10.0.0.1:8080 => ok / EADDRNOTAVAIL
+        in bind a 10.0.0.1:8080 => ok / EADDRNOTAVAIL [freebind]
         in b = socket udp4
         in opt b freebind 1
-        in bind b 10.0.0.9:5300 => ok / EADDRNOTAVAIL
+        in bind b 10.0.0.9:5300 => ok / EADDRNOTAVAIL [freebind]
         in c = socket udp6
         in opt c freebind 1
-        in bind c [2001:db8::1]:5300 => ok / EADDRNOTAVAIL
+        in bind c [2001:db8::1]:5300 => ok / EADDRNOTAVAIL [freebind]
     ";
     privileged_options: "A16", r"
         in a = socket tcp4
-        in opt a transparent 1 => ok / EPERM
-        in opt a mark 7 => ok / EPERM
-        in opt a repair 1 => ok / EPERM
+        in opt a transparent 1 => ok / EPERM [privileged-options]
+        in opt a mark 7 => ok / EPERM [privileged-options]
+        in opt a repair 1 => ok / EPERM [privileged-options]
         in b = socket tcp6
-        in opt b transparent 1 => ok / EPERM
+        in opt b transparent 1 => ok / EPERM [privileged-options]
     ";
     to_an_interface: "A16", r"
         set nets
@@ -34,13 +34,13 @@ cases! {
     from_ping_sockets: "A16", r"
         other n = socket unix
         in a = socket ping4
-        in bind a 10.0.0.1:0 => EADDRNOTAVAIL / ok
+        in bind a 10.0.0.1:0 => EADDRNOTAVAIL / ok [ping-bind]
         in echo a 10.0.0.100:0
-        in echoed a => type 0 sequence 7 from 10.0.0.100:0 / EAGAIN
+        in echoed a => type 0 sequence 7 from 10.0.0.100:0 / EAGAIN [ping-bind]
         in b = socket ping6
-        in bind b [2001:db8::9]:0 => EADDRNOTAVAIL / ok
+        in bind b [2001:db8::9]:0 => EADDRNOTAVAIL / ok [ping-bind]
         in echo b [2001:db8::100]:0
-        in echoed b => type 129 sequence 7 from [2001:db8::100]:0 / EAGAIN
+        in echoed b => type 129 sequence 7 from [2001:db8::100]:0 / EAGAIN [ping-bind]
     ";
     mapped_wildcard: "A16", r"
         in a = socket tcp6
@@ -110,22 +110,22 @@ cases! {
     link_local: "A16", r"
         set prefix
         in a = socket tcp6
-        in bind a [fe80::7%eth0]:8080 => ok / EADDRNOTAVAIL
+        in bind a [fe80::7%eth0]:8080 => ok / EADDRNOTAVAIL [link-local]
         peer s = socket udp6
         peer bind s [::]:5300
         peer join s ff02::1:7 br0
         in b = socket udp6
         in opt b mcast-if eth0
         in sendto b [ff02::1:7]:5300 hello
-        peer recvfrom s => hello from [fe80::7%br0]:* / hello from [2001:db8::5]:*
+        peer recvfrom s => hello from [fe80::7%br0]:* / hello from [2001:db8::5]:* [link-local]
     ";
     raw_udp_lite_and_friends: "A16", r"
         in a = socket sctp4 => ESOCKTNOSUPPORT|EPROTONOSUPPORT
-        in b = socket vsock => ok|EAFNOSUPPORT / EAFNOSUPPORT
-        in c = socket xdp => ok|EAFNOSUPPORT / EAFNOSUPPORT
-        in d = socket can => ok|EAFNOSUPPORT / EAFNOSUPPORT
-        in e = socket tipc => ok|EAFNOSUPPORT / EAFNOSUPPORT
-        in f = uring-socket raw4 => ok / EPERM
-        in g = uring-socket packet => ok / EPERM    # the family filter does not see it, the capability does
+        in b = socket vsock => ok|EAFNOSUPPORT / EAFNOSUPPORT [families]
+        in c = socket xdp => ok|EAFNOSUPPORT / EAFNOSUPPORT [families]
+        in d = socket can => ok|EAFNOSUPPORT / EAFNOSUPPORT [families]
+        in e = socket tipc => ok|EAFNOSUPPORT / EAFNOSUPPORT [families]
+        in f = uring-socket raw4 => ok / EPERM [raw]
+        in g = uring-socket packet => ok / EPERM [families]    # the family filter does not see it, the capability does
     ";
 }

@@ -105,7 +105,7 @@ cases! {
         in b = accept a => from 10.0.0.100:*
         in close a
         in d = socket tcp4
-        in bind d 0.0.0.0:8080 => EADDRINUSE / ok      # the connection is on another address
+        in bind d 0.0.0.0:8080 => EADDRINUSE / ok [wildcard-restart]      # the connection is on another address
         in opt d reuseaddr 1
         in close b
         peer recv c => nothing

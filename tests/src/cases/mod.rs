@@ -48,6 +48,7 @@ files! {
     bind
     bypass
     ending
+    known
     loopback
     multicast
     neighbours

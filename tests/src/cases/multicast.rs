@@ -51,7 +51,7 @@ cases! {
         peer bind c 10.0.0.100:5301
         peer opt c mcast-if br0
         peer sendto c 239.1.2.3:5353 hello
-        in recvfrom a => hello from 10.0.0.100:5301 / EAGAIN      # one of them gets it
+        in recvfrom a => hello from 10.0.0.100:5301 / EAGAIN [multicast-shared-port]      # one of them gets it
         in recvfrom b => hello from 10.0.0.100:5301
     ";
     multicast4_send: "A7", r"

@@ -58,8 +58,8 @@ cases! {
         in bind a 0.0.0.0:8080
         in listen a
         host a = socket tcp4
-        host bind a 0.0.0.0:8080 => ok / EADDRINUSE   # the kernel sees one machine: documented
-        host bind a 10.0.0.1:8080 => EINVAL / ok      # what the host then binds instead works
+        host bind a 0.0.0.0:8080 => ok / EADDRINUSE [host-wildcard-later]
+        host bind a 10.0.0.1:8080 => EINVAL / ok [host-wildcard-later] # what the host then binds instead works
         host listen a
         peer c = socket tcp4
         peer connect c 10.0.0.1:8080

@@ -10,7 +10,7 @@ cases! {
         peer sendto c 10.0.0.5:5300 hello
         in recvfrom a => hello from 10.0.0.100:5301
         peer sendto c 10.0.0.6:5300 second
-        in recvfrom a => second from 10.0.0.100:5301 / EAGAIN      # the kernel asks nobody for UDP-Lite
+        in recvfrom a => second from 10.0.0.100:5301 / EAGAIN [udplite-wildcard]      # the kernel asks nobody for UDP-Lite
         in b = socket udplite4
         in bind b 10.0.0.1:5301 => EADDRNOTAVAIL
         in sendto b 10.0.0.100:5301 back
@@ -60,14 +60,14 @@ cases! {
         peer echoed b => type 129 sequence 7 from [2001:db8::6]:0
     ";
     mptcp_makes_programs_fall_back: "A15", r"
-        in a = socket mptcp4 => ok / EPROTONOSUPPORT
-        in b = socket mptcp6 => ok / EPROTONOSUPPORT
+        in a = socket mptcp4 => ok / EPROTONOSUPPORT [no-sctp-mptcp]
+        in b = socket mptcp6 => ok / EPROTONOSUPPORT [no-sctp-mptcp]
     ";
     what_cannot_be_confined_is_refused: "A15", r"
-        in a = socket raw4 => ok / EPERM
-        in b = socket raw6 => ok / EPERM
-        in c = socket packet => ok / EAFNOSUPPORT
-        in d = socket packet-dgram => ok / EAFNOSUPPORT
+        in a = socket raw4 => ok / EPERM [raw]
+        in b = socket raw6 => ok / EPERM [raw]
+        in c = socket packet => ok / EAFNOSUPPORT [families]
+        in d = socket packet-dgram => ok / EAFNOSUPPORT [families]
         in e = socket unix
         in f = socket netlink
     ";

@@ -12,7 +12,7 @@ cases! {
         peer sendto c 10.0.0.6:5300 ask
         in recvfrom a => ask from 10.0.0.100:5301
         in sendto a 10.0.0.100:5301 answer
-        peer recvfrom c => answer from 10.0.0.5:5300 / answer from 10.0.0.6:5300
+        peer recvfrom c => answer from 10.0.0.5:5300 / answer from 10.0.0.6:5300 [udp-answer]
         peer sendto c 10.0.0.5:5300 ask2
         in recvfrom a => ask2 from 10.0.0.100:5301
         in sendto a 10.0.0.100:5301 answer2
@@ -27,7 +27,7 @@ cases! {
         peer sendto c [2001:db8::6]:5300 ask
         in recvfrom a => ask from [2001:db8::100]:5301
         in sendto a [2001:db8::100]:5301 answer
-        peer recvfrom c => answer from [2001:db8::5]:5300 / answer from [2001:db8::6]:5300
+        peer recvfrom c => answer from [2001:db8::5]:5300 / answer from [2001:db8::6]:5300 [udp-answer]
     ";
     two_clients_in_turn: "C3", r"
         in a = socket udp4
@@ -42,7 +42,7 @@ cases! {
         in recvfrom a => five from 10.0.0.100:5302
         in sendto a 10.0.0.100:5301 one
         in sendto a 10.0.0.100:5302 two
-        peer recvfrom c => one from 10.0.0.5:5300 / one from 10.0.0.6:5300
+        peer recvfrom c => one from 10.0.0.5:5300 / one from 10.0.0.6:5300 [udp-answer]
         peer recvfrom d => two from 10.0.0.5:5300
     ";
     connected_clients_get_their_answer: "C3", r"

@@ -93,9 +93,9 @@ cases! {
         in sendto c 10.0.0.100:5300 hello
         peer recvfrom a => hello from 10.0.0.5:*
         in connect c 10.0.0.100:5300
-        in name c => 10.0.0.5:* / 10.0.0.5:*|10.0.0.1:*     # documented
-        in send c again => ok / ok|EPERM
-        peer recvfrom a => again from 10.0.0.5:* / again from 10.0.0.5:*|EAGAIN
+        in name c => 10.0.0.5:* / 10.0.0.5:*|10.0.0.1:* [connect-after-sendto]
+        in send c again => ok / ok|EPERM [connect-after-sendto]
+        peer recvfrom a => again from 10.0.0.5:* / again from 10.0.0.5:*|EAGAIN [connect-after-sendto]
     ";
     route_probe_as_glibc_does: "A7", r"
         set nets
@@ -156,16 +156,16 @@ cases! {
         peer bind a 0.0.0.0:8080
         peer listen a
         in connect c 10.1.0.100:8080
-        in name c => 10.1.0.5:8080 / 10.0.0.5:8080      # stays on the primary, as if bound to it
-        peer b = accept a => from 10.1.0.5:8080 / from 10.0.0.5:8080
+        in name c => 10.1.0.5:8080 / 10.0.0.5:8080 [wildcard-connect]      # stays on the primary, as if bound to it
+        peer b = accept a => from 10.1.0.5:8080 / from 10.0.0.5:8080 [wildcard-connect]
         in d = socket udp4
         in bind d 0.0.0.0:5300
         in connect d 10.1.0.100:5300
-        in name d => 10.1.0.5:5300 / 10.0.0.5:5300
+        in name d => 10.1.0.5:5300 / 10.0.0.5:5300 [wildcard-connect]
         in e = socket udp4
         in bind e 0.0.0.0:5301
         in connect e 127.0.0.1:5300
-        in name e => 127.0.0.1:5301 / 10.0.0.5:5301
+        in name e => 127.0.0.1:5301 / 10.0.0.5:5301 [wildcard-connect]
     ";
     bound_to_the_second: "A7", r"
         peer a = socket tcp4

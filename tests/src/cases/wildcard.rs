@@ -205,7 +205,7 @@ cases! {
         in b = accept a => from 10.0.0.100:*
         in name b => 10.0.0.6:*
         peer d = socket tcp4
-        peer connect d 10.0.0.1:{in.a} => ECONNREFUSED / ECONNREFUSED|EINPROGRESS    # dropped: documented
+        peer connect d 10.0.0.1:{in.a} => ECONNREFUSED / ECONNREFUSED|EINPROGRESS [chosen-port] # dropped
         in e = socket tcp4
         in connect e 127.0.0.1:{in.a}
         in f = accept a => from 127.0.0.1:*
@@ -222,7 +222,7 @@ cases! {
         in recvfrom c => second from 10.0.0.100:5300
         peer connect a 10.0.0.1:{in.c}
         peer send a x
-        peer recv a => ECONNREFUSED / ECONNREFUSED|EAGAIN    # dropped: documented
+        peer recv a => ECONNREFUSED / ECONNREFUSED|EAGAIN [chosen-port] # dropped
         in quiet c => quiet
     ";
     a_prefix_is_served: "A6", r"

@@ -6,7 +6,7 @@
 //! ` => ANSWER` says what the machines answer (`ONE|OTHER` where kernels differ);
 //! without it the call must succeed.
 //! Where a hostlet differs and is documented to, ` => ANSWER / ITS ANSWER [ID]`, by the id
-//! of the known difference. `{ACTOR.SOCKET}` stands for the port of a socket. `#` begins
+//! of the known difference (`~` in it: anything). `{ACTOR.SOCKET}` stands for the port of a socket. `#` begins
 //! a comment. `set NAME` chooses the addresses of `in`, `hostlet OPTIONS` adds options to
 //! its start.
 //!
@@ -71,7 +71,7 @@ impl Script {
     /// When they do not, with a table.
     pub fn judge(&self, row: &str, real: &[String], hostlets: &[String]) -> Result<()> {
         let good = |(step, (real, hostlet)): (&Step, (&String, &String))| match &step.hostlet {
-            Some(wanted) => wanted.split('|').any(|one| one == hostlet),
+            Some(wanted) => wanted.split('|').any(|one| fits(one, hostlet)),
             None => real == hostlet,
         };
         let both = self.steps.iter().zip(real.iter().zip(hostlets));
@@ -83,6 +83,17 @@ impl Script {
             );
         }
         Ok(())
+    }
+}
+
+/// Whether the answer is that one; `~` stands for what differs from installation to
+/// installation.
+fn fits(wanted: &str, answer: &str) -> bool {
+    match wanted.split_once('~') {
+        Some((before, after)) => answer
+            .strip_prefix(before)
+            .is_some_and(|rest| rest.ends_with(after)),
+        None => wanted == answer,
     }
 }
 

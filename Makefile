@@ -9,7 +9,7 @@ SYSTEMD  = $(DESTDIR)$(PREFIX)/lib/systemd/system
 # Where PAM and the C library look for modules, whatever the prefix; nothing uses them before it is told to.
 LIBDIR  ?= /usr/lib/$(shell cc -print-multiarch 2>/dev/null)
 
-.PHONY: build demo demo-leases demo-sessions test lint figures fuzz endurance install clean
+.PHONY: build demo demo-leases demo-sessions test lint figures suites fuzz install clean
 
 build: ; @scripts/install-missing build && cargo build --release -p hostlet -p hostlet-daemon -p hostlet-pam -p hostlet-nss
 
@@ -25,9 +25,9 @@ lint: ; @scripts/lint
 
 figures: ; @scripts/figures
 
-fuzz: ; @scripts/fuzz
+suites: ; @scripts/suites
 
-endurance: ; @scripts/endurance
+fuzz: ; @scripts/fuzz
 
 # After `make build`; needs neither Rust nor the network.
 install: $(HOSTLET) $(HOSTLETD)

@@ -6,7 +6,6 @@
 
 pub mod agent;
 pub mod binaries;
-pub mod bpf;
 pub mod daemon;
 pub mod dir;
 pub mod hostletd;
@@ -16,10 +15,10 @@ pub mod netns;
 pub mod oracle;
 pub mod people;
 pub mod probe;
-pub mod residue;
 pub mod segment;
 pub mod servers;
 pub mod sshd;
+pub mod suites;
 pub mod systemd;
 pub mod wait;
 pub mod wire;

@@ -1,0 +1,158 @@
+//! A suite on both sides, and what comes of it.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use super::known::Known;
+use super::outcome::{Difference, Outcomes, differences};
+use super::{Bench, Suite};
+use crate::lan::Lan;
+
+/// How often a difference is looked at again before it counts.
+const AGAIN: usize = 3;
+
+/// What a failed test is said to be.
+const FAILED: &[&str] = &["fail", "error", "unexpected success", "cut off"];
+
+/// What came of a suite.
+#[derive(Debug)]
+pub struct Verdict {
+    /// How many tests the machine ran.
+    pub tests: usize,
+    /// How many of them it skipped.
+    pub skipped: usize,
+    /// How many fail there, for want of the world or of what they expect of a system.
+    pub failed: usize,
+    /// Differences that nobody has explained.
+    pub differences: Vec<Difference>,
+    /// Those of the table.
+    pub known: Vec<Difference>,
+    /// Those that did not come again.
+    pub passing: Vec<Difference>,
+    /// Rows of the table that came to nothing.
+    pub unseen: Vec<Known>,
+}
+
+impl Verdict {
+    /// Does it hold: no difference that is not in the table, and no row too many?
+    pub fn holds(&self) -> bool {
+        self.differences.is_empty() && self.unseen.is_empty()
+    }
+
+    /// The whole of it, for people; the last line is the summary.
+    pub fn text(&self, name: &str) -> String {
+        let mut text = String::new();
+        let groups = [
+            ("DIFFERS", &self.differences),
+            ("known", &self.known),
+            ("once, and not again", &self.passing),
+        ];
+        for (what, group) in groups {
+            for one in group {
+                let _ = writeln!(text, "{name}: {what}: {one}");
+            }
+        }
+        for row in &self.unseen {
+            let _ = writeln!(text, "{name}: NOT SEEN, but in the table: {}", row.test);
+        }
+        let _ = write!(
+            text,
+            "{name}: {} tests, {} differences, {} known ({} skipped; {} fail on the machine)",
+            self.tests,
+            self.differences.len(),
+            self.known.len(),
+            self.skipped,
+            self.failed
+        );
+        text
+    }
+}
+
+/// Performs the suite as a machine and as a hostlet beside another, and compares. What
+/// was printed is left in `logs`.
+///
+/// # Errors
+/// When a side cannot be made, or the suite cannot be run.
+pub fn judge(suite: &'static Suite, known: &[Known], logs: &Path) -> Result<Verdict> {
+    let bench = suite.prepare()?;
+    let log = |side: &str| logs.join(format!("{}-{side}.log", suite.name));
+    let (machine, hostlet) = both(&bench, &[], &log)?;
+
+    let mut verdict = Verdict {
+        tests: machine.len(),
+        skipped: machine.values().filter(|o| o.starts_with("skip")).count(),
+        failed: machine.values().filter(|o| FAILED.contains(&&***o)).count(),
+        differences: Vec::new(),
+        known: Vec::new(),
+        passing: Vec::new(),
+        unseen: Vec::new(),
+    };
+    let mut open = Vec::new();
+    for found in differences(&machine, &hostlet) {
+        if known.iter().any(|row| row.is(suite.name, &found)) {
+            verdict.known.push(found);
+        } else {
+            open.push(found);
+        }
+    }
+    let seen = |row: &Known| verdict.known.iter().any(|d| row.is(suite.name, d));
+    let rows = known.iter().filter(|row| row.suite == suite.name);
+    verdict.unseen = rows.filter(|row| !seen(row)).cloned().collect();
+
+    let back = come_again(&bench, &open, &log("again"))?;
+    for found in open {
+        if back.contains(&found.test) {
+            verdict.differences.push(found);
+        } else {
+            verdict.passing.push(found);
+        }
+    }
+    Ok(verdict)
+}
+
+/// Which of these tests differ once more when they run again, on their own.
+fn come_again(bench: &Bench, open: &[Difference], log: &Path) -> Result<Vec<String>> {
+    let mut back = Vec::new();
+    let names: Vec<&str> = open.iter().map(|d| d.test.as_str()).collect();
+    if names.is_empty() {
+        return Ok(back);
+    }
+    for turn in 0..AGAIN {
+        for only in bench.again(&names) {
+            let file = |side: &str| -> PathBuf { log.with_extension(format!("{turn}.{side}")) };
+            let (machine, hostlet) = both(bench, &only, &file)?;
+            back.extend(differences(&machine, &hostlet).into_iter().map(|d| d.test));
+        }
+    }
+    Ok(back)
+}
+
+/// On the machine, and in the hostlet.
+fn both(
+    bench: &Bench,
+    only: &[&str],
+    log: &(dyn Fn(&str) -> PathBuf + Sync),
+) -> Result<(Outcomes, Outcomes)> {
+    let machine = || run(bench, Lan::real("two")?, only, &log("machine"));
+    let hostlet = || run(bench, Lan::hostlets("two", &[])?, only, &log("hostlet"));
+    if !bench.apart() {
+        return Ok((machine()?, hostlet()?));
+    }
+    std::thread::scope(|scope| {
+        let machine = scope.spawn(machine);
+        let hostlet = hostlet()?;
+        let machine = machine.join();
+        let machine = machine.map_err(|_| anyhow::anyhow!("the machine's thread panicked"))??;
+        Ok((machine, hostlet))
+    })
+}
+
+fn run(bench: &Bench, lan: Lan, only: &[&str], log: &Path) -> Result<Outcomes> {
+    // A neighbour: another hostlet, or another machine.
+    let neighbour = lan.start("other")?;
+    let outcomes = bench.perform(&lan, only, log)?;
+    neighbour.finish()?;
+    Ok(outcomes)
+}

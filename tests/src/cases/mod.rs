@@ -47,15 +47,29 @@ macro_rules! files {
 files! {
     bind
     bypass
+    device
+    echo
     ending
+    families
+    fastopen
+    handed
+    held
+    hostports
     known
+    listening
     loopback
     multicast
     neighbours
+    packets
     protocols
     readiness
+    reconnect
     replies
+    restart
     sharing
     source
+    udplite
+    uring
+    users
     wildcard
 }

@@ -33,16 +33,14 @@ pub(crate) fn perform(op: &str, fd: RawFd, args: &[&str]) -> Outcome {
             let message = || Message::parse(to, text, rest);
             send_many(fd, vec![message()?, message()?])
         }
-        // `TO,TEXT[,SOURCE]`, each to its own destination, by one call.
+        // `TO TEXT [src=ADDRESS] + …`, each to its own destination, by one call.
         ("sendmany", messages) => {
             let mut all = Vec::new();
-            for message in messages {
-                let words: Vec<&str> = message.split(',').collect();
-                all.push(match words[..] {
-                    [to, text] => Message::parse(to, text, &[])?,
-                    [to, text, source] => Message::parse(to, text, &[&format!("src={source}")])?,
-                    _ => return usage("sendmany SOCKET TO,TEXT[,SOURCE]…"),
-                });
+            for message in messages.split(|word| *word == "+") {
+                match message {
+                    [to, text, rest @ ..] => all.push(Message::parse(to, text, rest)?),
+                    _ => return usage("sendmany SOCKET TO TEXT [src=ADDRESS] + …"),
+                }
             }
             send_many(fd, all)
         }
@@ -245,7 +243,7 @@ fn receive_many(fd: RawFd, count: usize) -> Outcome {
     for (room, header) in rooms.iter().zip(&headers).take(got as usize) {
         all.push(room.show(&header.msg_hdr, header.msg_len as usize)?);
     }
-    Ok(all.join(", "))
+    Ok(all.join(" + "))
 }
 
 /// The notes of what getsockopt(IP_PKTOPTIONS) and its IPv6 brother give: ancillary data without a message.

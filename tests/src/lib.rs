@@ -2,6 +2,7 @@
 //! single crate live in `tests/`.
 
 pub mod cases;
+pub mod endurance;
 pub mod foreign;
 pub mod named;
 

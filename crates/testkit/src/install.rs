@@ -34,6 +34,12 @@ impl Installation {
         self.root.path()
     }
 
+    /// The cgroup that holds those of its hostlets, below the mount.
+    pub fn cgroup_parent(&self) -> String {
+        let root = self.root.path().as_os_str();
+        format!("hostlet-{:08x}", fnv1a(root.as_encoded_bytes()))
+    }
+
     /// `hostlet --root … ARGS` in the namespace, not yet started.
     pub fn command(&self, ns: &NetNs, args: &[&str]) -> Command {
         let mut command = ns.command(&self.program);
@@ -91,12 +97,8 @@ impl Installation {
 impl Drop for Installation {
     fn drop(&mut self) {
         // The product keeps the parent of its cgroups for the next hostlet.
-        let parent = format!(
-            "hostlet-{:08x}",
-            fnv1a(self.root.path().as_os_str().as_encoded_bytes())
-        );
         for mount in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
-            let _ = std::fs::remove_dir(Path::new(mount).join(&parent));
+            let _ = std::fs::remove_dir(Path::new(mount).join(self.cgroup_parent()));
         }
     }
 }

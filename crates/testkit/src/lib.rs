@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod binaries;
+pub mod bpf;
 pub mod daemon;
 pub mod dir;
 pub mod hostletd;
@@ -15,6 +16,7 @@ pub mod netns;
 pub mod oracle;
 pub mod people;
 pub mod probe;
+pub mod residue;
 pub mod segment;
 pub mod servers;
 pub mod sshd;

@@ -25,8 +25,9 @@ pub struct LaunchArgs {
     pub env: Vec<(String, String)>,
     /// Keep a capability that hostlet takes away by default; repeatable
     ///
-    /// CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_SYS_MODULE and
-    /// CAP_SYS_RAWIO are dropped: with some of them a member can leave its hostlet.
+    /// CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_SYS_MODULE,
+    /// CAP_SYS_RAWIO, CAP_SYS_BOOT and CAP_DAC_READ_SEARCH are dropped: with some of them a
+    /// member can leave its hostlet.
     #[arg(long, value_name = "CAP")]
     pub keep_capability: Vec<String>,
     /// Leave an inherited descriptor open, by number, or by its name in LISTEN_FDNAMES; repeatable

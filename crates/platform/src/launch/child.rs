@@ -182,6 +182,11 @@ pub(super) fn check(code: libc::c_long, stage: Stage) -> Result<(), Stage> {
 
 unsafe fn prepare(plan: &Plan) -> Result<(), Stage> {
     close_others(&plan.keep_fds)?;
+    // Descriptors close with the exec, and until then this process looks like a member to members: none
+    // shall trace it or take its descriptors. Changes of user set this anew, the exec takes it back.
+    // SAFETY: no pointers.
+    let code = unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
+    check(code.into(), Stage::Descriptors)?;
     // Before CAP_SYS_ADMIN goes: with it, no_new_privs is not needed.
     install_filter(&plan.filter)?;
     if plan.confine {

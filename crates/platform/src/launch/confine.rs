@@ -16,6 +16,7 @@ use rustix::mount::{
 use super::{Launch, LaunchError};
 use crate::mounts::{self, Mount};
 
+const CGROUP1_MAGIC: u64 = 0x0027_E0EB;
 const CGROUP2_MAGIC: u64 = 0x6367_7270;
 const BPF_MAGIC: u64 = 0xCAFE_4A11;
 const DEBUGFS_MAGIC: u64 = 0x6462_6720;
@@ -44,7 +45,8 @@ fn failed<E: Into<io::Error>>(what: impl Into<String>) -> impl FnOnce(E) -> Laun
 }
 
 /// Gives the calling thread a mount namespace of its own, in which
-/// - every cgroup2 file system is read-only, so that no member moves itself elsewhere;
+/// - every cgroup2 file system is read-only, so that no member moves itself elsewhere; if asked, so are those
+///   of version 1, by which others tell whose traffic it is and what unit a process belongs to;
 /// - no BPF file system is visible, so that no member finds the maps and programs;
 /// - the given directories are empty, but for those to be shown; others read-only, but for the part of those in which the program starts;
 /// - if asked, `/proc/sys` and `/sys` are read-only, and the tracing file systems are not visible. Their
@@ -69,7 +71,14 @@ pub(super) fn enter_private_mounts(launch: &Launch, protect: bool) -> Result<(),
             "bpf" => remove(&found.point, BPF_MAGIC)?,
             "tracefs" if protect => remove(&found.point, TRACEFS_MAGIC)?,
             "debugfs" if protect => remove(&found.point, DEBUGFS_MAGIC)?,
+            _ => {}
+        }
+    }
+    // Afterwards: what went may have covered one of these.
+    for found in &table {
+        match found.kind.as_str() {
             "cgroup2" => make_read_only(&found.point, CGROUP2_MAGIC)?,
+            "cgroup" if protect => make_read_only(&found.point, CGROUP1_MAGIC)?,
             "sysfs" if protect => make_read_only(&found.point, SYSFS_MAGIC)?,
             "proc" if protect && found.root == Path::new("/") => {
                 shield(&found.point.join("sys"))?;

@@ -5,6 +5,7 @@ use std::os::fd::RawFd;
 use std::path::PathBuf;
 
 use super::child::{self, Explain, Stage};
+use super::families::{self, Refusals};
 use super::plan::{self, Image};
 use super::{LaunchError, activation, signals};
 use crate::proc;
@@ -68,7 +69,12 @@ fn attempt(what: &Exec) -> Result<std::convert::Infallible, LaunchError> {
     let image = Image::new(&what.program, &what.args, environment, passed > 0)?;
     let workdir = plan::directory(what.workdir.as_deref())?;
     let filter = if what.restrict_families {
-        plan::family_filter(&what.allow_families)
+        // A user's process has no rights to cgroups and pins that these calls would turn to account.
+        let refused = Refusals {
+            typing: families::typing_possible(),
+            ..Refusals::default()
+        };
+        plan::family_filter(&what.allow_families, refused)
     } else {
         Vec::new()
     };

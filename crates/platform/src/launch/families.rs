@@ -1,5 +1,9 @@
 //! The seccomp filter that refuses socket families which nothing confines, and typing into the
-//! terminal on the user's behalf (TIOCSTI): the shell outside would read it.
+//! terminal on the user's behalf (TIOCSTI, TIOCLINUX): the shell outside would read it. Of members that
+//! may be root it also refuses two calls by which root can leave although it has no capability for it:
+//! `clone3`, which puts a child into any cgroup whose directory can be opened, on a read-only mount too
+//! (programs fall back to `clone` on ENOSYS), and `bpf`, which needs no capability to change a table
+//! whose pin can be opened.
 //!
 //! Written by hand because it has to leave other calls, 32-bit programs and set-uid programs as they
 //! are: filter compilers kill calls of another architecture, and insist on no_new_privs, which
@@ -24,6 +28,9 @@ mod abi {
     pub(super) const COMPAT: u32 = 0x4000_0003;
     pub(super) const COMPAT_CALLS: [u32; 2] = [359, 360];
     pub(super) const COMPAT_IOCTL: u32 = 54;
+    pub(super) const COMPAT_BPF: u32 = 357;
+    /// The number of this call alone is another in x32.
+    pub(super) const X32_IOCTL: Option<u32> = Some(514);
     /// One call for all, with the arguments out of a filter's sight.
     pub(super) const COMPAT_MULTIPLEXER: Option<u32> = Some(102);
 }
@@ -35,6 +42,8 @@ mod abi {
     pub(super) const COMPAT: u32 = 0x4000_0028;
     pub(super) const COMPAT_CALLS: [u32; 2] = [281, 288];
     pub(super) const COMPAT_IOCTL: u32 = 54;
+    pub(super) const COMPAT_BPF: u32 = 386;
+    pub(super) const X32_IOCTL: Option<u32> = None;
     pub(super) const COMPAT_MULTIPLEXER: Option<u32> = None;
 }
 
@@ -45,6 +54,25 @@ const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
 const REFUSE: u32 = libc::SECCOMP_RET_ERRNO | libc::EAFNOSUPPORT as u32;
 /// What kernels answer that have TIOCSTI switched off.
 const REFUSE_TYPING: u32 = libc::SECCOMP_RET_ERRNO | libc::EIO as u32;
+/// What kernels answer that do not have the call: programs know what to do then.
+const UNKNOWN: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
+/// What kernels answer whoever lacks the capability.
+const NOT_PERMITTED: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
+/// New calls have the same number everywhere.
+const CLONE3: u32 = 435;
+/// Pastes into the console that the caller sits at, among others.
+const TIOCLINUX: u32 = 0x541C;
+
+/// What the filter refuses beside families.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Refusals {
+    /// Typing into the terminal.
+    pub(super) typing: bool,
+    /// `clone3`.
+    pub(super) clone3: bool,
+    /// `bpf`.
+    pub(super) bpf: bool,
+}
 
 /// A place in the program.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -54,6 +82,8 @@ enum Label {
     Multiplexer,
     Ioctl,
     Typing,
+    Unknown,
+    NotPermitted,
     Family,
     Allow,
     Refuse,
@@ -117,8 +147,8 @@ pub(super) fn typing_possible() -> bool {
 }
 
 /// The filter that lets `socket` and `socketpair` pass for these families only (at most 200), and
-/// `ioctl` without TIOCSTI if so asked.
-pub(super) fn filter(families: &[i32], no_typing: bool) -> Vec<sock_filter> {
+/// refuses what else it is asked to.
+pub(super) fn filter(families: &[i32], refused: Refusals) -> Vec<sock_filter> {
     let mut p = Program::default();
     p.load(OFFSET_ARCH);
     p.jump_if(abi::NATIVE, Label::Native);
@@ -130,8 +160,17 @@ pub(super) fn filter(families: &[i32], no_typing: bool) -> Vec<sock_filter> {
     p.step(BPF_ALU | BPF_AND | BPF_K, abi::NUMBER_MASK, None);
     p.jump_if(libc::SYS_socket as u32, Label::Family);
     p.jump_if(libc::SYS_socketpair as u32, Label::Family);
-    if no_typing {
+    if refused.typing {
         p.jump_if(libc::SYS_ioctl as u32, Label::Ioctl);
+        if let Some(number) = abi::X32_IOCTL {
+            p.jump_if(number, Label::Ioctl);
+        }
+    }
+    if refused.clone3 {
+        p.jump_if(CLONE3, Label::Unknown);
+    }
+    if refused.bpf {
+        p.jump_if(libc::SYS_bpf as u32, Label::NotPermitted);
     }
     p.give(ALLOW);
 
@@ -143,17 +182,28 @@ pub(super) fn filter(families: &[i32], no_typing: bool) -> Vec<sock_filter> {
     if let Some(number) = abi::COMPAT_MULTIPLEXER {
         p.jump_if(number, Label::Multiplexer);
     }
-    if no_typing {
+    if refused.typing {
         p.jump_if(abi::COMPAT_IOCTL, Label::Ioctl);
+    }
+    if refused.clone3 {
+        p.jump_if(CLONE3, Label::Unknown);
+    }
+    if refused.bpf {
+        p.jump_if(abi::COMPAT_BPF, Label::NotPermitted);
     }
     p.give(ALLOW);
 
     p.place(Label::Ioctl);
     p.load(OFFSET_REQUEST);
     p.jump_if(libc::TIOCSTI as u32, Label::Typing);
+    p.jump_if(TIOCLINUX, Label::Typing);
     p.give(ALLOW);
     p.place(Label::Typing);
     p.give(REFUSE_TYPING);
+    p.place(Label::Unknown);
+    p.give(UNKNOWN);
+    p.place(Label::NotPermitted);
+    p.give(NOT_PERMITTED);
 
     p.place(Label::Multiplexer);
     p.load(OFFSET_FAMILY);
@@ -202,9 +252,19 @@ mod tests {
         }
     }
 
+    const NOTHING: Refusals = Refusals {
+        typing: false,
+        clone3: false,
+        bpf: false,
+    };
+    const TYPING: Refusals = Refusals {
+        typing: true,
+        ..NOTHING
+    };
+
     #[test]
     fn only_named_families_pass_in_every_abi() {
-        let program = filter(&[libc::AF_UNIX, libc::AF_INET], false);
+        let program = filter(&[libc::AF_UNIX, libc::AF_INET], NOTHING);
         let socket = libc::SYS_socket as u32;
         let pair = libc::SYS_socketpair as u32;
         for call in [socket, pair, socket | !abi::NUMBER_MASK] {
@@ -248,12 +308,34 @@ mod tests {
     #[test]
     fn typing_is_refused_where_asked() {
         let (ioctl, sti) = (libc::SYS_ioctl as u32, libc::TIOCSTI as u32);
-        let program = filter(&[libc::AF_UNIX], true);
-        for (arch, number) in [(abi::NATIVE, ioctl), (abi::COMPAT, abi::COMPAT_IOCTL)] {
+        let program = filter(&[libc::AF_UNIX], TYPING);
+        let x32 = abi::X32_IOCTL.map(|n| (abi::NATIVE, n | !abi::NUMBER_MASK));
+        let calls = [(abi::NATIVE, ioctl), (abi::COMPAT, abi::COMPAT_IOCTL)];
+        for (arch, number) in calls.into_iter().chain(x32) {
             assert_eq!(run(&program, arch, number, sti), REFUSE_TYPING);
+            assert_eq!(run(&program, arch, number, TIOCLINUX), REFUSE_TYPING);
             assert_eq!(run(&program, arch, number, libc::TCGETS as u32), ALLOW);
         }
-        let program = filter(&[libc::AF_UNIX], false);
+        let program = filter(&[libc::AF_UNIX], NOTHING);
         assert_eq!(run(&program, abi::NATIVE, ioctl, sti), ALLOW);
+    }
+
+    #[test]
+    fn calls_by_which_root_leaves_are_refused_where_asked() {
+        let all = Refusals {
+            typing: true,
+            clone3: true,
+            bpf: true,
+        };
+        let bpf = libc::SYS_bpf as u32;
+        // As many families as there may be: the jumps still reach.
+        let program = filter(&[libc::AF_UNIX; 200], all);
+        for (arch, number) in [(abi::NATIVE, bpf), (abi::COMPAT, abi::COMPAT_BPF)] {
+            assert_eq!(run(&program, arch, number, 0), NOT_PERMITTED);
+            assert_eq!(run(&program, arch, CLONE3, 0), UNKNOWN);
+        }
+        let program = filter(&[libc::AF_UNIX], NOTHING);
+        assert_eq!(run(&program, abi::NATIVE, bpf, 0), ALLOW);
+        assert_eq!(run(&program, abi::NATIVE, CLONE3, 0), ALLOW);
     }
 }

@@ -33,7 +33,7 @@ pub use signals::{SignalHold, end_like};
 pub use wait::{Child, Extra};
 
 /// The capabilities that a member never has, unless kept by name.
-pub const DROPPED_CAPABILITIES: [caps::Capability; 8] = [
+pub const DROPPED_CAPABILITIES: [caps::Capability; 10] = [
     caps::Capability::CAP_SYS_ADMIN,
     caps::Capability::CAP_NET_ADMIN,
     caps::Capability::CAP_NET_RAW,
@@ -42,6 +42,11 @@ pub const DROPPED_CAPABILITIES: [caps::Capability; 8] = [
     caps::Capability::CAP_SYS_PTRACE,
     caps::Capability::CAP_SYS_MODULE,
     caps::Capability::CAP_SYS_RAWIO,
+    // A kernel of one's own (kexec).
+    caps::Capability::CAP_SYS_BOOT,
+    // Opens any file by its number, past every mount: the cgroups' among them. Reading whatever there is
+    // remains to root by CAP_DAC_OVERRIDE.
+    caps::Capability::CAP_DAC_READ_SEARCH,
 ];
 
 /// The socket families that a member has. Whatever else there is, nothing confines.

@@ -11,6 +11,7 @@ use std::ptr;
 
 use caps::Capability;
 
+use super::families::Refusals;
 use super::user::{Identity, User};
 use super::{
     ALLOWED_FAMILIES, DROPPED_CAPABILITIES, Launch, LaunchError, SignalHold, activation, families,
@@ -152,7 +153,15 @@ impl Plan {
         let environment = environment(&launch.env, launch.clear_env, identity.entry.as_ref());
         let image = Image::new(&launch.program, &launch.args, environment, passed > 0)?;
         let filter = if launch.restrict_families {
-            family_filter(&launch.allow_families)
+            // Whoever may administer the machine needs neither of them to leave.
+            let keeps = |c| kept.contains(&c);
+            let confined = launch.confine && !keeps(Capability::CAP_SYS_ADMIN);
+            let refused = Refusals {
+                typing: families::typing_possible(),
+                clone3: confined,
+                bpf: confined && !keeps(Capability::CAP_BPF),
+            };
+            family_filter(&launch.allow_families, refused)
         } else {
             Vec::new()
         };
@@ -181,10 +190,10 @@ impl Plan {
 }
 
 /// The filter for the families that everybody has, and these.
-pub(super) fn family_filter(allow: &[i32]) -> Vec<libc::sock_filter> {
+pub(super) fn family_filter(allow: &[i32], refused: Refusals) -> Vec<libc::sock_filter> {
     let mut allowed = ALLOWED_FAMILIES.to_vec();
     allowed.extend(allow);
-    families::filter(&allowed, families::typing_possible())
+    families::filter(&allowed, refused)
 }
 
 /// The directory to start in, for a system call.

@@ -1,0 +1,118 @@
+//! The kernel's own word on pinned maps and programs, by bare system calls: what is
+//! left behind is not asked of the product.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+const MAP_GET_NEXT_KEY: libc::c_int = 4;
+const OBJ_GET: libc::c_int = 7;
+const PROG_GET_FD_BY_ID: libc::c_int = 13;
+const MAP_GET_FD_BY_ID: libc::c_int = 14;
+const OBJ_GET_INFO_BY_FD: libc::c_int = 15;
+
+/// Kinds of maps whose entries come and go: hash, LPM trie, sockhash, cgroup storage.
+const LISTED: [u32; 4] = [1, 11, 18, 19];
+
+/// The longest key of ours, with room.
+const LONGEST_KEY: usize = 256;
+
+/// What is pinned at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Object {
+    /// A map, by its id.
+    Map(u32),
+    /// A program, by its id.
+    Program(u32),
+    /// A link, or what else.
+    Other,
+}
+
+/// As much of the kernel's `bpf_attr` as is used; the rest has to be zero.
+#[repr(C, align(8))]
+struct Attr([u64; 16]);
+
+fn bpf(command: libc::c_int, words: &[u64]) -> io::Result<libc::c_int> {
+    let mut attr = Attr([0; 16]);
+    attr.0[..words.len()].copy_from_slice(words);
+    // SAFETY: the attributes live through the call; what they point to, the callers keep.
+    let done = unsafe { libc::syscall(libc::SYS_bpf, command, &raw mut attr, size_of::<Attr>()) };
+    if done < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(done as libc::c_int)
+    }
+}
+
+fn owned(fd: libc::c_int) -> OwnedFd {
+    // SAFETY: a descriptor that the kernel has just given, of nobody else's.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// The first words of what the kernel says of an object: type, id, and for maps the size of a key.
+fn info(fd: &OwnedFd) -> io::Result<[u32; 3]> {
+    let mut words = [0u32; 64];
+    let length = size_of_val(&words) as u64;
+    let what = fd.as_raw_fd() as u64 | length << 32;
+    bpf(OBJ_GET_INFO_BY_FD, &[what, words.as_mut_ptr() as u64])?;
+    Ok([words[0], words[1], words[2]])
+}
+
+fn get(path: &Path) -> io::Result<OwnedFd> {
+    let name = CString::new(path.as_os_str().as_bytes())?;
+    bpf(OBJ_GET, &[name.as_ptr() as u64]).map(owned)
+}
+
+/// What is pinned there.
+///
+/// # Errors
+/// When nothing is, or the caller is not root.
+pub fn pinned(path: &Path) -> io::Result<Object> {
+    let fd = get(path)?;
+    let link = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()))?;
+    let [_, id, _] = info(&fd)?;
+    Ok(match link.as_os_str().as_bytes() {
+        b"anon_inode:bpf-map" => Object::Map(id),
+        b"anon_inode:bpf-prog" => Object::Program(id),
+        _ => Object::Other,
+    })
+}
+
+/// Is the object still loaded?
+pub fn lives(object: Object) -> bool {
+    let (command, id) = match object {
+        Object::Map(id) => (MAP_GET_FD_BY_ID, id),
+        Object::Program(id) => (PROG_GET_FD_BY_ID, id),
+        Object::Other => return false,
+    };
+    bpf(command, &[u64::from(id)]).map(owned).is_ok()
+}
+
+/// The keys in the map that is pinned there; none if it is of a kind whose entries are always there.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn keys(path: &Path) -> io::Result<Option<Vec<Vec<u8>>>> {
+    let fd = get(path)?;
+    let [kind, _, size] = info(&fd)?;
+    let size = size as usize;
+    if !LISTED.contains(&kind) {
+        return Ok(None);
+    }
+    if size > LONGEST_KEY {
+        return Err(io::Error::other(format!("a key of {size} bytes")));
+    }
+    let mut keys: Vec<Vec<u8>> = Vec::new();
+    let mut next = [0u8; LONGEST_KEY];
+    let map = fd.as_raw_fd() as u64;
+    loop {
+        let last = keys.last().map_or(0, |key| key.as_ptr() as u64);
+        match bpf(MAP_GET_NEXT_KEY, &[map, last, next.as_mut_ptr() as u64]) {
+            Ok(_) => keys.push(next[..size].to_vec()),
+            Err(e) if e.raw_os_error() == Some(libc::ENOENT) => return Ok(Some(keys)),
+            Err(e) => return Err(e),
+        }
+    }
+}

@@ -9,7 +9,7 @@ SYSTEMD  = $(DESTDIR)$(PREFIX)/lib/systemd/system
 # Where PAM and the C library look for modules, whatever the prefix; nothing uses them before it is told to.
 LIBDIR  ?= /usr/lib/$(shell cc -print-multiarch 2>/dev/null)
 
-.PHONY: build demo demo-leases demo-sessions test lint figures suites fuzz endurance install clean
+.PHONY: build demo demo-leases demo-sessions test lint figures suites fuzz endurance vm-test install clean
 
 build: ; @scripts/install-missing build && cargo build --release -p hostlet -p hostlet-daemon -p hostlet-pam -p hostlet-nss
 
@@ -30,6 +30,8 @@ suites: ; @scripts/suites
 fuzz: ; @scripts/fuzz
 
 endurance: ; @scripts/endurance
+
+vm-test: ; @scripts/vm-test
 
 # After `make build`; needs neither Rust nor the network.
 install: $(HOSTLET) $(HOSTLETD)

@@ -28,6 +28,21 @@ static inline int bind_source(struct bpf_sock_addr *ctx, const struct connecting
 	return bpf_bind(ctx, (struct sockaddr *)&in6, sizeof(in6));
 }
 
+/* A bound socket cannot be given a source; those who see it may be told of one. */
+static inline void note_source(struct bpf_sock *sk, struct hl_hostlet *h, struct connecting *c, bool own_loop)
+{
+	struct hl_known_key key;
+
+	if (addr_is4(&c->from) != addr_is4(&c->to))
+		return; /* which the kernel refuses */
+	if (own_loop || owns(h, &c->to)) {
+		key = known_key(h->id, c->proto, c->from_port, &c->to, c->port);
+		note_known(sk, h, &key, &c->from);
+	} else {
+		not_known(sk);
+	}
+}
+
 static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struct connecting *c)
 {
 	struct bpf_sock *sk = ctx->sk;
@@ -79,6 +94,7 @@ static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 		goto refuse;
 	}
 	if (!unbound && c->from_port) {
+		note_source(sk, h, c, own_loop);
 		/* UDP that an earlier connect gave a source: it can be refused, but not be given another. */
 		if (c->proto == IPPROTO_TCP || own_loop || !unfit(sk, h, &c->to) ||
 		    bpf_sk_storage_get(&socks, sk, 0, 0))

@@ -31,6 +31,7 @@
 #include "pass.h"
 #include "ports.h"
 #include "source.h"
+#include "known.h"
 #include "bind.h"
 #include "socket.h"
 #include "connect.h"

@@ -13,7 +13,7 @@
 #include <linux/bpf.h>
 
 /* Raised whenever a structure or a table below changes its shape. */
-enum { HL_LAYOUT = 3 };
+enum { HL_LAYOUT = 4 };
 
 struct hl_addr {
 	__u32 w[4];
@@ -165,6 +165,7 @@ enum hl_sock_flag {
 	HL_SOCK_AUTO = 1 << 3, /* the kernel chose the port, on the real wildcard */
 	HL_SOCK_LISTEN = 1 << 4,
 	HL_SOCK_HIDDEN = 1 << 5, /* another port really stands behind its port */
+	HL_SOCK_KNOWN_AS = 1 << 6, /* connected, and in the table known_as */
 };
 
 struct hl_sock {
@@ -208,6 +209,23 @@ struct hl_asked_key {
 	__u16 port;
 	__u16 peer_port;
 	struct hl_addr peer;
+};
+
+/*
+ * known_as (LRU hash): connections of sockets on the wildcard that a machine would have given another
+ * source than the address where the socket stands.
+ */
+struct hl_known_key {
+	__u32 id;
+	__u16 port; /* of the socket */
+	__u16 peer_port;
+	struct hl_addr peer;
+	__u32 proto;
+};
+
+struct hl_known {
+	struct hl_addr stands; /* where the socket is bound */
+	struct hl_addr shown; /* the source that a machine would have chosen */
 };
 
 /* wild_udp (hash): hostlets with a wildcard UDP socket on a port, for multicast. */
@@ -281,6 +299,8 @@ struct hl_globals {
 	__u32 hostlets; /* the limits they were made for */
 	__u32 sockets;
 	__u32 addresses;
+	__u32 known_as; /* how many open sockets are in the table of that name */
+	__u32 pad;
 };
 
 #endif

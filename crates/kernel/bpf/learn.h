@@ -19,8 +19,10 @@
 #define COPY_MASK 0xff000000
 
 struct datagram {
+	struct hl_addr from;
 	struct hl_addr to;
-	__u16 to_port; /* network order, as the look-up wants it */
+	__u16 from_port; /* network order, as the look-up wants it */
+	__u16 to_port; /* the same */
 };
 
 /* From the network header on: a tunnel's packets have no other. */
@@ -38,6 +40,7 @@ static inline bool parse_udp(struct __sk_buff *skb, struct datagram *d)
 		if (bpf_skb_load_bytes_relative(skb, 0, &ip, sizeof(ip), BPF_HDR_START_NET) ||
 		    ip.protocol != IPPROTO_UDP || (ip.frag_off & bpf_htons(0x1fff)))
 			return false;
+		d->from = addr4(ip.saddr);
 		d->to = addr4(ip.daddr);
 		at = ip.ihl * 4;
 	} else if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
@@ -46,6 +49,7 @@ static inline bool parse_udp(struct __sk_buff *skb, struct datagram *d)
 		at = sizeof(ip);
 		if (bpf_skb_load_bytes_relative(skb, 0, &ip, sizeof(ip), BPF_HDR_START_NET))
 			return false;
+		__builtin_memcpy(&d->from, &ip.saddr, sizeof(d->from));
 		__builtin_memcpy(&d->to, &ip.daddr, sizeof(d->to));
 		if (ip.nexthdr == IPPROTO_FRAGMENT) {
 			struct {
@@ -68,6 +72,7 @@ static inline bool parse_udp(struct __sk_buff *skb, struct datagram *d)
 	}
 	if (bpf_skb_load_bytes_relative(skb, at, &udp, sizeof(udp), BPF_HDR_START_NET))
 		return false;
+	d->from_port = udp.source;
 	d->to_port = udp.dest;
 	return true;
 }
@@ -107,6 +112,43 @@ static inline void learn(struct __sk_buff *skb, const struct hl_owner *o, const 
 	if (!bpf_map_update_elem(&udp_sockets, &lk, sk, BPF_ANY))
 		p->learned = 1;
 	bpf_sk_release(sk);
+}
+
+/*
+ * A datagram between sockets of a hostlet, one of which is known by another address than the one where
+ * it stands (see known.h): for the socket that is connected to who it is known as.
+ */
+static inline bool relay(struct __sk_buff *skb, const struct datagram *d)
+{
+	const struct hl_owner *o = owner_of(&d->to);
+	struct hl_addr from = d->from, at = d->to;
+	struct hl_known_key key;
+	struct bpf_sock *sk;
+	struct hl_known *k;
+	bool known = false, done;
+
+	if (!o)
+		return false;
+	key = known_key(o->id, IPPROTO_UDP, bpf_ntohs(d->from_port), &d->to, bpf_ntohs(d->to_port));
+	k = bpf_map_lookup_elem(&known_as, &key);
+	if (k && addr_eq(&k->stands, &d->from)) {
+		from = k->shown;
+		known = true;
+	}
+	key = known_key(o->id, IPPROTO_UDP, bpf_ntohs(d->to_port), &from, bpf_ntohs(d->from_port));
+	k = bpf_map_lookup_elem(&known_as, &key);
+	if (k && addr_eq(&k->shown, &d->to)) {
+		at = k->stands;
+		known = true;
+	}
+	if (!known)
+		return false;
+	sk = UDP_SOCKET(skb, &from, d->from_port, &at, d->to_port);
+	if (!sk)
+		return false;
+	done = sk->dst_port && !bpf_sk_assign(skb, sk, 0);
+	bpf_sk_release(sk);
+	return done;
 }
 
 /* A copy made below comes back here with the slot it is for. */
@@ -161,6 +203,9 @@ int hl_learn(struct __sk_buff *skb)
 	struct datagram d;
 
 	if (!g || !g->wild_udp || !parse_udp(skb, &d))
+		return TC_ACT_UNSPEC;
+	/* Whoever is in that table is on the wildcard, or was. */
+	if (g->known_as && skb->ifindex == LOOPBACK_IFINDEX && relay(skb, &d))
 		return TC_ACT_UNSPEC;
 	if (addr_multicast(&d.to) || skb->pkt_type == PACKET_BROADCAST || addr_broadcast(&d.to)) {
 		if ((skb->mark & COPY_MASK) == COPY_MARK)

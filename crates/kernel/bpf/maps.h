@@ -77,6 +77,17 @@ TABLE(udp_sockets, SOCKHASH, struct hl_listener_key, __u64, 65536, 0);
 /* Written where UDP packets for a wildcard socket pass. */
 TABLE(asked, LRU_HASH, struct hl_asked_key, struct hl_addr, 65536, 0);
 
+/* Written by connect of a socket that was bound to the wildcard. */
+TABLE(known_as, LRU_HASH, struct hl_known_key, struct hl_known, 16384, 0);
+
+/* The same for a socket: where in that table it is. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct hl_known_key);
+} known_at SEC(".maps");
+
 /* Written by every refusal. */
 TABLE(events, ARRAY, __u32, struct hl_event, HL_EVENTS, 0);
 

@@ -184,14 +184,24 @@ int hl_sendmsg6(struct bpf_sock_addr *ctx)
 	return ALLOW;
 }
 
+static inline bool sender_name(struct bpf_sock_addr *ctx, struct bpf_sock *sk, const struct hl_hostlet *h,
+			       struct hl_addr *a, __u16 port)
+{
+	bool known = show_sender(ctx, sk, h, a, port);
+
+	return show_localhost(h, a) || known;
+}
+
 SEC("cgroup/recvmsg4")
 int hl_recvmsg4(struct bpf_sock_addr *ctx)
 {
 	struct bpf_sock *sk = ctx->sk;
 	struct hl_hostlet *h = HOSTLET_FOR(ctx, sk);
 
-	if (ONCE(ctx->user_ip4) == h->loop4.w[3])
-		ctx->user_ip4 = bpf_htonl(0x7f000001);
+	struct hl_addr a = addr4(ONCE(ctx->user_ip4));
+
+	if (sender_name(ctx, sk, h, &a, bpf_ntohs(ONCE(ctx->user_port))))
+		ctx->user_ip4 = a.w[3];
 	return ALLOW;
 }
 
@@ -200,10 +210,11 @@ int hl_recvmsg6(struct bpf_sock_addr *ctx)
 {
 	struct bpf_sock *sk = ctx->sk;
 	struct hl_hostlet *h = HOSTLET_FOR(ctx, sk);
+	__u16 port = bpf_ntohs(ONCE(ctx->user_port));
 	struct hl_addr a;
 
 	read_user_ip6(ctx, &a);
-	if (show_localhost(h, &a))
+	if (sender_name(ctx, sk, h, &a, port))
 		write_user_ip6(ctx, &a);
 	return ALLOW;
 }

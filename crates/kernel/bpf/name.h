@@ -38,8 +38,10 @@ static inline bool own_name(struct bpf_sock_addr *ctx, const struct hl_hostlet *
 	if (addr_wild(a) || !sk)
 		return false;
 	/* Accepted and connected sockets show what they are; a UDP one may be connected to port 0. */
-	if (sk->dst_port || sk->state == BPF_TCP_ESTABLISHED)
-		return show_localhost(h, a);
+	if (sk->dst_port || sk->state == BPF_TCP_ESTABLISHED) {
+		changed = show_known(sk, h, a);
+		return show_localhost(h, a) || changed;
+	}
 	s = bpf_sk_storage_get(&socks, sk, 0, 0);
 	if (!s) {
 		/* Never bound by the program: what is left of a connect that failed or is over. */
@@ -90,14 +92,22 @@ int hl_getsockname6(struct bpf_sock_addr *ctx)
 	return ALLOW;
 }
 
+static inline bool peer_name(struct bpf_sock *sk, const struct hl_hostlet *h, struct hl_addr *a, __u16 port)
+{
+	bool known = show_peer(sk, h, a, port);
+
+	return show_localhost(h, a) || known;
+}
+
 SEC("cgroup/getpeername4")
 int hl_getpeername4(struct bpf_sock_addr *ctx)
 {
 	struct bpf_sock *sk = ctx->sk;
 	struct hl_hostlet *h = HOSTLET_FOR(ctx, sk);
+	struct hl_addr a = addr4(ONCE(ctx->user_ip4));
 
-	if (ONCE(ctx->user_ip4) == h->loop4.w[3])
-		ctx->user_ip4 = bpf_htonl(0x7f000001);
+	if (peer_name(sk, h, &a, bpf_ntohs(ONCE(ctx->user_port))))
+		ctx->user_ip4 = a.w[3];
 	return ALLOW;
 }
 
@@ -106,10 +116,11 @@ int hl_getpeername6(struct bpf_sock_addr *ctx)
 {
 	struct bpf_sock *sk = ctx->sk;
 	struct hl_hostlet *h = HOSTLET_FOR(ctx, sk);
+	__u16 port = bpf_ntohs(ONCE(ctx->user_port));
 	struct hl_addr a;
 
 	read_user_ip6(ctx, &a);
-	if (show_localhost(h, &a))
+	if (peer_name(sk, h, &a, port))
 		write_user_ip6(ctx, &a);
 	return ALLOW;
 }

@@ -253,6 +253,7 @@ int hl_sock_release(struct bpf_sock *ctx)
 
 	if (!found)
 		return ALLOW;
+	count_known(found, false);
 	s = *found;
 	if (s.flags & HL_SOCK_LISTEN)
 		count_listener(&s, -1);

@@ -19,7 +19,7 @@ use crate::probe;
 const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/hostlet.bpf.o"));
 
 /// The tables that this program reads or writes; all are pinned, for tools such as bpftool.
-pub(crate) const TABLES: [&str; 22] = [
+pub(crate) const TABLES: [&str; 24] = [
     "hostlets",
     "owners",
     "prefixes",
@@ -34,6 +34,8 @@ pub(crate) const TABLES: [&str; 22] = [
     "listeners",
     "udp_sockets",
     "asked",
+    "known_as",
+    "known_at",
     "events",
     "globals",
     "wake",

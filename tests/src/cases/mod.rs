@@ -72,4 +72,5 @@ files! {
     uring
     users
     wildcard
+    wild_connect
 }

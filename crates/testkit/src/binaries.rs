@@ -13,6 +13,15 @@ pub fn probe() -> Result<PathBuf> {
     )
 }
 
+/// The client that asks at many addresses.
+pub fn ask() -> Result<PathBuf> {
+    find(
+        "hostlet-ask",
+        "HOSTLET_ASK_BIN",
+        "cargo build -p hostlet-testkit",
+    )
+}
+
 /// The product.
 pub fn hostlet() -> Result<PathBuf> {
     find("hostlet", "HOSTLET_BIN", "cargo build -p hostlet")

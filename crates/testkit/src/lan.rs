@@ -149,6 +149,21 @@ impl Lan {
         }
     }
 
+    /// The namespace in which whoever is called that lives: that of the host for a hostlet.
+    ///
+    /// # Errors
+    /// When nobody is.
+    pub fn machine(&self, actor: &str) -> Result<&NetNs> {
+        match (&self.side, actor) {
+            (_, "peer") => Ok(&self.peer),
+            (Side::Real { inside, .. }, "in") => Ok(inside),
+            (Side::Real { other, .. }, "other") => Ok(other),
+            (Side::Real { host, .. }, "host") => Ok(host),
+            (Side::Hostlets { host, .. }, "in" | "other" | "host") => Ok(host),
+            _ => bail!("nobody is called {actor}"),
+        }
+    }
+
     /// The client's machine.
     pub fn peer(&self) -> &NetNs {
         &self.peer

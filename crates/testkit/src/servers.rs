@@ -1,6 +1,10 @@
 //! Real servers, as a distribution ships them.
 
+pub mod ask;
 pub mod dhcp;
+mod diary;
+pub mod machines;
+pub mod recipe;
 
 use std::fs;
 use std::path::{Path, PathBuf};

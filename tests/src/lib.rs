@@ -4,6 +4,7 @@
 pub mod cases;
 pub mod endurance;
 pub mod foreign;
+pub mod generated;
 pub mod named;
 
 use std::fmt;

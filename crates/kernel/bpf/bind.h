@@ -152,6 +152,11 @@ static inline int bind(struct bpf_sock_addr *ctx, const struct hl_hostlet *h, st
 		error = EADDRNOTAVAIL;
 	else
 		error = translate(ctx, h, b);
+	/* Bound already: only an IPv4 socket is told of a foreign address before that. */
+	if (ctx->sk && ctx->sk->src_port && (!error || b->socket6)) {
+		error = EINVAL;
+		goto refuse;
+	}
 	if (error) {
 		refused(h, HL_CALL_BIND, h->flags & HL_GONE ? HL_REASON_REMOVED : HL_REASON_FOREIGN_ADDRESS,
 			error, b->proto, &asked, port, 0);

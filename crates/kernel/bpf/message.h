@@ -22,7 +22,7 @@ static inline void enter_autobound(struct bpf_sock *sk, const struct hl_hostlet 
 			    .flags = HL_SOCK_AUTO | HL_SOCK_WILD4,
 			    .port = m->from_port,
 			    .proto = m->proto,
-			    .addr = m->from};
+			    .addr = addr_is4(&m->to) ? addr4(0) : (struct hl_addr){}};
 	struct hl_sock *kept;
 	struct facts f;
 
@@ -35,6 +35,14 @@ static inline void enter_autobound(struct bpf_sock *sk, const struct hl_hostlet 
 	kept = bpf_sk_storage_get(&socks, sk, &s, BPF_SK_STORAGE_GET_F_CREATE);
 	if (kept && account(&s, 1))
 		kept->flags = 0; /* not in the book: nothing to take out later */
+}
+
+/* Has the socket no address? One that was bound has, to the wildcard as well. */
+static inline bool never_bound(struct bpf_sock *sk)
+{
+	if (sk->family == AF_INET)
+		return !sk->src_ip4;
+	return !(sk->src_ip6[0] | sk->src_ip6[1] | sk->src_ip6[2] | sk->src_ip6[3]);
 }
 
 /* The address this client spoke to, for a socket that stands for the wildcard (C3). */
@@ -80,6 +88,9 @@ static inline int send_to(struct bpf_sock *sk, struct hl_hostlet *h, struct send
 			m->to = *loop;
 		}
 	}
+	/* Whatever source it names: what comes to its port from now on is for this socket. */
+	if (!addr_wild(&m->from) && never_bound(sk) && !bpf_sk_storage_get(&socks, sk, 0, 0))
+		enter_autobound(sk, h, m);
 	/* The only address and the only source: nothing to choose. */
 	if (!own_loop && !(h->flags & (four ? HL_MANY4 : HL_MANY6)) &&
 	    addr_eq(&m->from, four ? &h->primary4 : &h->primary6))

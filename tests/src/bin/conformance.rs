@@ -4,12 +4,21 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use hostlet_tests::{Summary, named};
+use hostlet_tests::generated::Settings;
+use hostlet_tests::{Summary, generated, named};
 
-const USAGE: &str = "conformance named [FILTER] [--jobs J]";
+const USAGE: &str = "conformance named [FILTER] [--jobs J]
+       conformance generated [--cases N] [--seed S] [--first CASE] [--jobs J]
+       conformance show SEED CASE";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
+    if let [verb, seed, case] = &args[..]
+        && let ("show", Ok(seed), Ok(case)) = (verb.as_str(), seed.parse(), case.parse())
+    {
+        println!("{}", generated::script(seed, case));
+        return ExitCode::SUCCESS;
+    }
     match run(&args) {
         Ok(summary) => {
             println!("{summary}");
@@ -32,6 +41,7 @@ fn run(args: &[String]) -> Result<Summary> {
     };
     let mut jobs = std::thread::available_parallelism().map_or(1, usize::from);
     let mut filter = "";
+    let (mut cases, mut first, mut seed) = (1000, 0, fresh_seed());
     let mut words = rest.iter();
     while let Some(word) = words.next() {
         let mut value = || {
@@ -41,12 +51,27 @@ fn run(args: &[String]) -> Result<Summary> {
         };
         match word.as_str() {
             "--jobs" => jobs = value()?.parse().context("--jobs J")?,
+            "--cases" => cases = value()?.parse().context("--cases N")?,
+            "--seed" => seed = value()?.parse().context("--seed S")?,
+            "--first" => first = value()?.parse().context("--first CASE")?,
             word if word.starts_with('-') => bail!("usage: {USAGE}"),
             word => filter = word,
         }
     }
     match verb.as_str() {
         "named" => named::run(filter, jobs),
+        "generated" if filter.is_empty() => generated::run(Settings {
+            cases,
+            seed,
+            first,
+            jobs,
+        }),
         _ => bail!("usage: {USAGE}"),
     }
+}
+
+/// A seed that no run before had.
+fn fresh_seed() -> u64 {
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed();
+    now.map_or(0, |since| since.as_secs())
 }

@@ -52,6 +52,7 @@ files! {
     ending
     families
     fastopen
+    found
     handed
     held
     hostports

@@ -1,0 +1,147 @@
+//! Generated cases: scripts made by chance, performed by machines and by hostlets.
+
+mod draw;
+mod judge;
+mod known;
+mod make;
+mod places;
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use anyhow::{Context, Result, anyhow};
+use hostlet_testkit::oracle::{Arena, Script};
+
+use crate::Summary;
+use judge::Verdict;
+
+/// More divergences than this in a run tell nothing new.
+const ENOUGH: usize = 20;
+
+/// Which cases to perform.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// How many.
+    pub cases: u64,
+    /// Where chance begins.
+    pub seed: u64,
+    /// The first of them.
+    pub first: u64,
+    /// How many at a time.
+    pub jobs: usize,
+}
+
+#[derive(Default)]
+struct Total {
+    summary: Summary,
+    voids: usize,
+    steps: usize,
+    known: BTreeMap<&'static str, usize>,
+}
+
+/// The script of a case, for people.
+pub fn script(seed: u64, case: u64) -> String {
+    make::script(seed, case)
+}
+
+/// Makes and performs cases; prints what differs as a named case that shows it.
+///
+/// # Errors
+/// When machines or hostlets cannot be made.
+pub fn run(settings: Settings) -> Result<Summary> {
+    let begin = Instant::now();
+    let total = Mutex::new(Total::default());
+    let idle = Mutex::new(BTreeMap::<String, Vec<Arena>>::new());
+    let next = AtomicU64::new(settings.first);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..settings.jobs.max(1))
+            .map(|_| scope.spawn(|| work(settings, &next, &idle, &total)))
+            .collect();
+        for worker in workers {
+            worker.join().map_err(|_| anyhow!("a worker panicked"))??;
+        }
+        anyhow::Ok(())
+    })?;
+    let total = total.into_inner().map_err(|_| anyhow!("poisoned"))?;
+    let took = begin.elapsed();
+    for (id, often) in &total.known {
+        println!("known: {often} × {id}");
+    }
+    println!(
+        "seed {}: {} steps, {} void cases, {:.1} s",
+        settings.seed,
+        total.steps,
+        total.voids,
+        took.as_secs_f64(),
+    );
+    Ok(total.summary)
+}
+
+fn work(
+    settings: Settings,
+    next: &AtomicU64,
+    idle: &Mutex<BTreeMap<String, Vec<Arena>>>,
+    total: &Mutex<Total>,
+) -> Result<()> {
+    let lock = |what| anyhow!("{what}: poisoned");
+    loop {
+        let case = next.fetch_add(1, Ordering::Relaxed);
+        if case >= settings.first + settings.cases {
+            return Ok(());
+        }
+        if total.lock().map_err(|_| lock("total"))?.summary.divergences >= ENOUGH {
+            return Ok(());
+        }
+        let text = make::script(settings.seed, case);
+        let script = Script::parse(&text).with_context(|| text.clone())?;
+        let kept = idle
+            .lock()
+            .map_err(|_| lock("arenas"))?
+            .get_mut(&script.set)
+            .and_then(Vec::pop);
+        let mut arena = match kept {
+            Some(arena) => arena,
+            None => Arena::new(&script.set, &[])?,
+        };
+        let done = one(&mut arena, settings.seed, case, &script);
+        let mut total = total.lock().map_err(|_| lock("total"))?;
+        total.summary.cases += 1;
+        total.steps += script.steps.len();
+        match done {
+            Ok(verdict) => {
+                match verdict {
+                    Verdict::Same => {}
+                    Verdict::Known(id) => {
+                        total.summary.known += 1;
+                        *total.known.entry(id).or_default() += 1;
+                    }
+                    Verdict::Void => total.voids += 1,
+                    Verdict::Differs(_) => total.summary.divergences += 1,
+                }
+                let mut idle = idle.lock().map_err(|_| lock("arenas"))?;
+                idle.entry(script.set.clone()).or_default().push(arena);
+            }
+            // The arena is not used any more.
+            Err(why) => {
+                println!("seed {} case {case}: {why:#}\n{text}\n", settings.seed);
+                total.summary.divergences += 1;
+            }
+        }
+    }
+}
+
+/// Performs a case; prints the smallest script that differs as it does.
+fn one(arena: &mut Arena, seed: u64, case: u64, script: &Script) -> Result<Verdict> {
+    let verdict = judge::judge(arena, script)?;
+    if let Verdict::Differs(traces) = &verdict {
+        let (small, traces) = judge::shrink(arena, script, traces.clone())?;
+        let name = format!("found_{seed:x}_{case}");
+        println!(
+            "seed {seed} case {case} differs:\n{}\n",
+            judge::as_case(&small, &traces, &name)
+        );
+    }
+    Ok(verdict)
+}

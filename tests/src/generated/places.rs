@@ -1,0 +1,172 @@
+//! Addresses as scripts name them: by family, and by whose they are.
+
+use super::draw::Draw;
+
+/// What a socket can be made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Kind {
+    pub name: &'static str,
+    pub six: bool,
+    pub stream: bool,
+}
+
+pub(super) const TCP4: Kind = Kind {
+    name: "tcp4",
+    six: false,
+    stream: true,
+};
+pub(super) const TCP6: Kind = Kind {
+    name: "tcp6",
+    six: true,
+    stream: true,
+};
+pub(super) const UDP4: Kind = Kind {
+    name: "udp4",
+    six: false,
+    stream: false,
+};
+pub(super) const UDP6: Kind = Kind {
+    name: "udp6",
+    six: true,
+    stream: false,
+};
+
+/// Sets of addresses that cases are made for: how often, name, IPv4, IPv6.
+pub(super) type Set = (
+    usize,
+    &'static str,
+    &'static [&'static str],
+    &'static [&'static str],
+);
+
+pub(super) const SETS: &[Set] = &[
+    (
+        6,
+        "two",
+        &["10.0.0.5", "10.0.0.6"],
+        &["2001:db8::5", "2001:db8::6"],
+    ),
+    (
+        2,
+        "nets",
+        &["10.0.0.5", "10.0.0.6", "10.1.0.5"],
+        &["2001:db8::5", "2001:db8:1::5"],
+    ),
+    (1, "four", &["10.0.0.5", "10.0.0.6"], &[]),
+    (1, "six", &[], &["2001:db8::5", "2001:db8::6"]),
+];
+
+/// An address for `bind` of that actor, as text that fits the family, mostly.
+pub(super) fn to_bind(draw: &mut Draw, set: &Set, actor: &str, kind: Kind) -> String {
+    let v4 = if kind.six {
+        draw.percent(15)
+    } else {
+        !draw.percent(1)
+    };
+    let host = if v4 {
+        bind4(draw, set, actor)
+    } else {
+        bind6(draw, set, actor)
+    };
+    shown(draw, host, kind, v4)
+}
+
+fn bind4(draw: &mut Draw, set: &Set, actor: &str) -> &'static str {
+    if actor != "in" {
+        return draw.pick(&[
+            (50, "0.0.0.0"),
+            (50, own4(actor)),
+            (8, "127.0.0.1"),
+            (2, "10.0.0.5"),
+        ]);
+    }
+    match draw.below(100) {
+        0..45 => "0.0.0.0",
+        45..70 => draw.one(set.2).unwrap_or(&"10.0.0.5"),
+        70..86 => "127.0.0.1",
+        86..88 => "127.0.0.2",
+        88..96 => draw.pick(&[
+            (3, "10.0.0.1"),
+            (3, "10.0.0.9"),
+            (1, "10.0.0.100"),
+            (1, "8.8.8.8"),
+        ]),
+        _ => draw.pick(&[(1, "10.0.0.255"), (1, "255.255.255.255"), (2, "239.1.2.3")]),
+    }
+}
+
+fn bind6(draw: &mut Draw, set: &Set, actor: &str) -> &'static str {
+    if actor != "in" {
+        return draw.pick(&[
+            (50, "::"),
+            (50, own6(actor)),
+            (8, "::1"),
+            (2, "2001:db8::5"),
+        ]);
+    }
+    match draw.below(100) {
+        0..50 => "::",
+        50..75 => draw.one(set.3).unwrap_or(&"2001:db8::5"),
+        75..90 => "::1",
+        90..98 => draw.pick(&[(3, "2001:db8::1"), (3, "2001:db8::9"), (1, "2001:db8::100")]),
+        _ => "ff0e::1:7",
+    }
+}
+
+fn own4(actor: &str) -> &'static str {
+    match actor {
+        "peer" => "10.0.0.100",
+        "other" => "10.0.0.9",
+        "host" => "10.0.0.1",
+        _ => "10.0.0.5",
+    }
+}
+
+fn own6(actor: &str) -> &'static str {
+    match actor {
+        "peer" => "2001:db8::100",
+        "other" => "2001:db8::9",
+        "host" => "2001:db8::1",
+        _ => "2001:db8::5",
+    }
+}
+
+/// An address at which `at` can be reached by `from`, perhaps.
+pub(super) fn to_reach(
+    draw: &mut Draw,
+    set: &Set,
+    from: &str,
+    at: &str,
+    kind: Kind,
+    v4: bool,
+) -> String {
+    let inside = from == at;
+    let host = match (v4, at) {
+        (true, "in") => match draw.below(100) {
+            0..40 if inside => "127.0.0.1",
+            40..48 if inside => draw.pick(&[(4, "0.0.0.0"), (1, "127.0.0.2")]),
+            _ => draw.one(set.2).unwrap_or(&"10.0.0.5"),
+        },
+        (false, "in") => match draw.below(100) {
+            0..40 if inside => "::1",
+            40..48 if inside => "::",
+            _ => draw.one(set.3).unwrap_or(&"2001:db8::5"),
+        },
+        (true, "peer") if set.1 == "nets" && draw.percent(40) => "10.1.0.100",
+        (false, "peer") if set.1 == "nets" && draw.percent(40) => "2001:db8:1::100",
+        (true, "peer") if draw.percent(10) => "192.0.2.1",
+        (true, at) => own4(at),
+        (false, at) => own6(at),
+    };
+    shown(draw, host, kind, v4)
+}
+
+/// As a socket of the family wants it: mapped if need be, rarely not.
+fn shown(draw: &mut Draw, host: &str, kind: Kind, v4: bool) -> String {
+    match (v4, kind.six) {
+        (true, false) => host.to_owned(),
+        (true, true) if !draw.percent(2) => format!("[::ffff:{host}]"),
+        (true, true) => host.to_owned(),
+        (false, _) => format!("[{host}]"),
+    }
+}

@@ -149,7 +149,7 @@ cases! {
         in bind d 127.0.0.1:8080 => EADDRINUSE
         in bind d 0.0.0.0:8080 => EADDRINUSE / ok [wildcard-restart]
         in opt d reuseaddr 1
-        in bind d 127.0.0.1:8080 => EADDRINUSE
+        in bind d 127.0.0.1:8080 => EADDRINUSE / EINVAL [wildcard-restart]
         in listen d
         in e = socket tcp4
         in connect e 127.0.0.1:8080 => ECONNREFUSED / ok [wildcard-restart]

@@ -90,6 +90,14 @@ pub fn show(out: &mut dyn Write, h: &HostletReport) -> io::Result<()> {
             .collect::<Vec<_>>()
             .join(" "),
     )?;
+    // A server may have named a thousand.
+    for (i, (shown, stands)) in h.further_loopback.iter().take(8).enumerate() {
+        let what = if i == 0 { "further" } else { "" };
+        line(what, &format!("{shown} as {stands}"))?;
+    }
+    if h.further_loopback.len() > 8 {
+        line("", &format!("and {} more", h.further_loopback.len() - 8))?;
+    }
     line("source", h.source.as_str())?;
     if !h.host_loopback.is_empty() {
         let all: Vec<_> = h.host_loopback.iter().map(ToString::to_string).collect();
@@ -286,6 +294,11 @@ pub fn doctor(out: &mut dyn Write, d: &DoctorReport) -> io::Result<()> {
         out,
         "Hostlets: {} of {}. Bound sockets: {} at most.",
         l.hostlets_used, l.hostlets, l.sockets
+    )?;
+    writeln!(
+        out,
+        "Loopback addresses beside 127.0.0.1: {} of {}, {} in a hostlet at most.",
+        l.further_loopbacks_used, l.further_loopbacks, l.further_loopbacks_each
     )?;
     match (d.installed, l.memory_bytes) {
         (true, Some(bytes)) => writeln!(

@@ -337,24 +337,24 @@ fn every_refusal_is_foretold_and_told() {
         ),
         (
             "connect",
-            "127.0.0.2:83",
+            "127.255.255.255:83",
             "",
             "foreign-loopback",
-            "socket().connect(('127.0.0.2',83))",
+            "socket().connect(('127.255.255.255',83))",
         ),
         (
             "connect",
-            "127.0.0.2:84",
+            "127.255.255.255:84",
             "--udp",
             "foreign-loopback",
-            "socket(2,2).connect(('127.0.0.2',84))",
+            "socket(2,2).connect(('127.255.255.255',84))",
         ),
         (
             "send",
-            "127.0.0.3:85",
+            "127.255.255.255:85",
             "",
             "foreign-loopback",
-            "socket(2,2).sendto(b'x',('127.0.0.3',85))",
+            "socket(2,2).sendto(b'x',('127.255.255.255',85))",
         ),
     ];
     let script: String = calls

@@ -1,6 +1,6 @@
 //! Ending sockets: those of an address that leaves, and all that a hostlet leaves behind.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
@@ -26,10 +26,22 @@ impl Machine<'_> {
         let Some(row) = self.store.get_by_id(id)? else {
             return Ok(());
         };
+        let loopback = [IpAddr::V4(id.loopback4()), IpAddr::V6(id.loopback6())];
+        // With the loopback go the further addresses of it that programs have named.
+        let further = match &self.kernel {
+            Some(kernel) if owned.contains(loopback[0]) => kernel.further_loopbacks(id.0)?,
+            _ => BTreeMap::new(),
+        };
+        let on_loopback = |ip: IpAddr| {
+            loopback.contains(&ip) || matches!(ip, IpAddr::V4(v4) if further.contains_key(&v4))
+        };
         let on_it: Vec<_> = self
             .listed()?
             .iter()
-            .filter(|s| owned.contains(s.local.ip().to_canonical()))
+            .filter(|s| {
+                let ip = s.local.ip().to_canonical();
+                owned.contains(ip) || on_loopback(ip) && !loopback.contains(&ip)
+            })
             .cloned()
             .collect();
         if on_it.is_empty() {
@@ -37,7 +49,6 @@ impl Machine<'_> {
         }
         // One that fell back gets no more for its wildcard; a socket on what it lost would be deaf for good.
         let all = row.state == store::State::Removing || row.spec.fallen_back;
-        let loopback = [IpAddr::V4(id.loopback4()), IpAddr::V6(id.loopback6())];
         let mine = self.cgroup_ids(&row.name)?;
         let held = self.held_inodes(&row.name)?;
         let book = self.kernel.as_ref().map(Kernel::port_book).transpose()?;
@@ -45,7 +56,7 @@ impl Machine<'_> {
         for socket in on_it {
             // On its own loopback there is nobody else's. On another address may be one of the
             // host, made before; a member may hold one that was made outside.
-            let ours = loopback.contains(&socket.local.ip().to_canonical())
+            let ours = on_loopback(socket.local.ip().to_canonical())
                 || socket.cgroup_id.is_none_or(|cgroup| mine.contains(&cgroup))
                 || (socket.inode != 0 && held.contains(&socket.inode));
             let idle = matches!(

@@ -52,6 +52,12 @@ impl Engine {
                 hostlets: config.limits.hostlets,
                 hostlets_used: u32::try_from(used).unwrap_or(u32::MAX),
                 sockets: config.limits.sockets,
+                further_loopbacks: hostlet_kernel::EXTRAS,
+                further_loopbacks_used: match &kernel {
+                    Some(kernel) => kernel.further_loopbacks_used()?,
+                    None => 0,
+                },
+                further_loopbacks_each: hostlet_kernel::EXTRAS_EACH,
                 memory_bytes: kernel.as_ref().and_then(Kernel::memory),
             },
             installed: kernel.is_some(),

@@ -211,7 +211,10 @@ impl Machine<'_> {
             return Ok(());
         };
         match self.published.remove(&id.0) {
-            Some(known) => Ok(kernel.set_tables(id.0, &known, &Tables::default())?),
+            Some(known) => {
+                kernel.set_tables(id.0, &known, &Tables::default())?;
+                Ok(kernel.forget_loopbacks(id.0)?)
+            }
             None => Ok(kernel.forget(id.0)?),
         }
     }

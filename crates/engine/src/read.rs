@@ -155,6 +155,13 @@ pub(crate) fn report(machine: &Machine<'_>, d: Definition) -> Result<HostletRepo
             })
             .collect(),
         loopback: vec![IpAddr::V4(d.id.loopback4()), IpAddr::V6(d.id.loopback6())],
+        further_loopback: match &machine.kernel {
+            Some(kernel) => kernel.further_loopbacks(d.id.0)?,
+            None => BTreeMap::new(),
+        }
+        .into_iter()
+        .map(|(stands, shown)| (shown, stands))
+        .collect(),
         source: d.spec.source,
         host_loopback: d.spec.host_loopback,
         guard: d.spec.guard,

@@ -1,7 +1,8 @@
 //! What reading verbs give back. The JSON of the command line is these types,
 //! so their fields are a promise: add some, never rename or drop one.
 
-use std::net::IpAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use hostlet_model::{HostLoopback, Name, Owned, SourcePolicy};
@@ -26,6 +27,8 @@ pub struct HostletReport {
     pub addresses: Vec<AddressReport>,
     /// The addresses that `127.0.0.1` and `::1` mean inside.
     pub loopback: Vec<IpAddr>,
+    /// Further loopback addresses that its programs have named, and what stands for each.
+    pub further_loopback: BTreeMap<Ipv4Addr, Ipv4Addr>,
     /// Which address an unbound socket leaves from.
     pub source: SourcePolicy,
     /// Services on the host's loopback that it may reach.
@@ -244,6 +247,12 @@ pub struct LimitReport {
     pub hostlets_used: u32,
     /// The most bound sockets in all of them.
     pub sockets: u32,
+    /// The most further loopback addresses in all of them.
+    pub further_loopbacks: u32,
+    /// How many there are.
+    pub further_loopbacks_used: u32,
+    /// The most in one hostlet.
+    pub further_loopbacks_each: u32,
     /// What the kernel part takes now; null: not installed, or the kernel does not say.
     pub memory_bytes: Option<u64>,
 }

@@ -126,6 +126,8 @@ struct Inside {
     /// Whether a socket made in the hostlet counts although no member has it open.
     cgroups_count: bool,
     holders: BTreeMap<u64, Vec<HolderReport>>,
+    /// Further loopback addresses: what the programs call each.
+    further: BTreeMap<Ipv4Addr, Ipv4Addr>,
 }
 
 impl Inside {
@@ -135,6 +137,10 @@ impl Inside {
             cgroups: machine.cgroup_ids(&row.name)?,
             cgroups_count: true,
             holders: holders(&members),
+            further: match &machine.kernel {
+                Some(kernel) => kernel.further_loopbacks(row.id.0)?,
+                None => BTreeMap::new(),
+            },
             row,
         })
     }
@@ -151,8 +157,14 @@ impl Inside {
         self.holders.get(&socket.inode).cloned().unwrap_or_default()
     }
 
-    fn loopback(&self, ip: IpAddr) -> bool {
-        ip == IpAddr::V4(self.row.id.loopback4()) || ip == IpAddr::V6(self.row.id.loopback6())
+    /// What the programs call a loopback address of the hostlet; none for every other.
+    fn loopback(&self, ip: IpAddr) -> Option<IpAddr> {
+        match ip {
+            IpAddr::V4(v4) if v4 == self.row.id.loopback4() => Some(Ipv4Addr::LOCALHOST.into()),
+            IpAddr::V4(v4) => self.further.get(&v4).map(|shown| IpAddr::V4(*shown)),
+            IpAddr::V6(v6) if v6 == self.row.id.loopback6() => Some(Ipv6Addr::LOCALHOST.into()),
+            IpAddr::V6(_) => None,
+        }
     }
 
     fn report(&self, book: Option<&PortBook>, socket: &Socket) -> SocketReport {
@@ -188,15 +200,9 @@ impl Inside {
 
     /// An address as the program sees it: its own loopback has the usual name.
     fn shown(&self, ipv6: bool, ip: IpAddr) -> IpAddr {
-        if !self.loopback(ip.to_canonical()) {
-            return ip;
-        }
-        match ip {
-            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(v6) if ipv6 && v6.to_ipv4_mapped().is_some() => {
-                Ipv4Addr::LOCALHOST.to_ipv6_mapped().into()
-            }
-            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        match self.loopback(ip.to_canonical()) {
+            Some(IpAddr::V4(shown)) if ipv6 && ip.is_ipv6() => shown.to_ipv6_mapped().into(),
+            shown => shown.unwrap_or(ip),
         }
     }
 
@@ -245,7 +251,7 @@ impl Inside {
         ip.is_unspecified()
             || ip.is_multicast()
             || ip == IpAddr::V4(Ipv4Addr::BROADCAST)
-            || self.loopback(ip)
+            || self.loopback(ip).is_some()
             || self
                 .row
                 .entries

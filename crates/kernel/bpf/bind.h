@@ -59,6 +59,10 @@ static inline int translate(struct bpf_sock_addr *ctx, const struct hl_hostlet *
 		b->addr = *loop_like(h, &b->addr);
 		return addr_any(&b->addr) ? EADDRNOTAVAIL : 0;
 	}
+	if (further_loop(h, &b->addr) && b->addr.w[3] != LOOP_BROADCAST) {
+		b->addr.w[3] = extra_for(h->id, b->addr.w[3], true);
+		return b->addr.w[3] ? 0 : ENOBUFS;
+	}
 	if (owns(h, &b->addr) || addr_multicast(&b->addr) || addr_broadcast(&b->addr) ||
 	    reachable(h, &b->addr, 0))
 		return 0;
@@ -158,7 +162,10 @@ static inline int bind(struct bpf_sock_addr *ctx, const struct hl_hostlet *h, st
 		goto refuse;
 	}
 	if (error) {
-		refused(h, HL_CALL_BIND, h->flags & HL_GONE ? HL_REASON_REMOVED : HL_REASON_FOREIGN_ADDRESS,
+		refused(h, HL_CALL_BIND,
+			h->flags & HL_GONE ? HL_REASON_REMOVED
+			: error == ENOBUFS ? HL_REASON_TABLE_FULL
+					   : HL_REASON_FOREIGN_ADDRESS,
 			error, b->proto, &asked, port, 0);
 		goto refuse;
 	}

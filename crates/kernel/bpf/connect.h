@@ -66,25 +66,19 @@ static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 		goto refuse;
 	}
 	if (addr_loopback(&c->to) || addr_wild(&c->to) || dedicated_loop(&c->to)) {
-		if (host_service(h, &c->to, c->port, c->proto)) {
-			own_loop = true;
-			source = *loop_like(h, &c->to);
-		} else if (means_loopback(&c->to) || is_loop(h, &c->to)) {
-			/* A socket of IPv6 asks for :: and means the loopback of that family. */
-			const struct hl_addr *loop = addr_is4(&c->to) ? &h->loop4 : &h->loop6;
-
-			own_loop = true;
-			if (addr_any(loop)) {
-				error = ENETUNREACH;
-				reason = HL_REASON_NO_ADDRESS;
+		/* Echo sockets show what the kernel knows: they stay where the guard lets echo pass. */
+		if ((c->proto == IPPROTO_ICMP || c->proto == IPPROTO_ICMPV6) && at_home(&c->to) &&
+		    (addr_wild(&c->from) || at_home(&c->from)))
+			return ALLOW;
+		own_loop = true;
+		/* A socket of IPv6 asks for :: and means the loopback of that family. */
+		source = *loop_like(h, &c->to);
+		if (!host_service(h, &c->to, c->port, c->proto)) {
+			error = to_own_loop(h, &c->to, c->port, c->proto, c->proto != IPPROTO_TCP, &reason);
+			if (error == ECONNREFUSED)
+				goto ordinary;
+			if (error)
 				goto refuse;
-			}
-			c->to = source = *loop;
-		} else {
-			/* To a machine of its own these are its own addresses, without a service. */
-			error = addr_is4(&c->to) ? ECONNREFUSED : ENETUNREACH;
-			reason = HL_REASON_FOREIGN_LOOPBACK;
-			goto refuse;
 		}
 	}
 	unbound = addr_wild(&c->from);
@@ -151,6 +145,7 @@ static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 	return ALLOW;
 refuse:
 	refused(h, HL_CALL_CONNECT, reason, error, c->proto, &asked, c->port, &c->from);
+ordinary: /* as on every machine: no event */
 	bpf_set_retval(-error);
 	return REFUSE;
 }

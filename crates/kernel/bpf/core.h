@@ -59,12 +59,25 @@ struct tcp_sock {
 /* inet_flags is a word of bits since 6.6; before, bitfields. */
 struct inet_sock {
 	unsigned long inet_flags;
+	struct ipv6_pinfo *pinet6;
 	int mc_index;
 	__be32 mc_addr;
 } CORE;
 
 struct inet_sock___before_6_6 {
 	__u8 bind_address_no_port : 1;
+	__u16 cmsg_flags;
+} CORE;
+
+/* What a socket of IPv6 wants to be told with a datagram. */
+struct ipv6_pinfo {
+	union {
+		struct {
+			__u16 rxinfo : 1;
+			__u16 rxoinfo : 1;
+			__u16 rxorigdstaddr : 1;
+		} CORE bits;
+	} CORE rxopt;
 } CORE;
 
 struct seq_file;
@@ -80,6 +93,8 @@ struct bpf_iter__bpf_sk_storage_map {
 	void *value;
 } CORE;
 
+/* The same bits of inet_flags and of cmsg_flags. */
+enum { INET_FLAGS_PKTINFO = 0, INET_FLAGS_ORIGDSTADDR = 6 };
 enum { INET_FLAGS_BIND_ADDRESS_NO_PORT = 18 };
 
 #endif

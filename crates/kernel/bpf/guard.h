@@ -18,7 +18,7 @@
 
 /* From the guard to ping.h: an echo request that needs a source of this hostlet. */
 #define PING_MARK    0x4e000000
-#define LOOP_MARK(h) (0x4c000000 | (h)->id)
+#define LOOP_MARK(h) (LOOP_MARKED | (h)->id)
 
 enum { REPORT_EVERY_NS = 100000000 };
 enum { ICMP_ECHOREPLY = 0, ICMP_ECHO = 8 };
@@ -136,10 +136,10 @@ static inline bool is_echo(struct __sk_buff *skb, const struct packet *p, bool r
 	return !bpf_skb_load_bytes(skb, p->header, &type, sizeof(type)) && type == wanted;
 }
 
-/* 127.0.0.1 or ::1 asked by echo: the kernel answers on every machine, and says nothing by it. */
+/* The loopback asked by echo: the kernel answers on every machine, and says nothing by it. */
 static inline bool echo_at_home(struct __sk_buff *skb, const struct packet *p, bool out)
 {
-	return addr_localhost(&p->from) && addr_localhost(&p->to) && is_echo(skb, p, out);
+	return at_home(&p->from) && at_home(&p->to) && is_echo(skb, p, out);
 }
 
 /*
@@ -230,6 +230,9 @@ int hl_ingress(struct __sk_buff *skb)
 		   reachable(h, &p.to, 0)) {
 		return ALLOW;
 	}
+	/* To the hostlet's loopback, under the name that its programs have for it: see told.h. */
+	if (addr_loopback(&p.to) && skb->mark == LOOP_MARK(h))
+		return ALLOW;
 	if (elsewhere(skb, h) || echo_at_home(skb, &p, false))
 		return ALLOW;
 	dropped(skb, h, &p, HL_CALL_RECEIVE);

@@ -27,6 +27,7 @@
 #include "hostlet.h"
 #include "core.h"
 #include "maps.h"
+#include "loops.h"
 #include "lib.h"
 #include "pass.h"
 #include "ports.h"
@@ -39,6 +40,7 @@
 #include "message.h"
 #include "lookup.h"
 #include "guard.h"
+#include "told.h"
 #include "learn.h"
 #include "ping.h"
 

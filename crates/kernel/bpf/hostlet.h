@@ -13,7 +13,7 @@
 #include <linux/bpf.h>
 
 /* Raised whenever a structure or a table below changes its shape. */
-enum { HL_LAYOUT = 4 };
+enum { HL_LAYOUT = 5 };
 
 struct hl_addr {
 	__u32 w[4];
@@ -73,6 +73,26 @@ enum hl_owner_flag {
 struct hl_owner {
 	__u32 id;
 	__u32 flags; /* enum hl_owner_flag */
+};
+
+/*
+ * Further loopback addresses, 127.0.0.2 to 127.255.255.254: on a machine all of them are local. What
+ * a hostlet's programs name gets an address of 127.192.0.0/10 at its first use, which stands for it
+ * until the hostlet ends. The hostlets' own loopbacks lie elsewhere, in 127.64.0.0/10.
+ */
+enum { HL_EXTRA_NET = 0x7fc00000, HL_EXTRA_MASK = 0xffc00000 }; /* host order */
+enum { HL_EXTRAS = 65536, HL_EXTRAS_EACH = 1024 };
+
+/* loops (hash): what stands for a loopback address of a hostlet; for `ip` 0, how many it has. */
+struct hl_loop_key {
+	__u32 id;
+	__u32 ip; /* as its programs know it, network order */
+};
+
+/* extras (hash by what stands for it, network order): whose it is, and what its programs call it. */
+struct hl_extra {
+	struct hl_owner owner;
+	__u32 shown; /* network order */
 };
 
 struct hl_prefix_key {

@@ -203,7 +203,7 @@ int hl_learn(struct __sk_buff *skb)
 	struct datagram d;
 
 	if (!g || !g->wild_udp || !parse_udp(skb, &d))
-		return TC_ACT_UNSPEC;
+		goto told;
 	/* Whoever is in that table is on the wildcard, or was. */
 	if (g->known_as && skb->ifindex == LOOPBACK_IFINDEX && relay(skb, &d))
 		return TC_ACT_UNSPEC;
@@ -216,6 +216,9 @@ int hl_learn(struct __sk_buff *skb)
 	o = owner_of(&d.to);
 	if (o)
 		learn(skb, o, &d);
+told:
+	if ((skb->mark & COPY_MASK) == LOOP_MARKED)
+		tell_loopback(skb);
 	return TC_ACT_UNSPEC;
 }
 

@@ -8,6 +8,7 @@
 #define SOCK_RAW 3
 
 #define EPERM		1
+#define EACCES		13
 #define EEXIST		17
 #define EINVAL		22
 #define ENOBUFS		105
@@ -89,6 +90,12 @@ static inline bool dedicated_loop(const struct hl_addr *a)
 	return a->w[0] == ANCHOR6_0 && a->w[1] == ANCHOR6_1;
 }
 
+/* The machine's own loopback, where no hostlet has an address. */
+static inline bool at_home(const struct hl_addr *a)
+{
+	return addr_localhost(a) || (addr_is4(a) && addr_loopback(a) && !(a->w[3] & bpf_htonl(LOOPS_BIT)));
+}
+
 static inline bool addr_multicast(const struct hl_addr *a)
 {
 	if (addr_is4(a))
@@ -122,6 +129,8 @@ static inline const struct hl_owner *owner_of(const struct hl_addr *a)
 
 	if (o)
 		return o;
+	if (addr_is4(a) && extra_loop(a->w[3]))
+		return whose_extra(a->w[3]);
 	some = bpf_map_lookup_elem(&prefixed, &zero);
 	if (!some || !*some)
 		return 0;
@@ -137,6 +146,8 @@ static inline bool owns(const struct hl_hostlet *h, const struct hl_addr *a)
 	if (addr_is4(a)) {
 		if (a->w[3] == h->primary4.w[3] || a->w[3] == h->loop4.w[3])
 			return true;
+		if (extra_loop(a->w[3]))
+			return own_extra(h, a->w[3]);
 		if (!(h->flags & HL_MANY4))
 			return false;
 		for (i = 0; i < HL_FEW4; i++)
@@ -165,8 +176,17 @@ static inline bool owns(const struct hl_hostlet *h, const struct hl_addr *a)
 static inline bool is_loop(const struct hl_hostlet *h, const struct hl_addr *a)
 {
 	if (addr_is4(a))
-		return a->w[3] == h->loop4.w[3];
+		return a->w[3] == h->loop4.w[3] || own_extra(h, a->w[3]);
 	return !addr_any(a) && addr_eq(a, &h->loop6);
+}
+
+/*
+ * Is it a loopback address of IPv4 that gets one of its own for this hostlet? What stands for one
+ * already is taken for itself: the kernel shows it in some places (IP_PKTINFO).
+ */
+static inline bool further_loop(const struct hl_hostlet *h, const struct hl_addr *a)
+{
+	return addr_is4(a) && addr_loopback(a) && !addr_localhost(a) && !is_loop(h, a);
 }
 
 /* The dedicated loopback address of the family of `a`. */

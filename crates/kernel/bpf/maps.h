@@ -39,6 +39,10 @@ TABLE(excluded, HASH, struct hl_file, __u32, 65536, BPF_F_NO_PREALLOC);
 /* Written by user space: whether the trie of prefixes has entries. */
 TABLE(prefixed, ARRAY, __u32, __u32, 1, 0);
 
+/* Written by the calls that name such an address first, and emptied by user space: see loops.h. */
+TABLE(loops, HASH, struct hl_loop_key, __u32, HL_EXTRAS + 65536, BPF_F_NO_PREALLOC);
+TABLE(extras, HASH, __u32, struct hl_extra, HL_EXTRAS, BPF_F_NO_PREALLOC);
+
 /* Written by user space: interfaces where the programs of learn.h and ping.h are attached. */
 TABLE(watched, HASH, __u32, __u32, 65536, BPF_F_NO_PREALLOC);
 

@@ -73,19 +73,14 @@ static inline int send_to(struct bpf_sock *sk, struct hl_hostlet *h, struct send
 	if (addr_loopback(&m->to) || addr_wild(&m->to) || dedicated_loop(&m->to)) {
 		own_loop = true;
 		if (!host_service(h, &m->to, m->port, m->proto)) {
-			const struct hl_addr *loop = four ? &h->loop4 : &h->loop6;
-
-			if (!means_loopback(&m->to) && !is_loop(h, &m->to)) {
-				reason = HL_REASON_FOREIGN_LOOPBACK;
-				error = four ? ECONNREFUSED : ENETUNREACH;
-				goto refuse;
+			error = to_own_loop(h, &m->to, m->port, m->proto, false, &reason);
+			/* Nobody is there: nobody is at the usual address either. */
+			if (error == ECONNREFUSED) {
+				m->to = h->loop4;
+				error = 0;
 			}
-			if (addr_any(loop)) {
-				reason = HL_REASON_NO_ADDRESS;
-				error = ENETUNREACH;
+			if (error)
 				goto refuse;
-			}
-			m->to = *loop;
 		}
 	}
 	/* Whatever source it names: what comes to its port from now on is for this socket. */
@@ -136,6 +131,16 @@ static inline int send_to(struct bpf_sock *sk, struct hl_hostlet *h, struct send
 	if (addr_localhost(&m->from)) {
 		m->from = *loop_like(h, &m->from);
 		return ALLOW;
+	}
+	if (further_loop(h, &m->from) && m->from.w[3] != LOOP_BROADCAST) {
+		chosen = m->from;
+		m->from.w[3] = extra_for(h->id, m->from.w[3], true);
+		if (m->from.w[3])
+			return ALLOW;
+		m->from = chosen;
+		reason = HL_REASON_TABLE_FULL;
+		error = ENOBUFS;
+		goto refuse;
 	}
 	if (owns(h, &m->from) || addr_multicast(&m->from) || addr_broadcast(&m->from) ||
 	    reachable(h, &m->from, 0))

@@ -10,12 +10,17 @@
 /* Turns the dedicated loopback back into the name that the program used. */
 static inline bool show_localhost(const struct hl_hostlet *h, struct hl_addr *a)
 {
+	if (addr_is4(a)) {
+		__u32 ip = shown_loop4(h, a->w[3]);
+
+		if (!ip)
+			return false;
+		a->w[3] = ip;
+		return true;
+	}
 	if (!is_loop(h, a))
 		return false;
-	if (addr_is4(a))
-		a->w[3] = bpf_htonl(0x7f000001);
-	else
-		*a = (struct hl_addr){{0, 0, 0, bpf_htonl(1)}};
+	*a = (struct hl_addr){{0, 0, 0, bpf_htonl(1)}};
 	return true;
 }
 

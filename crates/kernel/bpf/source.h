@@ -183,14 +183,50 @@ static inline int multicast_source(struct bpf_sock *sk, struct hl_hostlet *h, st
 static inline bool serves(const struct hl_hostlet *h, const struct hl_addr *a, __u16 port, __u8 proto)
 {
 	struct hl_port_key key = port_key(h->id, port, proto, addr_is4(a) ? 4 : 6);
+	struct hl_port *p = bpf_map_lookup_elem(&ports, &key);
 
-	return bpf_map_lookup_elem(&ports, &key);
+	if (!p || !further_loop(h, a))
+		return p;
+	return p->wild[0] | p->wild[1] | p->wild[2] | p->wild[3] || extra_for(h->id, a->w[3], false);
 }
 
 /* A host's loopback service that was opened to the hostlet, such as the resolver stub. */
 static inline bool host_service(const struct hl_hostlet *h, const struct hl_addr *a, __u16 port, __u8 proto)
 {
 	return reachable(h, a, port) && !serves(h, a, port, proto);
+}
+
+/*
+ * The address of the hostlet's own that a loopback address stands for; 0 or an error. To one that was
+ * never named before, a call to a port where the hostlet has no socket needs no address (`make` false).
+ */
+static inline int to_own_loop(const struct hl_hostlet *h, struct hl_addr *a, __u16 port, __u8 proto, bool make,
+			      enum hl_reason *reason)
+{
+	struct hl_port_key key;
+	__u32 ip;
+
+	if (means_loopback(a)) {
+		*a = *loop_like(h, a);
+		*reason = HL_REASON_NO_ADDRESS;
+		return addr_any(a) ? ENETUNREACH : 0;
+	}
+	if (is_loop(h, a))
+		return 0;
+	*reason = HL_REASON_FOREIGN_LOOPBACK;
+	if (!addr_is4(a))
+		return ENETUNREACH;
+	if (a->w[3] == LOOP_BROADCAST)
+		return proto == IPPROTO_TCP ? ENETUNREACH : EACCES;
+	key = port_key(h->id, port, proto, 4);
+	make = make || bpf_map_lookup_elem(&ports, &key);
+	ip = extra_for(h->id, a->w[3], make);
+	if (!ip) {
+		*reason = HL_REASON_TABLE_FULL;
+		return make ? ENOBUFS : ECONNREFUSED;
+	}
+	a->w[3] = ip;
+	return 0;
 }
 
 #endif

@@ -47,6 +47,8 @@ plain!(
     hl_hostlet,
     hl_file,
     hl_owner,
+    hl_loop_key,
+    hl_extra,
     hl_prefix_key,
     hl_route,
     hl_onlink_key,

@@ -19,7 +19,7 @@ use crate::probe;
 const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/hostlet.bpf.o"));
 
 /// The tables that this program reads or writes; all are pinned, for tools such as bpftool.
-pub(crate) const TABLES: [&str; 24] = [
+pub(crate) const TABLES: [&str; 26] = [
     "hostlets",
     "owners",
     "prefixes",
@@ -44,6 +44,8 @@ pub(crate) const TABLES: [&str; 24] = [
     "locals",
     "excluded",
     "passing",
+    "loops",
+    "extras",
 ];
 
 /// How large the tables may grow; they take memory only as they fill, but for the

@@ -62,7 +62,7 @@ pub struct RouteEntry {
     pub prefsrc: Option<IpAddr>,
 }
 
-type Pair = (Vec<u8>, Vec<u8>);
+pub(crate) type Pair = (Vec<u8>, Vec<u8>);
 
 impl Tables {
     fn source_pairs(&self, id: u32) -> Vec<Pair> {
@@ -230,7 +230,7 @@ impl Kernel {
                 }
             }
         }
-        Ok(())
+        self.forget_loopbacks(id)
     }
 
     /// Brings the mirror of the routes up to date.
@@ -368,7 +368,7 @@ impl Kernel {
         }
     }
 
-    fn entries(&self, table: &'static str) -> Result<Vec<Pair>> {
+    pub(crate) fn entries(&self, table: &'static str) -> Result<Vec<Pair>> {
         let map = self.map(table)?;
         if let Some(all) = crate::batch::entries(map) {
             return Ok(all);

@@ -137,7 +137,7 @@ pub enum HostLoopbackError {
     #[error("'{given}' has port 0: name the port of the service")]
     NoPort { given: String },
     #[error(
-        "'{given}' lies in 127.64.0.0/10, where hostlets have their own loopbacks: none may reach another's"
+        "'{given}' lies in 127.64.0.0/10 or 127.192.0.0/10, where hostlets have their own loopbacks: none may reach another's"
     )]
     Reserved { given: String },
 }
@@ -154,7 +154,7 @@ impl FromStr for HostLoopback {
             return Err(HostLoopbackError::NotLoopback { given: given() });
         }
         if let IpAddr::V4(a) = sa.ip()
-            && (64..128).contains(&a.octets()[1])
+            && a.octets()[1] & 0x40 != 0
         {
             return Err(HostLoopbackError::Reserved { given: given() });
         }

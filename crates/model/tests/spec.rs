@@ -41,6 +41,10 @@ fn services_on_the_hosts_loopback() {
         HostLoopbackError::Reserved { .. }
     ));
     assert!(matches!(
+        of("127.192.0.1:53"),
+        HostLoopbackError::Reserved { .. }
+    ));
+    assert!(matches!(
         of("127.127.255.255:53"),
         HostLoopbackError::Reserved { .. }
     ));

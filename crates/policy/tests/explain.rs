@@ -114,12 +114,14 @@ fn bind_to_addresses() {
         &bind(&v, "2001:db8::1"),
         "refused (EADDRNOTAVAIL) - foreign-address A5",
     );
+    for further in ["127.64.0.2", "127.0.0.53", "127.0.0.0"] {
+        is(
+            &bind(&v, further),
+            &format!("allowed {further} further-loopback A2"),
+        );
+    }
     is(
-        &bind(&v, "127.64.0.2"),
-        "refused (EADDRNOTAVAIL) - foreign-address A5",
-    );
-    is(
-        &bind(&v, "127.0.0.53"),
+        &bind(&v, "127.255.255.255"),
         "refused (EADDRNOTAVAIL) - foreign-address A5",
     );
     for group in ["224.0.0.251", "ff02::fb", "255.255.255.255", "10.0.0.255"] {
@@ -261,13 +263,27 @@ fn connect_to_the_loopback() {
         &connect(&v, "127.0.0.1", 631, None),
         "allowed 127.64.0.1 host-loopback A2",
     );
+    for further in ["127.0.0.53", "127.64.0.2", "127.0.0.0"] {
+        is(
+            &connect(&v, further, 80, None),
+            "translated 127.64.0.1 further-loopback A2",
+        );
+    }
     is(
-        &connect(&v, "127.0.0.53", 54, None),
-        "refused (ECONNREFUSED) - foreign-loopback A2",
+        &connect(&v, "127.0.0.1", 80, Some("127.0.0.5")),
+        "translated 127.0.0.5 own-loopback A2",
     );
     is(
-        &connect(&v, "127.64.0.2", 80, None),
-        "refused (ECONNREFUSED) - foreign-loopback A2",
+        &connect(&v, "10.0.0.9", 80, Some("127.0.0.5")),
+        "refused (EINVAL) - loopback-source A8",
+    );
+    is(
+        &connect(&v, "127.255.255.255", 80, None),
+        "refused (ENETUNREACH) - foreign-loopback A2",
+    );
+    is(
+        &send(&v, "127.255.255.255", 80, None),
+        "refused (EACCES) - foreign-loopback A2",
     );
     is(
         &connect(&view(&[entry("10.0.0.5", 24, 2)], false), "::1", 80, None),
@@ -423,7 +439,7 @@ proptest! {
         let e = explain(&v, &call, &[], &[]);
         prop_assert!(!e.text.is_empty() && !e.rule.is_empty() && e.row.starts_with('A'));
         let mine = |a: IpAddr| {
-            v.owned.iter().any(|o| o.contains(a)) || a == IpAddr::V4(v.loop4) || v.loop6.map(IpAddr::V6) == Some(a)
+            v.owned.iter().any(|o| o.contains(a)) || (a.is_ipv4() && a.is_loopback()) || v.loop6.map(IpAddr::V6) == Some(a)
         };
         let group = |a: IpAddr| a.is_multicast() || a == ip("255.255.255.255") || matches!(a, IpAddr::V4(b) if v.broadcasts.contains(&b));
         match e.verdict {

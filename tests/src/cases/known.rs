@@ -1,15 +1,6 @@
 //! Known differences that no other case meets.
 
 cases! {
-    the_rest_of_the_loopback_network: "A2", r"
-        in a = socket tcp4
-        in bind a 127.0.0.2:8080 => ok / EADDRNOTAVAIL [loopback-rest]
-        in b = socket tcp4
-        in bind b 0.0.0.0:8081
-        in listen b
-        in c = socket tcp4
-        in connect c 127.0.0.2:8081 => ok / ECONNREFUSED [loopback-rest-reached]
-    ";
     a_udp_port_that_the_host_holds: "A6", r"
         host a = socket udp4
         host bind a 0.0.0.0:5300
@@ -29,13 +20,5 @@ cases! {
         in connect c 10.0.0.100:8081
         in name c => 10.0.0.6:8080 / 10.0.0.6:* [hidden-port]
         peer d = accept s => from 10.0.0.6:8080 / from 10.0.0.6:* [hidden-port]
-    ";
-    packet_information_over_loopback: "A2", r"
-        in a = socket udp4
-        in opt a pktinfo 1
-        in bind a 127.0.0.1:5300
-        in c = socket udp4
-        in sendto c 127.0.0.1:5300 x
-        in recvmsg a => x from 127.0.0.1:* to 127.0.0.1 local 127.0.0.1 via lo / x from 127.0.0.1:* to ~ via lo [pktinfo-loopback]
     ";
 }

@@ -135,7 +135,7 @@ cases! {
         in c = socket udp4
         in connect c 127.0.0.1:5300
         in send c hello
-        in recvmsg a => hello from 127.0.0.1:*        # not with packet information: documented
+        in recvmsg a => hello from 127.0.0.1:*
         in d = socket udp6
         in opt d v6only 1
         in bind d [::]:5300

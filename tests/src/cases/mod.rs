@@ -59,6 +59,7 @@ files! {
     known
     listening
     loopback
+    loopback_rest
     multicast
     neighbours
     packets

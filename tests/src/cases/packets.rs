@@ -183,7 +183,7 @@ cases! {
         in opt l origdst 1
         in bind l 127.0.0.1:5302
         in sendto l 127.0.0.1:5302 own
-        in recvmsg l => own from 127.0.0.1:5302 destined 127.0.0.1:5302 / own from 127.0.0.1:5302 destined ~ [pktinfo-loopback]
+        in recvmsg l => own from 127.0.0.1:5302 destined 127.0.0.1:5302
     ";
     an_ipv4_name_on_an_ipv6_socket: "A7", r"
         peer a = socket udp4

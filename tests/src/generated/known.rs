@@ -28,7 +28,7 @@ pub(super) fn explain(script: &Script, at: usize, traces: &Traces) -> Option<&'s
 
 type Explains = fn(&Difference) -> bool;
 
-const KNOWN: &[(&str, Explains)] = &[("freebind", freebind), ("loopback-rest", loopback_rest)];
+const KNOWN: &[(&str, Explains)] = &[("freebind", freebind)];
 
 /// The words of a step, without `/child`.
 fn words(step: &Step) -> Vec<&str> {
@@ -54,13 +54,7 @@ fn freebind(d: &Difference) -> bool {
     let ["bind", socket, _] = words[..] else {
         return false;
     };
-    d.hostlet == "EADDRNOTAVAIL" && d.did(&["opt", socket, "freebind", "1"])
-}
-
-fn loopback_rest(d: &Difference) -> bool {
-    let words = d.words();
-    let ["bind", _, to] = words[..] else {
-        return false;
-    };
-    d.real == "ok" && d.hostlet == "EADDRNOTAVAIL" && to.contains("127.0.0.2:")
+    matches!(d.real, "ok" | "EADDRINUSE")
+        && d.hostlet == "EADDRNOTAVAIL"
+        && d.did(&["opt", socket, "freebind", "1"])
 }

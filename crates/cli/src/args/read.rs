@@ -29,7 +29,7 @@ fallen back uses this machine's addresses until it ends.
 JSON (--json): {\"name\", \"id\", \"state\": \"live\"|\"cut-off\"|\"fallen-back\"|\"pending\"|\"removing\"|\"stale\",
 \"fallen_back\": bool, \"lifetime\":
 \"run\"|\"kept\"|\"declared\", \"addresses\": [{\"address\", \"interface\", \"onlink\", \"assigned\"}],
-\"loopback\": [address…], \"source\", \"host_loopback\": [ADDR:PORT…], \"guard\", \"raw\", \"created\" (RFC 3339),
+\"loopback\": [address…], \"further_loopback\": {address: what stands for it}, \"source\", \"host_loopback\": [ADDR:PORT…], \"guard\", \"raw\", \"created\" (RFC 3339),
 \"uid\", \"user\", \"program\": [word…], \"cgroup\", \"cgroup_id\" (null: not there), \"attached_cgroups\": [DIR…],
 \"members\": count}
 
@@ -165,7 +165,8 @@ pub struct History {
 Exit status: 0 if everything needed is there, 1 if not.
 
 JSON (--json): {\"usable\": bool, \"features\": [{\"name\", \"present\": true|false|null, \"needed\", \"costs\"}],
-\"limits\": {\"hostlets\", \"hostlets_used\", \"sockets\", \"memory_bytes\" (null: unknown)}, \"installed\": bool}
+\"limits\": {\"hostlets\", \"hostlets_used\", \"sockets\", \"further_loopbacks\",
+\"further_loopbacks_used\", \"further_loopbacks_each\", \"memory_bytes\" (null: unknown)}, \"installed\": bool}
 
 Example:
   hostlet doctor")]

@@ -2,7 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Explanation, Proto, Verdict, is_group, is_localhost, loopback_like, owns, say};
+use super::{
+    Explanation, Proto, Verdict, is_further_loopback, is_group, is_localhost, loopback_like, owns,
+    say,
+};
 use crate::view::KernelView;
 
 pub(super) fn bind(
@@ -45,6 +48,17 @@ pub(super) fn bind(
             format!("{addr} is an address of the hostlet"),
         );
     }
+    if is_further_loopback(addr) {
+        return say(
+            Verdict::Allowed,
+            Some(addr),
+            "further-loopback",
+            "A2",
+            format!(
+                "{addr} is the hostlet's own, as all of 127.0.0.0/8: for the machine an address of 127.192.0.0/10 stands for it, and the program goes on seeing {addr}"
+            ),
+        );
+    }
     if is_group(view, addr) {
         return say(
             Verdict::Allowed,
@@ -68,7 +82,7 @@ pub(super) fn bind(
         );
     }
     let what = if addr.is_loopback() {
-        "of its loopback addresses a hostlet has 127.0.0.1 and ::1 only"
+        "the broadcast address of the loopback is for nobody in a hostlet"
     } else {
         "a machine with the hostlet's addresses does not have it"
     };

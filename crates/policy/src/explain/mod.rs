@@ -201,6 +201,21 @@ pub fn explain(view: &KernelView, call: &Call, routes: &[Route], local: &[IpNet]
             port,
             v6only,
         } => bind(view, proto, addr, port, v6only),
+        Call::Connect { proto, addr, .. } | Call::Send { proto, addr, .. }
+            if addr.to_canonical() == LOOPBACK_BROADCAST =>
+        {
+            say(
+                Verdict::Refused(if proto == Proto::Tcp {
+                    "ENETUNREACH"
+                } else {
+                    "EACCES"
+                }),
+                None,
+                "foreign-loopback",
+                "A2",
+                "the broadcast address of the loopback is for nobody in a hostlet",
+            )
+        }
         Call::Connect {
             addr, port, from, ..
         } => outward(view, addr, port, from, &network, false),
@@ -271,6 +286,14 @@ fn socket(view: &KernelView, proto: Proto) -> Explanation {
             format!("{proto} cannot be confined, so the machine seems not to have it"),
         ),
     }
+}
+
+/// The only address of 127.0.0.0/8 that is not one to be bound and spoken to.
+const LOOPBACK_BROADCAST: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 255, 255, 255));
+
+/// One of the addresses beside 127.0.0.1 that every machine has as well.
+fn is_further_loopback(a: IpAddr) -> bool {
+    a.is_ipv4() && a.is_loopback() && !is_localhost(a) && a != LOOPBACK_BROADCAST
 }
 
 fn is_localhost(a: IpAddr) -> bool {

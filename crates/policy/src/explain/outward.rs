@@ -4,7 +4,10 @@ use std::net::IpAddr;
 
 use hostlet_model::{HostLoopback, HostletId, Unreachable};
 
-use super::{Explanation, Network, Verdict, is_group, is_localhost, loopback_like, owns, say};
+use super::{
+    Explanation, Network, Verdict, is_further_loopback, is_group, is_localhost, loopback_like,
+    owns, say,
+};
 use crate::source::{Source, SourceRule, Unfit, choose_source, unfit};
 use crate::view::KernelView;
 
@@ -195,7 +198,7 @@ fn foreign_source(view: &KernelView, from: Option<IpAddr>, datagram: bool) -> Op
     } else {
         a.is_multicast()
     };
-    if owns(view, a) || is_localhost(a) || group {
+    if owns(view, a) || is_localhost(a) || is_further_loopback(a) || group {
         return None;
     }
     Some(say(
@@ -242,19 +245,14 @@ fn to_loopback(view: &KernelView, dst: IpAddr, port: u16, from: Option<IpAddr>) 
             ),
         };
     }
-    // To a machine of its own all of 127/8 is its own, without a service.
-    let error = if dst.is_ipv4() {
-        "ECONNREFUSED"
-    } else {
-        "ENETUNREACH"
-    };
+    // Every other is of 127.0.0.0/8.
     say(
-        Verdict::Refused(error),
-        None,
-        "foreign-loopback",
+        Verdict::Translated,
+        source,
+        "further-loopback",
         "A2",
         format!(
-            "{dst} is a loopback address of the host or of another hostlet; --host-loopback {exception} would open it"
+            "{dst} is the hostlet's own, as all of 127.0.0.0/8; of the host's, --host-loopback {exception} would open this service"
         ),
     )
 }

@@ -156,6 +156,16 @@ static inline int bind(struct bpf_sock_addr *ctx, const struct hl_hostlet *h, st
 		error = EADDRNOTAVAIL;
 	else
 		error = translate(ctx, h, b);
+	/* Of IPv6 alone and an address of IPv4: that comes before whose address it is. */
+	if (b->socket6 && addr_is4(&b->addr)) {
+		struct facts f;
+
+		learn_facts(ctx->sk, &f);
+		if (f.v6only) {
+			error = EINVAL;
+			goto refuse;
+		}
+	}
 	/* Bound already: only an IPv4 socket is told of a foreign address before that. */
 	if (ctx->sk && ctx->sk->src_port && (!error || b->socket6)) {
 		error = EINVAL;
@@ -203,6 +213,9 @@ int hl_bind4(struct bpf_sock_addr *ctx)
 			    .proto = ONCE(ctx->protocol),
 			    .socket6 = ONCE(ctx->family) == AF_INET6};
 
+	/* Not an address of IPv4: the kernel has its own error, and what stands there is none. */
+	if (ONCE(ctx->user_family) == AF_INET6)
+		return ALLOW;
 	if (bind(ctx, h, &b) == REFUSE)
 		return REFUSE;
 	ctx->user_ip4 = b.addr.w[3];

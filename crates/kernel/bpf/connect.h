@@ -82,12 +82,24 @@ static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 		}
 	}
 	unbound = addr_wild(&c->from);
-	if (!unbound && !owns(h, &c->from) && !addr_multicast(&c->from)) {
+	if (!unbound && !owns(h, &c->from) && !addr_multicast(&c->from) && !addr_broadcast(&c->from) &&
+	    !reachable(h, &c->from, 0)) {
 		reason = HL_REASON_FOREIGN_SOURCE;
 		error = addr_is4(&c->from) ? kernel.foreign_source_error : EINVAL;
 		goto refuse;
 	}
+	/* Without an address of the family there is no route, whatever the source. */
+	if (!own_loop && !(h->flags & (addr_is4(&c->to) ? HL_V4 : HL_V6)) && !(h->flags & HL_FIT_PASS) &&
+	    (unbound || addr_is4(&c->from) == addr_is4(&c->to))) {
+		reason = HL_REASON_NO_ADDRESS;
+		error = ENETUNREACH;
+		goto refuse;
+	}
 	if (!unbound && c->from_port) {
+		if (!own_loop && no_way_from_loop(h, &c->from, &c->to)) {
+			bpf_set_retval(-EINVAL);
+			return REFUSE;
+		}
 		note_source(sk, h, c, own_loop);
 		/* UDP that an earlier connect gave a source: it can be refused, but not be given another. */
 		if (c->proto == IPPROTO_TCP || own_loop || !unfit(sk, h, &c->to) ||

@@ -226,6 +226,8 @@ int hl_ingress(struct __sk_buff *skb)
 		if (skb->mark == LOOP_MARK(h) || (p.proto == IPPROTO_TCP && !opens(skb, &p)) ||
 		    (p.proto != IPPROTO_TCP && opened_port(skb, h, &p, false)))
 			return ALLOW;
+	} else if (dedicated_loop(&p.from) && !is_loop(h, &p.from)) {
+		/* Another hostlet sends from its loopback: nothing that arrives from another machine. */
 	} else if (owns(h, &p.to) || addr_multicast(&p.to) || addr_broadcast(&p.to) ||
 		   reachable(h, &p.to, 0)) {
 		return ALLOW;

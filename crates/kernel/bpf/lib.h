@@ -12,6 +12,7 @@
 #define EEXIST		17
 #define EINVAL		22
 #define ENOBUFS		105
+#define EAFNOSUPPORT	97
 #define EADDRINUSE	98
 #define EADDRNOTAVAIL	99
 #define ECONNREFUSED	111

@@ -70,6 +70,9 @@ static inline int send_to(struct bpf_sock *sk, struct hl_hostlet *h, struct send
 		error = ENETUNREACH;
 		goto refuse;
 	}
+	/* It has its port whatever becomes of the datagram: what comes there is for this socket. */
+	if (never_bound(sk) && !bpf_sk_storage_get(&socks, sk, 0, 0))
+		enter_autobound(sk, h, m);
 	if (addr_loopback(&m->to) || addr_wild(&m->to) || dedicated_loop(&m->to)) {
 		own_loop = true;
 		if (!host_service(h, &m->to, m->port, m->proto)) {
@@ -83,9 +86,13 @@ static inline int send_to(struct bpf_sock *sk, struct hl_hostlet *h, struct send
 				goto refuse;
 		}
 	}
-	/* Whatever source it names: what comes to its port from now on is for this socket. */
-	if (!addr_wild(&m->from) && never_bound(sk) && !bpf_sk_storage_get(&socks, sk, 0, 0))
-		enter_autobound(sk, h, m);
+	/* Without an address of the family there is no route; IPv6 looks at the source before. */
+	if (!own_loop && !(h->flags & (four ? HL_V4 : HL_V6)) && !(h->flags & HL_FIT_PASS) &&
+	    (four || addr_wild(&m->from) || addr_localhost(&m->from) || owns(h, &m->from))) {
+		reason = HL_REASON_NO_ADDRESS;
+		error = ENETUNREACH;
+		goto refuse;
+	}
 	/* The only address and the only source: nothing to choose. */
 	if (!own_loop && !(h->flags & (four ? HL_MANY4 : HL_MANY6)) &&
 	    addr_eq(&m->from, four ? &h->primary4 : &h->primary6))
@@ -104,8 +111,10 @@ static inline int send_to(struct bpf_sock *sk, struct hl_hostlet *h, struct send
 	if (addr_wild(&m->from) || addr_eq(&m->from, four ? &h->primary4 : &h->primary6) ||
 	    addr_is4(&m->from) != four || is_loop(h, &m->from) || !owns(h, &m->from)) {
 		s = bpf_sk_storage_get(&socks, sk, 0, 0);
-		if (!s && addr_wild(&m->from))
-			enter_autobound(sk, h, m);
+		if (s && !four && (s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)) == HL_SOCK_WILD4) {
+			bpf_set_retval(-EAFNOSUPPORT);
+			return REFUSE;
+		}
 		if (addr_wild(&m->from) ||
 		    (s && (s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)) && addr_eq(&m->from, &s->addr))) {
 			if (own_loop) {
@@ -128,9 +137,11 @@ static inline int send_to(struct bpf_sock *sk, struct hl_hostlet *h, struct send
 			return ALLOW;
 		}
 	}
-	if (addr_localhost(&m->from)) {
+	if (addr_localhost(&m->from))
 		m->from = *loop_like(h, &m->from);
-		return ALLOW;
+	if (!own_loop && no_way_from_loop(h, &m->from, &m->to)) {
+		bpf_set_retval(-EINVAL);
+		return REFUSE;
 	}
 	if (further_loop(h, &m->from) && m->from.w[3] != LOOP_BROADCAST) {
 		chosen = m->from;

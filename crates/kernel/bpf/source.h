@@ -179,6 +179,16 @@ static inline int multicast_source(struct bpf_sock *sk, struct hl_hostlet *h, st
 	return choose_source(h, dst, out);
 }
 
+/*
+ * IPv4 leads nowhere from a loopback address but to the machine itself; the kernel would take the
+ * host's other addresses for that.
+ */
+static inline bool no_way_from_loop(const struct hl_hostlet *h, const struct hl_addr *from,
+				    const struct hl_addr *to)
+{
+	return addr_is4(from) && addr_is4(to) && is_loop(h, from) && !owns(h, to);
+}
+
 /* Does the hostlet itself serve this port on its loopback? Then that comes before the host's. */
 static inline bool serves(const struct hl_hostlet *h, const struct hl_addr *a, __u16 port, __u8 proto)
 {

@@ -20,6 +20,98 @@ cases! {
         in bind d [2001:db8::5]:8080 => EINVAL
         in bind d [::]:8081 => EINVAL
     ";
+    errors_of_bind_by_the_family: "A5", r"
+        in a = socket tcp6
+        in opt a v6only 1
+        in bind a [::ffff:10.0.0.9]:8080 => EINVAL
+        in bind a [::ffff:8.8.8.8]:8080 => EINVAL
+        in b = socket tcp4
+        in bind b 0.0.0.0:8080
+        in c = socket tcp4
+        in bind c [::]:8080 => EAFNOSUPPORT
+    ";
+    no_way_out_from_the_loopback: "A8", r"
+        host n = socket unix
+        other o = socket udp4
+        other bind o 0.0.0.0:5300
+        in a = socket udp4
+        in bind a 127.0.0.1:5301
+        in sendto a 10.0.0.9:5300 x => EINVAL
+        in sendto a 10.0.0.1:5300 x => EINVAL
+        in sendto a 10.0.0.100:5300 x => EINVAL
+        in connect a 10.0.0.1:5300 => EINVAL
+        in b = socket udp4
+        in sendmsg b 10.0.0.9:5300 x src=127.0.0.1 => EINVAL
+        in c = socket tcp4
+        in bind c 127.0.0.1:8080
+        in connect c 10.0.0.9:8080 => EINVAL
+        other p = socket udp6
+        other opt p v6only 1
+        other bind p [::]:5300
+        in d = socket udp6
+        in sendmsg d [2001:db8::9]:5300 x src=::1
+        other quiet o => quiet
+        other quiet p => quiet
+    ";
+    no_address_of_the_family_whatever_the_source4: "A7", r"
+        set six
+        in a = socket udp4
+        in bind a 0.0.0.0:5300
+        in connect a 10.0.0.100:5300 => ENETUNREACH
+        in sendto a 10.0.0.100:5300 x => ENETUNREACH
+        in b = socket udp4
+        in bind b 127.0.0.1:5301
+        in sendto b 10.0.0.9:5300 x => ENETUNREACH
+        in connect b 127.0.0.1:5301
+        in sendto b 10.0.0.9:5300 x => ENETUNREACH
+        in c = socket udp4
+        in sendmsg c 10.0.0.5:5300 x src=127.0.0.1 => ENETUNREACH
+        in d = socket udp6
+        in bind d [::ffff:0.0.0.0]:5302
+        in sendto d [::ffff:10.0.0.5]:5300 x => ENETUNREACH
+        in e = socket tcp4
+        in bind e 0.0.0.0:8080
+        in connect e 10.0.0.5:8080 => ENETUNREACH
+        in f = socket udp4
+        in connect f 10.0.0.100:5300 => ENETUNREACH
+        in name f => 0.0.0.0:* / 0.0.0.0:0 [failed-call-port]
+    ";
+    no_address_of_the_family_whatever_the_source6: "A7", r"
+        set four
+        in a = socket udp6
+        in bind a [::1]:5301
+        in connect a [2001:db8::100]:5300 => ENETUNREACH
+        in b = socket udp6
+        in connect b [::1]:5300
+        in connect b [2001:db8::5]:5301 => ENETUNREACH
+        in c = socket udp6
+        in sendmsg c [2001:db8::100]:5300 x src=2001:db8::1 => EINVAL
+    ";
+    a_refused_datagram_leaves_its_port: "A6", r"
+        set four
+        in a = socket udp6
+        in sendto a [2001:db8::5]:5300 x => ENETUNREACH
+        in b = socket udp6
+        in sendto b [::ffff:127.0.0.1]:{in.a} hello
+        in recv a => hello
+    ";
+    the_mapped_wildcard_has_ipv4_alone: "A8", r"
+        in a = socket udp6
+        in bind a [::ffff:0.0.0.0]:5300
+        in sendto a [2001:db8::100]:5301 x => EAFNOSUPPORT
+    ";
+    bound_to_many_and_connected: "A7", r"
+        in a = socket udp4
+        in bind a 10.0.0.255:5300
+        in connect a 10.0.0.100:5300
+        in b = socket udp4
+        in bind b 255.255.255.255:5301
+        in connect b 10.0.0.100:5300
+        in c = socket udp4
+        in bind c 239.1.2.3:5302
+        in connect c 10.0.0.1:5300
+        in send c x => ok / EPERM [connect-after-sendto]
+    ";
     a_datagram_with_a_named_source_is_answered: "A7", r"
         other a = socket udp4
         other bind a 0.0.0.0:5300

@@ -1,60 +1,214 @@
 //! Which known difference explains a difference in a generated case: a function for
 //! each id of the table, as narrow as it can be.
 
-use hostlet_testkit::oracle::{Script, Step, Traces};
+use hostlet_testkit::oracle::{Script, Traces};
+
+use super::past::{Done, Past, wild};
 
 /// The first difference between the sides.
 struct Difference<'a> {
-    /// What came before.
-    before: &'a [Step],
-    step: &'a Step,
-    real: &'a str,
-    hostlet: &'a str,
+    past: Past<'a>,
+    step: Done<'a>,
 }
 
 /// The id of the known difference that the step shows.
 pub(super) fn explain(script: &Script, at: usize, traces: &Traces) -> Option<&'static str> {
-    let difference = Difference {
-        before: &script.steps[..at],
-        step: &script.steps[at],
-        real: &traces.real[at],
-        hostlet: &traces.hostlets[at],
-    };
+    let mut past = Past::new(&script.steps[..=at], traces);
+    let step = past.pop()?;
+    let difference = Difference { past, step };
     KNOWN
         .iter()
-        .find(|(_, explains)| explains(&difference))
+        .find(|(_, explains)| explains(&difference) == Some(true))
         .map(|(id, _)| *id)
 }
 
-type Explains = fn(&Difference) -> bool;
+/// Whether the difference is that one; nothing if the step is not of the kind.
+type Explains = fn(&Difference) -> Option<bool>;
 
-const KNOWN: &[(&str, Explains)] = &[("freebind", freebind)];
-
-/// The words of a step, without `/child`.
-fn words(step: &Step) -> Vec<&str> {
-    let words = step.line.split_whitespace();
-    words.skip_while(|w| w.starts_with('/')).collect()
-}
+/// By the ids of the table.
+const KNOWN: &[(&str, Explains)] = &[
+    ("freebind", freebind),
+    ("udp-host-port", udp_host_port),
+    ("host-wildcard-later", host_wildcard_later),
+    ("dual-connect", dual_connect),
+    ("wildcard-connect", wildcard_connect),
+    ("connect-after-sendto", connect_after_sendto),
+    ("wildcard-restart", wildcard_restart),
+    ("failed-call-port", failed_call_port),
+    ("hidden-port", hidden_port),
+    ("udp-answer", udp_answer),
+    ("multicast-shared-port", multicast_shared_port),
+    ("pktinfo-loopback", pktinfo_loopback),
+];
 
 impl Difference<'_> {
-    fn words(&self) -> Vec<&str> {
-        words(self.step)
+    fn is(&self, op: &str, real: &str, hostlet: &str) -> bool {
+        self.step.words[0] == op && self.step.real == real && self.step.hostlet == hostlet
     }
 
-    /// Whether an earlier step of the actor has these words first.
-    fn did(&self, first: &[&str]) -> bool {
-        self.before
-            .iter()
-            .any(|s| s.actor == self.step.actor && words(s).starts_with(first))
+    fn stream(&self) -> bool {
+        self.past.kind(self.step.socket()).starts_with("tcp")
+    }
+
+    /// Whether the host itself had the port on the wildcard before.
+    fn host_holds(&self, port: &str, stream: bool) -> bool {
+        self.past.all("bind").any(|d| {
+            d.actor == "host"
+                && d.real == "ok"
+                && d.place().is_some_and(|(host, p)| wild(host) && p == port)
+                && self.past.kind(d.socket()).starts_with("tcp") == stream
+        })
     }
 }
 
-fn freebind(d: &Difference) -> bool {
-    let words = d.words();
-    let ["bind", socket, _] = words[..] else {
-        return false;
+fn freebind(d: &Difference) -> Option<bool> {
+    let set = d
+        .past
+        .with(d.step.socket(), "opt")
+        .any(|o| o.words[2..] == ["freebind", "1"]);
+    Some(d.step.words[0] == "bind" && d.step.hostlet == "EADDRNOTAVAIL" && set)
+}
+
+fn udp_host_port(d: &Difference) -> Option<bool> {
+    let (_, port) = d.step.place()?;
+    Some(
+        d.is("bind", "ok", "EADDRINUSE")
+            && !d.stream()
+            && d.step.actor != "host"
+            && d.host_holds(port, false),
+    )
+}
+
+fn host_wildcard_later(d: &Difference) -> Option<bool> {
+    let (host, port) = d.step.place()?;
+    let held = d.past.all("bind").any(|b| {
+        b.actor != "host"
+            && b.actor != "peer"
+            && b.hostlet == "ok"
+            && b.place().is_some_and(|(_, p)| p == port)
+    });
+    Some(d.is("bind", "ok", "EADDRINUSE") && d.step.actor == "host" && wild(host) && held)
+}
+
+/// To IPv6 from a socket that was bound to the wildcard of both families.
+fn dual_connect(d: &Difference) -> Option<bool> {
+    let (to, _) = d.step.place()?;
+    let six = to.starts_with('[') && !to.contains('.');
+    Some(d.is("connect", d.step.real, "EAFNOSUPPORT") && six && d.past.on_wildcard(d.step.socket()))
+}
+
+/// The source is the primary address; and the port stays taken on it and on the wildcard.
+fn wildcard_connect(d: &Difference) -> Option<bool> {
+    let mover = |name: &str| {
+        d.past.on_wildcard(name) && d.past.with(name, "connect").any(|c| c.hostlet == "ok")
     };
-    matches!(d.real, "ok" | "EADDRINUSE")
-        && d.hostlet == "EADDRNOTAVAIL"
-        && d.did(&["opt", socket, "freebind", "1"])
+    let socket = d.step.socket();
+    Some(match d.step.words[0] {
+        "name" => mover(socket),
+        "bind" if d.step.hostlet == "EADDRINUSE" => {
+            let port = d.step.place()?.1;
+            d.past.all("connect").any(|c| {
+                mover(c.socket()) && d.past.bound(c.socket()).is_some_and(|(_, p)| p == port)
+            })
+        }
+        _ => false,
+    })
+}
+
+/// Who sent a datagram without being bound and then connects stands where the route says.
+fn connect_after_sendto(d: &Difference) -> Option<bool> {
+    let socket = d.step.socket();
+    let sent = d
+        .past
+        .with(socket, "sendto")
+        .chain(d.past.with(socket, "sendmsg"))
+        .next();
+    let connected = d.past.with(socket, "connect").any(|c| c.real == "ok");
+    // Nor can be given another source who stands on an address of many.
+    let many = |(host, _): (&str, &str)| host.starts_with("239.") || host.ends_with("255");
+    let unbound = d.past.bound(socket).is_none_or(many);
+    let shows = matches!(d.step.words[0], "name") || d.is("send", "ok", "EPERM");
+    Some(
+        shows
+            && !d.stream()
+            && unbound
+            && connected
+            && (sent.is_some() || d.past.bound(socket).is_some()),
+    )
+}
+
+fn wildcard_restart(d: &Difference) -> Option<bool> {
+    let (host, port) = d.step.place()?;
+    let open = d.past.all("accept").chain(d.past.all("connect")).any(|a| {
+        let socket = if a.words[0] == "connect" {
+            a.words[1]
+        } else {
+            a.words[3]
+        };
+        d.past.bound(socket).is_some_and(|(_, p)| p == port) && !a.real.starts_with('E')
+    });
+    Some(d.is("bind", "EADDRINUSE", "ok") && d.stream() && wild(host) && open)
+}
+
+/// A machine gives a port before it finds that there is no route.
+fn failed_call_port(d: &Difference) -> Option<bool> {
+    let refused = |c: &Done| c.real == "ENETUNREACH" && c.hostlet == "ENETUNREACH";
+    let before = d.past.with(d.step.socket(), "connect").any(refused);
+    Some(d.step.words[0] == "name" && d.step.hostlet.ends_with(":0") && !d.stream() && before)
+}
+
+fn hidden_port(d: &Difference) -> Option<bool> {
+    let (_, port) = d.past.bound(d.step.socket())?;
+    Some(
+        d.step.words[0] == "name"
+            && d.step.hostlet.ends_with(":*")
+            && d.stream()
+            && d.host_holds(port, true),
+    )
+}
+
+/// The same datagram, from another address of the set.
+fn udp_answer(d: &Difference) -> Option<bool> {
+    let (real, hostlet) = (
+        d.step.real.split_once(" from ")?,
+        d.step.hostlet.split_once(" from ")?,
+    );
+    let sent = d
+        .past
+        .all("sendto")
+        .chain(d.past.all("sendmsg"))
+        .find(|s| s.words.get(3) == Some(&real.0))?;
+    let answered = d
+        .past
+        .all("recvfrom")
+        .chain(d.past.all("recvmsg"))
+        .chain(d.past.all("recv"))
+        .any(|r| d.past.origin(r.socket()) == d.past.origin(sent.socket()) && r.real != "EAGAIN");
+    Some(real.0 == hostlet.0 && sent.actor == "in" && d.past.on_wildcard(sent.socket()) && answered)
+}
+
+fn multicast_shared_port(d: &Difference) -> Option<bool> {
+    let text = d.step.real.split(' ').next()?;
+    let sent = d
+        .past
+        .all("sendto")
+        .find(|s| s.words.get(3) == Some(&text))?;
+    let (to, _) = sent.place()?;
+    let many = ["239.", "[ff", "10.0.0.255", "255.255"]
+        .iter()
+        .any(|start| to.starts_with(start));
+    Some(d.step.words[0].starts_with("recv") && d.step.hostlet == "EAGAIN" && many)
+}
+
+fn pktinfo_loopback(d: &Difference) -> Option<bool> {
+    let (real, hostlet) = (
+        d.step.real.split_once(" to ")?,
+        d.step.hostlet.split_once(" to ")?,
+    );
+    Some(
+        d.step.words[0] == "recvmsg"
+            && real.0 == hostlet.0
+            && real.1.ends_with(" via lo")
+            && hostlet.1.ends_with(" via lo"),
+    )
 }

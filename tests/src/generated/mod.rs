@@ -4,6 +4,7 @@ mod draw;
 mod judge;
 mod known;
 mod make;
+mod past;
 mod places;
 
 use std::collections::BTreeMap;

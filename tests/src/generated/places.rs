@@ -64,21 +64,18 @@ pub(super) fn to_bind(draw: &mut Draw, set: &Set, actor: &str, kind: Kind) -> St
         !draw.percent(1)
     };
     let host = if v4 {
-        bind4(draw, set, actor)
+        bind4(draw, set, actor, kind)
     } else {
         bind6(draw, set, actor)
     };
     shown(draw, host, kind, v4)
 }
 
-fn bind4(draw: &mut Draw, set: &Set, actor: &str) -> &'static str {
+fn bind4(draw: &mut Draw, set: &Set, actor: &str, kind: Kind) -> &'static str {
     if actor != "in" {
-        return draw.pick(&[
-            (50, "0.0.0.0"),
-            (50, own4(actor)),
-            (8, "127.0.0.1"),
-            (2, "10.0.0.5"),
-        ]);
+        // The host itself is one machine with the hostlets.
+        let loopback = if actor == "host" { 0 } else { 8 };
+        return draw.pick(&[(50, "0.0.0.0"), (50, own4(actor)), (loopback, "127.0.0.1")]);
     }
     match draw.below(100) {
         0..45 => "0.0.0.0",
@@ -91,18 +88,15 @@ fn bind4(draw: &mut Draw, set: &Set, actor: &str) -> &'static str {
             (1, "10.0.0.100"),
             (1, "8.8.8.8"),
         ]),
+        _ if kind.stream => "0.0.0.0",
         _ => draw.pick(&[(1, "10.0.0.255"), (1, "255.255.255.255"), (2, "239.1.2.3")]),
     }
 }
 
 fn bind6(draw: &mut Draw, set: &Set, actor: &str) -> &'static str {
     if actor != "in" {
-        return draw.pick(&[
-            (50, "::"),
-            (50, own6(actor)),
-            (8, "::1"),
-            (2, "2001:db8::5"),
-        ]);
+        let loopback = if actor == "host" { 0 } else { 8 };
+        return draw.pick(&[(50, "::"), (50, own6(actor)), (loopback, "::1")]);
     }
     match draw.below(100) {
         0..50 => "::",
@@ -141,16 +135,22 @@ pub(super) fn to_reach(
     v4: bool,
 ) -> String {
     let inside = from == at;
+    // The other hostlet is on the first network alone.
+    let near = |address: &&&str| {
+        from != "other" || !(address.starts_with("10.1.") || address.starts_with("2001:db8:1:"))
+    };
+    let four: Vec<&str> = set.2.iter().filter(near).copied().collect();
+    let six: Vec<&str> = set.3.iter().filter(near).copied().collect();
     let host = match (v4, at) {
         (true, "in") => match draw.below(100) {
             0..40 if inside => "127.0.0.1",
             40..48 if inside => draw.pick(&[(4, "0.0.0.0"), (1, "127.0.0.2")]),
-            _ => draw.one(set.2).unwrap_or(&"10.0.0.5"),
+            _ => draw.one(&four).unwrap_or(&"10.0.0.5"),
         },
         (false, "in") => match draw.below(100) {
             0..40 if inside => "::1",
             40..48 if inside => "::",
-            _ => draw.one(set.3).unwrap_or(&"2001:db8::5"),
+            _ => draw.one(&six).unwrap_or(&"2001:db8::5"),
         },
         (true, "peer") if set.1 == "nets" && draw.percent(40) => "10.1.0.100",
         (false, "peer") if set.1 == "nets" && draw.percent(40) => "2001:db8:1::100",

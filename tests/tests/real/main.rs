@@ -19,7 +19,7 @@ mod sshd;
 
 /// The same program on the same port of several machines, the first of which is nobody's hostlet
 /// where it is one of them: each is asked from everywhere when it was started, while one is killed,
-/// when that is there again, and after the other was restarted. Gives them in the order of the
+/// when that is there again, and after the others were restarted. Gives them in the order of the
 /// names.
 fn side_by_side<'a>(
     machines: &'a Machines,
@@ -48,5 +48,18 @@ fn side_by_side<'a>(
     other.again().context("restarted at once")?;
     ready(other)?;
     machines.expect(ask, names).context("after restarts")?;
+    if names[0] == "host" {
+        let host = &mut servers[0];
+        host.stop()?;
+        machines
+            .expect(ask, &names[1..])
+            .context("without the host's")?;
+        host.again()
+            .context("the host's, beside hostlets that have its port")?;
+        ready(host)?;
+        machines
+            .expect(ask, names)
+            .context("with the host's again")?;
+    }
     Ok(servers)
 }

@@ -3,12 +3,12 @@
 
 use anyhow::{Result, ensure};
 use hostlet_testkit::dir::TestDir;
-use hostlet_testkit::suites;
+use hostlet_testkit::suites::{self, Terms};
 
 fn judge(name: &str) -> Result<()> {
     let logs = TestDir::new("suites")?;
     let known = hostlet_tests::foreign::known()?;
-    let verdict = suites::judge(suites::find(name)?, &known, logs.path())?;
+    let verdict = suites::judge(suites::find(name)?, Terms::default(), &known, logs.path())?;
     ensure!(verdict.holds(), "{}", verdict.text(name));
     Ok(())
 }

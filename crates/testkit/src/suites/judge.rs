@@ -16,6 +16,23 @@ const AGAIN: usize = 3;
 /// What a failed test is said to be.
 const FAILED: &[&str] = &["fail", "error", "unexpected success", "cut off"];
 
+/// Under which terms a suite runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms<'a> {
+    /// The set of addresses, by the name that [`Lan`] knows.
+    pub set: &'a str,
+    /// Who runs the tests.
+    pub user: &'a str,
+}
+
+impl Default for Terms<'_> {
+    fn default() -> Self {
+        // Every Debian has him.
+        let user = "nobody";
+        Terms { set: "two", user }
+    }
+}
+
 /// What came of a suite.
 #[derive(Debug)]
 pub struct Verdict {
@@ -70,15 +87,20 @@ impl Verdict {
     }
 }
 
-/// Performs the suite as a machine and as a hostlet beside another, and compares. What
-/// was printed is left in `logs`.
+/// Performs the suite as a machine and as a hostlet beside another, and compares. `known` are
+/// the rows that hold under these terms. What was printed is left in `logs`.
 ///
 /// # Errors
 /// When a side cannot be made, or the suite cannot be run.
-pub fn judge(suite: &'static Suite, known: &[Known], logs: &Path) -> Result<Verdict> {
-    let bench = suite.prepare()?;
+pub fn judge(
+    suite: &'static Suite,
+    terms: Terms<'_>,
+    known: &[Known],
+    logs: &Path,
+) -> Result<Verdict> {
+    let bench = suite.prepare(terms.user)?;
     let log = |side: &str| logs.join(format!("{}-{side}.log", suite.name));
-    let (machine, hostlet) = both(&bench, &[], &log)?;
+    let (machine, hostlet) = both(&bench, terms.set, &[], &log)?;
 
     let mut verdict = Verdict {
         tests: machine.len(),
@@ -101,7 +123,7 @@ pub fn judge(suite: &'static Suite, known: &[Known], logs: &Path) -> Result<Verd
     let rows = known.iter().filter(|row| row.suite == suite.name);
     verdict.unseen = rows.filter(|row| !seen(row)).cloned().collect();
 
-    let back = come_again(&bench, &open, &log("again"))?;
+    let back = come_again(&bench, terms.set, &open, &log("again"))?;
     for found in open {
         if back.contains(&found.test) {
             verdict.differences.push(found);
@@ -113,7 +135,7 @@ pub fn judge(suite: &'static Suite, known: &[Known], logs: &Path) -> Result<Verd
 }
 
 /// Which of these tests differ once more when they run again, on their own.
-fn come_again(bench: &Bench, open: &[Difference], log: &Path) -> Result<Vec<String>> {
+fn come_again(bench: &Bench, set: &str, open: &[Difference], log: &Path) -> Result<Vec<String>> {
     let mut back = Vec::new();
     let names: Vec<&str> = open.iter().map(|d| d.test.as_str()).collect();
     if names.is_empty() {
@@ -122,7 +144,7 @@ fn come_again(bench: &Bench, open: &[Difference], log: &Path) -> Result<Vec<Stri
     for turn in 0..AGAIN {
         for only in bench.again(&names) {
             let file = |side: &str| -> PathBuf { log.with_extension(format!("{turn}.{side}")) };
-            let (machine, hostlet) = both(bench, &only, &file)?;
+            let (machine, hostlet) = both(bench, set, &only, &file)?;
             back.extend(differences(&machine, &hostlet).into_iter().map(|d| d.test));
         }
     }
@@ -132,11 +154,12 @@ fn come_again(bench: &Bench, open: &[Difference], log: &Path) -> Result<Vec<Stri
 /// On the machine, and in the hostlet.
 fn both(
     bench: &Bench,
+    set: &str,
     only: &[&str],
     log: &(dyn Fn(&str) -> PathBuf + Sync),
 ) -> Result<(Outcomes, Outcomes)> {
-    let machine = || run(bench, Lan::real("two")?, only, &log("machine"));
-    let hostlet = || run(bench, Lan::hostlets("two", &[])?, only, &log("hostlet"));
+    let machine = || run(bench, Lan::real(set)?, only, &log("machine"));
+    let hostlet = || run(bench, Lan::hostlets(set, &[])?, only, &log("hostlet"));
     if !bench.apart() {
         return Ok((machine()?, hostlet()?));
     }

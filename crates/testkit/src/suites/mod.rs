@@ -3,7 +3,7 @@
 //!
 //! The suites are what Debian packages ship, unaltered: the tests of CPython, those of
 //! Go's standard library, those of libuv. They run as an ordinary user, as their
-//! authors run them; what root's missing capabilities change is known.
+//! authors run them, unless they are told otherwise.
 
 mod judge;
 mod known;
@@ -19,16 +19,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-pub use judge::{Verdict, judge};
+pub use judge::{Terms, Verdict, judge};
 pub use known::{Known, read as known};
 pub use outcome::{Difference, Outcomes, differences};
 
 use crate::dir::TestDir;
 use crate::lan::Lan;
-
-/// Who runs the tests; every Debian has him.
-const USER: &str = "nobody";
-const GROUP: &str = "nogroup";
 
 /// A suite.
 #[derive(Debug)]
@@ -106,6 +102,7 @@ pub fn find(name: &str) -> Result<&'static Suite> {
 #[derive(Debug)]
 pub struct Bench {
     suite: &'static Suite,
+    user: String,
     /// Where what was built is.
     _dir: TestDir,
     program: PathBuf,
@@ -114,11 +111,11 @@ pub struct Bench {
 }
 
 impl Suite {
-    /// Builds what is to be built. Fetches nothing.
+    /// Builds what is to be built, for this user. Fetches nothing.
     ///
     /// # Errors
     /// When a package is missing, naming it.
-    pub fn prepare(&'static self) -> Result<Bench> {
+    pub fn prepare(&'static self, user: &str) -> Result<Bench> {
         let dir = TestDir::new(self.name)?;
         let mut home = None;
         let program = match self.kind {
@@ -136,6 +133,7 @@ impl Suite {
         };
         Ok(Bench {
             suite: self,
+            user: user.into(),
             _dir: dir,
             program,
             home,
@@ -163,7 +161,7 @@ impl Bench {
             sources::libuv_fixtures(room)?;
         }
         let owned = Command::new("chown")
-            .args(["-R", &format!("{USER}:{GROUP}")])
+            .args(["-R", &format!("{}:", self.user)])
             .arg(room)
             .status()
             .context("starting chown")?;
@@ -178,8 +176,8 @@ impl Bench {
             .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
             .env("HOME", room)
             // As a login has them, and `hostlet run --user`.
-            .env("USER", USER)
-            .env("LOGNAME", USER)
+            .env("USER", &self.user)
+            .env("LOGNAME", &self.user)
             .env("SHELL", "/usr/sbin/nologin")
             .env("TMPDIR", room.join("tmp"))
             .env("LANG", "C.UTF-8")
@@ -228,7 +226,7 @@ impl Bench {
         Ok(outcomes)
     }
 
-    /// The program as the ordinary user in `in`.
+    /// The program as the user in `in`.
     fn command(&self, lan: &Lan, room: &Path) -> Result<Command> {
         let program: &OsStr = match self.suite.kind {
             Kind::Python(_) => "python3".as_ref(),
@@ -236,12 +234,13 @@ impl Bench {
         };
         if lan.install().is_some() {
             let home = format!("HOME={}", room.display());
-            let options = ["--user", USER, "--group", GROUP, "--env", &home];
+            let options = ["--user", &self.user, "--env", &home];
             return lan.program("in", &options, program);
         }
         let mut command = lan.program("in", &[], "setpriv")?;
         command
-            .args(["--reuid", USER, "--regid", GROUP, "--init-groups", "--"])
+            .args(["--reuid", &self.user, "--regid", &group(&self.user)?])
+            .args(["--init-groups", "--"])
             .arg(program);
         Ok(command)
     }
@@ -281,4 +280,12 @@ impl Bench {
             _ => vec![differing.to_vec()],
         }
     }
+}
+
+/// The number of the user's own group.
+fn group(user: &str) -> Result<String> {
+    let asked = Command::new("id").args(["-g", user]).output();
+    let asked = asked.context("starting id")?;
+    ensure!(asked.status.success(), "there is no user {user}");
+    Ok(String::from_utf8_lossy(&asked.stdout).trim().to_owned())
 }

@@ -81,7 +81,6 @@ pub const SUITES: &[Suite] = &[
         600,
     ),
     suite("go-net", Kind::Go("net", &["-test.short"]), 300),
-    suite("go-net-long", Kind::Go("net", &["-ipv6", "-tcpbig"]), 600),
     suite("go-net-http", Kind::Go("net/http", &["-test.short"]), 300),
     suite("libuv", Kind::Libuv, 900),
 ];

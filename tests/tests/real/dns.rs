@@ -32,6 +32,28 @@ const DNSMASQ: Recipe = Recipe {
     log: None,
 };
 
+/// A socket for each address.
+const BOUND_DNSMASQ: Recipe = Recipe {
+    files: &[(
+        "dnsmasq.conf",
+        "no-resolv
+        no-hosts
+        pid-file=@dir@/pid
+        log-facility=-
+        bind-interfaces
+        conf-file=@dir@/own.conf
+        txt-record=who.test,@who@.",
+    )],
+    setup: &[&[
+        "sh",
+        "-c",
+        "case @who@ in who-in) a=10.0.0.5,10.0.0.6,2001:db8::5,2001:db8::6 ;; \
+         who-other) a=10.0.0.9,2001:db8::9 ;; *) a=10.0.0.1,2001:db8::1 ;; esac; \
+         echo listen-address=127.0.0.1,::1,$a > @dir@/own.conf",
+    ]],
+    ..DNSMASQ
+};
+
 /// Debian's options: all addresses that it finds.
 const NAMED: Recipe = Recipe {
     name: "named",
@@ -126,6 +148,15 @@ fn dnsmasq_on_the_wildcard() -> Result<()> {
 }
 
 #[test]
+fn dnsmasq_on_named_addresses() -> Result<()> {
+    let all = ["host", "in", "other"];
+    on_both(
+        |machines| answered(machines, &BOUND_DNSMASQ, &all).map(drop),
+        &[],
+    )
+}
+
+#[test]
 fn named_on_all_addresses() -> Result<()> {
     let all = ["in", "other"];
     on_both(
@@ -136,6 +167,7 @@ fn named_on_all_addresses() -> Result<()> {
             "no longer listening on fd68:6f73:746c:7400:",
             "interface ignored",
             "could not listen on",
+            ENDING,
         ],
     )
 }
@@ -143,8 +175,11 @@ fn named_on_all_addresses() -> Result<()> {
 #[test]
 fn named_on_named_addresses_with_a_copied_zone() -> Result<()> {
     // Numbers in memory, and what comes first.
-    on_both(copied, &["client @", "notify from"])
+    on_both(copied, &["client @", "notify from", ENDING])
 }
+
+/// Said, or not, while named ends.
+const ENDING: &str = "automatic interface scanning terminated";
 
 fn copied(machines: &Machines) -> Result<()> {
     let all = ["host", "in", "other"];

@@ -130,10 +130,9 @@ const MEMCACHED: Recipe = Recipe {
     name: "memcached",
     user: None,
     files: &[],
-    setup: &[],
+    setup: &[&["chown", "memcache:", "@dir@"]],
     command: &[
         "memcached",
-        "-vv",
         "-m",
         "64",
         "-p",
@@ -145,7 +144,8 @@ const MEMCACHED: Recipe = Recipe {
         "-P",
         "@dir@/pid",
     ],
-    ready: Ready::Says("server listening (udp)"),
+    // When it listens.
+    ready: Ready::Makes("pid"),
     pid: None,
     log: None,
 };
@@ -154,7 +154,6 @@ const MEMCACHED: Recipe = Recipe {
 const LOCAL_MEMCACHED: Recipe = Recipe {
     command: &[
         "memcached",
-        "-vv",
         "-m",
         "64",
         "-p",
@@ -168,7 +167,6 @@ const LOCAL_MEMCACHED: Recipe = Recipe {
         "-P",
         "@dir@/pid",
     ],
-    ready: Ready::Says("server listening"),
     ..MEMCACHED
 };
 

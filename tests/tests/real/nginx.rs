@@ -130,11 +130,13 @@ const PROXY: Recipe = Recipe {
                 location /further { proxy_pass http://[2001:db8::9]:80/; proxy_bind 2001:db8::6; }
                 location /asked { proxy_pass http://10.0.0.9:80/; proxy_bind $server_addr; }
                 location /foreign { proxy_pass http://10.0.0.9:80/; proxy_bind 10.0.0.1; }
+                location /own { proxy_pass http://127.0.1.1:83/; }
                 location /closed { proxy_pass http://127.0.0.1:82/; }
             }
             server {
                 listen 10.0.0.@own@:83;
                 listen 127.0.0.1:83;
+                listen 127.0.1.1:83;
                 location / { return 200 \"$remote_addr $server_addr\"; }
             }
         }",
@@ -170,6 +172,8 @@ fn proxy(machines: &Machines) -> Result<()> {
         ("", "::ffff:127.0.0.1 ::ffff:127.0.0.1"),
         ("four", "127.0.0.1 127.0.0.1"),
         ("six", "::1 ::1"),
+        // What Debian's /etc/hosts says of the machine's own name.
+        ("own", "127.0.0.1 127.0.1.1"),
         ("out", "10.0.0.5 10.0.0.9"),
         ("first", "10.0.0.5 10.0.0.9"),
         ("second", "10.0.0.6 10.0.0.9"),

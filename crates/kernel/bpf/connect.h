@@ -65,6 +65,8 @@ static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 		error = ENETUNREACH;
 		goto refuse;
 	}
+	if (c->from_port)
+		mean_oneself(sk, &c->from, &c->to);
 	if (addr_loopback(&c->to) || addr_wild(&c->to) || dedicated_loop(&c->to)) {
 		/* Echo sockets show what the kernel knows: they stay where the guard lets echo pass. */
 		if ((c->proto == IPPROTO_ICMP || c->proto == IPPROTO_ICMPV6) && at_home(&c->to) &&

@@ -203,6 +203,9 @@ int hl_egress(struct __sk_buff *skb)
 			skb->mark = LOOP_MARK(h);
 			return ALLOW;
 		}
+		/* Machines send so, but none takes it: it is lost without a word. */
+		if (is_loop(h, &p.from) && !foreign_loop(&p.to) && !owns(h, &p.to))
+			return REFUSE_SILENTLY;
 		if (!foreign_loop(&p.to) || opened_port(skb, h, &p, true))
 			return ALLOW;
 	}

@@ -20,7 +20,7 @@
 #define EPROTONOSUPPORT 93
 
 /* What a cgroup program returns. */
-enum { REFUSE = 0, ALLOW = 1 };
+enum { REFUSE = 0, ALLOW = 1, /* of packets that leave: without an error */ REFUSE_SILENTLY = 2 };
 
 /*
  * Fields of a program's context are read once, by a load that clang cannot

@@ -73,6 +73,8 @@ static inline int send_to(struct bpf_sock *sk, struct hl_hostlet *h, struct send
 	/* It has its port whatever becomes of the datagram: what comes there is for this socket. */
 	if (never_bound(sk) && !bpf_sk_storage_get(&socks, sk, 0, 0))
 		enter_autobound(sk, h, m);
+	if (four)
+		mean_oneself(sk, &m->from, &m->to);
 	if (addr_loopback(&m->to) || addr_wild(&m->to) || dedicated_loop(&m->to)) {
 		own_loop = true;
 		if (!host_service(h, &m->to, m->port, m->proto)) {

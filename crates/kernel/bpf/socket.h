@@ -284,7 +284,8 @@ static inline int register_listener(struct bpf_sock_ops *ctx, struct hl_listener
 
 /*
  * listen() without bind: the program means the wildcard. The kernel chose the port, and put it
- * on the host's real wildcard, or on the address that an earlier connect left behind.
+ * on the host's real wildcard, or on the address that an earlier connect left behind. Or the program
+ * bound an address and left the port open (IP_BIND_ADDRESS_NO_PORT).
  */
 static inline struct hl_sock *listening_unbound(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
 						const struct hl_hostlet *h, const struct hl_addr *local)
@@ -299,11 +300,18 @@ static inline struct hl_sock *listening_unbound(struct bpf_sock_ops *ctx, struct
 	learn_facts(sk, &f);
 	fresh.class_ = f.class_;
 	fresh.uid = f.uid;
-	if (ONCE(ctx->family) != AF_INET6)
+	s = bpf_sk_storage_get(&socks, sk, 0, 0);
+	if (s)
+		fresh.flags |= s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6); /* bound to the wildcard, port left open */
+	else if (!addr_wild(local) && keeps_port_open(sk))
+		; /* bound to an address, port left open */
+	else if (ONCE(ctx->family) != AF_INET6)
 		fresh.flags |= HL_SOCK_WILD4;
 	else
 		fresh.flags |= f.v6only ? HL_SOCK_WILD6 : HL_SOCK_WILD4 | HL_SOCK_WILD6;
 	s = bpf_sk_storage_get(&socks, sk, &fresh, BPF_SK_STORAGE_GET_F_CREATE);
+	if (s)
+		*s = fresh;
 	if (!s || !account(&fresh, 1))
 		return s;
 	s->flags = 0; /* not in the book: nothing to take out later */
@@ -331,7 +339,7 @@ static inline void listening(struct bpf_sock_ops *ctx, const struct hl_hostlet *
 	if (ONCE(ctx->family) != AF_INET6)
 		local = four;
 	s = bpf_sk_storage_get(&socks, sk, 0, 0);
-	if (!s)
+	if (!s || !s->port)
 		s = listening_unbound(ctx, sk, h, &local);
 	if (!s)
 		return;

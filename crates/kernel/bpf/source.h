@@ -180,6 +180,25 @@ static inline int multicast_source(struct bpf_sock *sk, struct hl_hostlet *h, st
 }
 
 /*
+ * 0.0.0.0 as a destination is the loopback for who has no address, and the own address for who is bound
+ * to one; :: is 127.0.0.1 for who is bound to a mapped one.
+ */
+static inline void mean_oneself(struct bpf_sock *sk, const struct hl_addr *from, struct hl_addr *to)
+{
+	struct hl_sock *s;
+
+	if (!addr_wild(to) || addr_wild(from) || !addr_is4(from))
+		return;
+	s = bpf_sk_storage_get(&socks, sk, 0, 0);
+	if (addr_is4(to)) {
+		if (!s || !(s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)))
+			*to = *from;
+	} else if (!s || !(s->flags & HL_SOCK_WILD6)) {
+		*to = addr4(bpf_htonl(0x7f000001));
+	}
+}
+
+/*
  * IPv4 leads nowhere from a loopback address but to the machine itself; the kernel would take the
  * host's other addresses for that.
  */

@@ -100,6 +100,79 @@ cases! {
         in bind a [::ffff:0.0.0.0]:5300
         in sendto a [2001:db8::100]:5301 x => EAFNOSUPPORT
     ";
+    the_port_left_open_and_then_listen: "A6", r"
+        in a = socket tcp4
+        in opt a bind-no-port 1
+        in bind a 0.0.0.0:0
+        in listen a
+        peer c = socket tcp4
+        peer connect c 10.0.0.6:{in.a}
+        in b = accept a => from 10.0.0.100:*
+        in d = socket tcp6
+        in opt d bind-no-port 1
+        in bind d [::]:0
+        in listen d
+        other e = socket tcp4
+        other connect e 10.0.0.6:{in.d}
+        peer f = socket tcp6
+        peer connect f [2001:db8::6]:{in.d}
+        in g = socket tcp4
+        in opt g bind-no-port 1
+        in bind g 10.0.0.5:0
+        in listen g
+        peer h = socket tcp4
+        peer connect h 10.0.0.6:{in.g} => ECONNREFUSED
+        peer i = socket tcp4
+        peer connect i 10.0.0.5:{in.g}
+    ";
+    zero_means_oneself_where_one_is_bound: "A2", r"
+        in a = socket udp4
+        in bind a 10.0.0.6:5300
+        in sendto a 0.0.0.0:5300 hello
+        in recvfrom a => hello from 10.0.0.6:5300
+        in connect a 0.0.0.0:5300
+        in peer a => 10.0.0.6:5300
+        in b = socket udp4
+        in bind b 0.0.0.0:5301
+        in sendto b 0.0.0.0:5301 hello
+        in recvfrom b => hello from 127.0.0.1:5301
+        in c = socket udp6
+        in bind c [::ffff:10.0.0.6]:5302
+        in connect c [::]:5302
+        in peer c => [::ffff:127.0.0.1]:5302
+    ";
+    nothing_arrives_from_the_loopback6: "A2", r"
+        in a = socket udp6
+        in bind a [::1]:5300
+        peer b = socket udp6
+        peer bind b [2001:db8::100]:5300
+        in sendto a [2001:db8::100]:5300 x
+        peer quiet b => quiet
+    ";
+    a_port_that_the_host_holds_and_does_not_serve: "C4", r"
+        host a = socket tcp4
+        host bind a 0.0.0.0:8080
+        in b = socket tcp4
+        in bind b 10.0.0.6:8080 => ok / EADDRINUSE [tcp-host-port]
+    ";
+    listening_beside_another: "A6", r"
+        in a = socket tcp4
+        in opt a reuseaddr 1
+        in bind a 0.0.0.0:8080
+        in b = socket tcp4
+        in opt b reuseaddr 1
+        in bind b 10.0.0.6:8080
+        in listen b
+        in listen a => EADDRINUSE / ok [reuse-listen]
+    ";
+    options_after_the_bind: "A5", r"
+        in a = socket tcp4
+        in bind a 0.0.0.0:8080
+        in opt a reuseport 1
+        in b = socket tcp4
+        in opt b reuseport 1
+        in bind b 0.0.0.0:8080 => ok / EADDRINUSE [reuse-after-bind]
+    ";
     bound_to_many_and_connected: "A7", r"
         in a = socket udp4
         in bind a 10.0.0.255:5300

@@ -36,6 +36,9 @@ const KNOWN: &[(&str, Explains)] = &[
     ("wildcard-restart", wildcard_restart),
     ("failed-call-port", failed_call_port),
     ("hidden-port", hidden_port),
+    ("tcp-host-port", tcp_host_port),
+    ("reuse-listen", reuse_listen),
+    ("reuse-after-bind", reuse_after_bind),
     ("udp-answer", udp_answer),
     ("multicast-shared-port", multicast_shared_port),
     ("pktinfo-loopback", pktinfo_loopback),
@@ -105,6 +108,16 @@ fn wildcard_connect(d: &Difference) -> Option<bool> {
     let socket = d.step.socket();
     Some(match d.step.words[0] {
         "name" => mover(socket),
+        // A machine connects it to itself.
+        "connect" => {
+            let own = d.past.bound(socket).map(|(_, port)| port);
+            d.is("connect", "ok", "ECONNREFUSED")
+                && d.past.on_wildcard(socket)
+                && own == Some(d.step.place()?.1)
+        }
+        _ if d.step.real.starts_with("from ") && d.step.hostlet.starts_with("from ") => {
+            d.past.all("connect").any(|c| mover(c.socket()))
+        }
         "bind" if d.step.hostlet == "EADDRINUSE" => {
             let port = d.step.place()?.1;
             d.past.all("connect").any(|c| {
@@ -154,7 +167,16 @@ fn wildcard_restart(d: &Difference) -> Option<bool> {
 fn failed_call_port(d: &Difference) -> Option<bool> {
     let refused = |c: &Done| c.real == "ENETUNREACH" && c.hostlet == "ENETUNREACH";
     let before = d.past.with(d.step.socket(), "connect").any(refused);
-    Some(d.step.words[0] == "name" && d.step.hostlet.ends_with(":0") && !d.stream() && before)
+    let name = d.step.words[0] == "name" && d.step.hostlet.ends_with(":0");
+    let received = d.step.words[0].starts_with("recv") && d.step.hostlet == "EAGAIN";
+    let failed = d
+        .past
+        .with(d.step.socket(), "sendmsg")
+        .any(|s| s.real.starts_with('E'));
+    Some(
+        !d.stream()
+            && (name && before || received && failed && d.past.bound(d.step.socket()).is_none()),
+    )
 }
 
 fn hidden_port(d: &Difference) -> Option<bool> {
@@ -167,24 +189,49 @@ fn hidden_port(d: &Difference) -> Option<bool> {
     )
 }
 
-/// The same datagram, from another address of the set.
+/// The same datagram, from the address that was asked; a client that connected to that one takes no other.
 fn udp_answer(d: &Difference) -> Option<bool> {
-    let (real, hostlet) = (
-        d.step.real.split_once(" from ")?,
-        d.step.hostlet.split_once(" from ")?,
-    );
-    let sent = d
-        .past
-        .all("sendto")
-        .chain(d.past.all("sendmsg"))
-        .find(|s| s.words.get(3) == Some(&real.0))?;
-    let answered = d
-        .past
-        .all("recvfrom")
-        .chain(d.past.all("recvmsg"))
-        .chain(d.past.all("recv"))
-        .any(|r| d.past.origin(r.socket()) == d.past.origin(sent.socket()) && r.real != "EAGAIN");
-    Some(real.0 == hostlet.0 && sent.actor == "in" && d.past.on_wildcard(sent.socket()) && answered)
+    let text = d.step.hostlet.split(' ').next()?;
+    let real = d.step.real.split(' ').next()?;
+    let mut sent = d.past.all("sendto").chain(d.past.all("sendmsg"));
+    let sent = sent.find(|s| s.words.get(3) == Some(&text))?;
+    let by_wildcard = sent.actor != d.step.actor && d.past.on_wildcard(sent.socket());
+    let asked = |op| d.past.with(d.step.socket(), op).any(|s| s.real == "ok");
+    Some(
+        (real == text || d.step.real == "EAGAIN")
+            && d.step.words[0].starts_with("recv")
+            && by_wildcard
+            && (asked("send") || asked("sendto") || asked("sendmsg")),
+    )
+}
+
+/// The host holds the port, and does not listen: a lookup does not find it.
+fn tcp_host_port(d: &Difference) -> Option<bool> {
+    let (_, port) = d.step.place()?;
+    let refused = d.is("bind", "ok", "EADDRINUSE") && d.stream();
+    Some(refused && d.step.actor != "host" && d.host_holds(port, true))
+}
+
+fn reuse_listen(d: &Difference) -> Option<bool> {
+    let (_, port) = d.past.bound(d.step.socket())?;
+    let others = d.past.all("listen").any(|l| {
+        l.real == "ok"
+            && d.past
+                .bound(l.socket())
+                .is_some_and(|(host, p)| p == port && !wild(host))
+    });
+    Some(d.is("listen", "EADDRINUSE", "ok") && d.past.on_wildcard(d.step.socket()) && others)
+}
+
+/// Who holds the port set the option when it had it already.
+fn reuse_after_bind(d: &Difference) -> Option<bool> {
+    let (_, port) = d.step.place()?;
+    let later = d.past.all("opt").any(|o| {
+        o.words[2].starts_with("reuse")
+            && d.past.bound(o.socket()).is_some_and(|(_, p)| p == port)
+            && o.socket() != d.step.socket()
+    });
+    Some(d.step.words[0] == "bind" && d.step.real != d.step.hostlet && later)
 }
 
 fn multicast_shared_port(d: &Difference) -> Option<bool> {

@@ -313,6 +313,8 @@ impl Maker {
             "in"
         };
         let six = match (target.kind.six, target.host.contains('.')) {
+            // To an address of the hostlet IPv6 takes that address itself, where it is the host's too.
+            _ if from == "host" => false,
             (true, false) if target.v6only => true,
             (true, false) => self.draw.percent(60),
             _ => self.draw.percent(8),

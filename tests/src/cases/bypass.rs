@@ -120,7 +120,7 @@ cases! {
         peer recvfrom s => hello from [fe80::7%br0]:* / hello from [2001:db8::5]:* [link-local]
     ";
     raw_udp_lite_and_friends: "A16", r"
-        in a = socket sctp4 => ESOCKTNOSUPPORT|EPROTONOSUPPORT
+        in a = socket sctp4 => ok|ESOCKTNOSUPPORT|EPROTONOSUPPORT / EPROTONOSUPPORT|ESOCKTNOSUPPORT [no-sctp-mptcp]
         in b = socket vsock => ok|EAFNOSUPPORT / EAFNOSUPPORT [families]
         in c = socket xdp => ok|EAFNOSUPPORT / EAFNOSUPPORT [families]
         in d = socket can => ok|EAFNOSUPPORT / EAFNOSUPPORT [families]

@@ -102,7 +102,7 @@ cases! {
         peer connect f 10.0.0.6:8080
         in g = accept a => from 10.0.0.100:*
         in getopt g peername => 10.0.0.100:*
-        in getopt g original => ENOENT
+        in getopt g original => ENOENT|ENOPROTOOPT    # with and without connection tracking
         in opt g pktinfo 1
         in getopt g packet-options => to 10.0.0.6 local 10.0.0.6 via eth0
     ";

@@ -51,6 +51,17 @@ static inline int translate(struct bpf_sock_addr *ctx, const struct hl_hostlet *
 			learn_facts(ctx->sk, &f);
 			b->flags |= f.v6only ? HL_SOCK_WILD6 : HL_SOCK_WILD4 | HL_SOCK_WILD6;
 		}
+		/*
+		 * A port that the kernel chooses may be one that is free on the whole host. On the real
+		 * wildcard a socket of both families can connect to both.
+		 */
+		if ((b->flags & HL_SOCK_WILD4) && (b->flags & HL_SOCK_WILD6) && !b->port &&
+		    (b->proto == IPPROTO_TCP || b->proto == IPPROTO_UDP) && !addr_any(&h->loop6) &&
+		    (h->flags & HL_GUARD) && !keeps_port_open(ctx->sk)) {
+			b->flags |= HL_SOCK_AUTO;
+			b->addr = (struct hl_addr){};
+			return 0;
+		}
 		/* On a plain IPv6 address the kernel makes a socket V6ONLY for good; on ::ffff:A it has both. */
 		b->addr = b->flags & HL_SOCK_WILD4 ? h->primary4 : h->primary6;
 		return addr_any(&b->addr) ? EADDRNOTAVAIL : 0;

@@ -48,7 +48,7 @@ static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 	struct bpf_sock *sk = ctx->sk;
 	struct hl_addr asked = c->to, source = {};
 	enum hl_reason reason = HL_REASON_FOREIGN_ADDRESS;
-	bool unbound, own_loop = false;
+	bool unbound, hears, own_loop = false;
 	int error = 0;
 
 	if (!sk)
@@ -84,8 +84,18 @@ static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 		}
 	}
 	unbound = addr_wild(&c->from);
-	if (!unbound && !owns(h, &c->from) && !addr_multicast(&c->from) && !addr_broadcast(&c->from) &&
-	    !reachable(h, &c->from, 0)) {
+	/* Bound to a group or a broadcast address: that is where it hears, not where it sends from. */
+	hears = addr_multicast(&c->from) || addr_broadcast(&c->from);
+	if (!unbound && !hears && c->from_port && is_abroad(sk)) {
+		struct hl_known_key key = known_key(h->id, c->proto, c->from_port, &c->to, c->port);
+
+		error = go_abroad(sk, &key, &c->from, &c->from);
+		if (!error)
+			return ALLOW;
+		reason = HL_REASON_TABLE_FULL;
+		goto refuse;
+	}
+	if (!unbound && !hears && !owns(h, &c->from) && !reachable(h, &c->from, 0)) {
 		reason = HL_REASON_FOREIGN_SOURCE;
 		error = addr_is4(&c->from) ? kernel.foreign_source_error : EINVAL;
 		goto refuse;
@@ -97,7 +107,7 @@ static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 		error = ENETUNREACH;
 		goto refuse;
 	}
-	if (!unbound && c->from_port) {
+	if (!unbound && !hears && c->from_port) {
 		if (!own_loop && no_way_from_loop(h, &c->from, &c->to)) {
 			bpf_set_retval(-EINVAL);
 			return REFUSE;
@@ -143,12 +153,19 @@ static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 			goto refuse;
 		}
 	}
-	/*
-	 * A UDP socket that got its port from an earlier sendto cannot be bound any more: the
-	 * route gives its source, and the guard stops what is not of the set.
-	 */
-	if (c->from_port)
-		return ALLOW;
+	/* On the real wildcard, by bind or an earlier sendto: the route gives its source (see abroad.h). */
+	if (c->from_port) {
+		struct hl_known_key key = known_key(h->id, c->proto, c->from_port, &c->to, c->port);
+
+		struct hl_addr none = {};
+
+		error = has_ports(c->proto) && (h->flags & HL_GUARD) ? go_abroad(sk, &key, &none, &source)
+								     : 0;
+		if (!error)
+			return ALLOW;
+		reason = HL_REASON_TABLE_FULL;
+		goto refuse;
+	}
 	if (!unbound && addr_eq(&c->from, &source))
 		return ALLOW;
 	if (bind_source(ctx, c, &source)) {

@@ -117,12 +117,6 @@ static inline bool elsewhere(struct __sk_buff *skb, const struct hl_hostlet *h)
 	return kernel.packet_netns && bpf_get_netns_cookie(skb) != h->netns;
 }
 
-/* A dedicated loopback address of another hostlet, or the host's own. */
-static inline bool foreign_loop(const struct hl_addr *a)
-{
-	return addr_loopback(a) || dedicated_loop(a);
-}
-
 static inline bool is_echo(struct __sk_buff *skb, const struct packet *p, bool request)
 {
 	__u8 type, wanted;
@@ -208,6 +202,11 @@ int hl_egress(struct __sk_buff *skb)
 			return REFUSE_SILENTLY;
 		if (!foreign_loop(&p.to) || opened_port(skb, h, &p, true))
 			return ALLOW;
+	}
+	if ((!foreign_loop(&p.to) || is_loop(h, &p.to) || opened_port(skb, h, &p, true)) &&
+	    LEAVES_ABROAD(skb, h, &p.from, &p.to, p.proto, p.header)) {
+		skb->mark = ABROAD_MARK | h->id;
+		return ALLOW;
 	}
 	if (elsewhere(skb, h) || echo_at_home(skb, &p, true) || echo_to_mend(skb, h, &p))
 		return ALLOW;

@@ -33,6 +33,7 @@
 #include "ports.h"
 #include "source.h"
 #include "known.h"
+#include "abroad.h"
 #include "bind.h"
 #include "socket.h"
 #include "connect.h"

@@ -13,7 +13,7 @@
 #include <linux/bpf.h>
 
 /* Raised whenever a structure or a table below changes its shape. */
-enum { HL_LAYOUT = 5 };
+enum { HL_LAYOUT = 6 };
 
 struct hl_addr {
 	__u32 w[4];
@@ -186,6 +186,7 @@ enum hl_sock_flag {
 	HL_SOCK_LISTEN = 1 << 4,
 	HL_SOCK_HIDDEN = 1 << 5, /* another port really stands behind its port */
 	HL_SOCK_KNOWN_AS = 1 << 6, /* connected, and in the table known_as */
+	HL_SOCK_ABROAD = 1 << 7, /* connected from the real wildcard: its source is replaced */
 };
 
 struct hl_sock {
@@ -321,6 +322,7 @@ struct hl_globals {
 	__u32 addresses;
 	__u32 known_as; /* how many open sockets are in the table of that name */
 	__u32 pad;
+	__u64 abroad_at; /* when a packet last left abroad, ns; 0: none did */
 };
 
 #endif

@@ -18,8 +18,8 @@ static inline struct hl_known_key known_key(__u32 id, __u32 proto, __u16 port, c
 		.id = id, .port = port, .peer_port = peer_port, .peer = *peer, .proto = proto};
 }
 
-/* The UDP socket for a datagram from there to here; ports in network order. */
-#define UDP_SOCKET(ctx, from_, from_port_, to_, to_port_)                                                    \
+/* The socket for a packet from there to here; ports in network order. */
+#define SOCKET_OF(lookup_, ctx, from_, from_port_, to_, to_port_)                                            \
 	({                                                                                                   \
 		struct bpf_sock_tuple t_ = {};                                                               \
 		__u32 size_ = sizeof(t_.ipv4);                                                               \
@@ -35,8 +35,11 @@ static inline struct hl_known_key known_key(__u32 id, __u32 proto, __u16 port, c
 			t_.ipv6.dport = (to_port_);                                                          \
 			size_ = sizeof(t_.ipv6);                                                             \
 		}                                                                                            \
-		bpf_sk_lookup_udp((ctx), &t_, size_, BPF_F_CURRENT_NETNS, 0);                                \
+		lookup_((ctx), &t_, size_, BPF_F_CURRENT_NETNS, 0);                                          \
 	})
+
+#define UDP_SOCKET(ctx, from_, from_port_, to_, to_port_)                                                    \
+	SOCKET_OF(bpf_sk_lookup_udp, ctx, from_, from_port_, to_, to_port_)
 
 static inline void count_known(struct hl_sock *s, bool is)
 {
@@ -158,7 +161,10 @@ static inline bool show_known(struct bpf_sock *sk, const struct hl_hostlet *h, s
 	peer = other_end(sk, a);
 	key = known_key(h->id, sk->protocol, sk->src_port, &peer, bpf_ntohs(sk->dst_port));
 	k = bpf_map_lookup_elem(&known_as, &key);
-	if (!k || !addr_eq(&k->stands, a))
+	if (!k)
+		return false;
+	/* From the real wildcard: what the route gave may be one of the set, and stays then. */
+	if (s->flags & HL_SOCK_ABROAD ? owns(h, a) : !addr_eq(&k->stands, a))
 		return false;
 	*a = k->shown;
 	return true;
@@ -209,9 +215,9 @@ static inline bool show_sender(struct bpf_sock_addr *ctx, struct bpf_sock *sk, c
 	to = *loop_like(h, a);
 	key = known_key(h->id, IPPROTO_UDP, port, &to, sk->src_port);
 	k = bpf_map_lookup_elem(&known_as, &key);
-	if (!k && many_like(h, a)) {
+	if (!k) {
 		struct hl_asked_key ak = {.id = h->id, .port = sk->src_port, .peer_port = port, .peer = *a};
-		struct hl_addr *asked_for = bpf_map_lookup_elem(&asked, &ak);
+		struct hl_addr *asked_for = many_like(h, a) ? bpf_map_lookup_elem(&asked, &ak) : 0;
 
 		key.peer = asked_for ? *asked_for : this_end(sk, a);
 		k = bpf_map_lookup_elem(&known_as, &key);

@@ -202,7 +202,11 @@ int hl_learn(struct __sk_buff *skb)
 	const struct hl_owner *o;
 	struct datagram d;
 
-	if (!g || !g->wild_udp || !parse_udp(skb, &d))
+	if (!g)
+		return TC_ACT_UNSPEC;
+	if (any_abroad(g) && comes_home(skb))
+		return TC_ACT_UNSPEC;
+	if (!g->wild_udp || !parse_udp(skb, &d))
 		goto told;
 	/* Whoever is in that table is on the wildcard, or was. */
 	if (g->known_as && skb->ifindex == LOOPBACK_IFINDEX && relay(skb, &d))

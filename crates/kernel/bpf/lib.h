@@ -97,6 +97,12 @@ static inline bool at_home(const struct hl_addr *a)
 	return addr_localhost(a) || (addr_is4(a) && addr_loopback(a) && !(a->w[3] & bpf_htonl(LOOPS_BIT)));
 }
 
+/* A dedicated loopback address of another hostlet, or the host's own. */
+static inline bool foreign_loop(const struct hl_addr *a)
+{
+	return addr_loopback(a) || dedicated_loop(a);
+}
+
 static inline bool addr_multicast(const struct hl_addr *a)
 {
 	if (addr_is4(a))

@@ -21,7 +21,7 @@
 /* Set in 127.64.0.0/10 and 127.192.0.0/10, host order. */
 #define LOOPS_BIT 0x400000
 
-#define LOCALHOST4     bpf_htonl(0x7f000001)
+#define LOCALHOST4 bpf_htonl(0x7f000001)
 
 /* In the range where those addresses are. */
 static __always_inline bool extra_loop(__u32 ip)

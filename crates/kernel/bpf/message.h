@@ -99,6 +99,8 @@ static inline int send_to(struct bpf_sock *sk, struct hl_hostlet *h, struct send
 	if (!own_loop && !(h->flags & (four ? HL_MANY4 : HL_MANY6)) &&
 	    addr_eq(&m->from, four ? &h->primary4 : &h->primary6))
 		return ALLOW;
+	if (sends_abroad(sk, h, m->from_port, &m->to, m->port, &m->from))
+		return ALLOW;
 	if (!own_loop && addr_wild(&m->from) && unfit(sk, h, &m->to)) {
 		error = h->flags & HL_FIT_PASS ? let_pass(sk) : ENETUNREACH;
 		if (!error)

@@ -64,6 +64,8 @@ int hl_ping(struct __sk_buff *skb)
 	__u32 id;
 	bool four;
 
+	if ((skb->mark & ABROAD_MASK) == ABROAD_MARK)
+		return mend_source(skb);
 	if ((skb->mark & COPY_MASK) != PING_MARK)
 		return TC_ACT_UNSPEC;
 	id = skb->mark & ~COPY_MASK;

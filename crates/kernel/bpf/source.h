@@ -229,8 +229,8 @@ static inline bool host_service(const struct hl_hostlet *h, const struct hl_addr
  * The address of the hostlet's own that a loopback address stands for; 0 or an error. To one that was
  * never named before, a call to a port where the hostlet has no socket needs no address (`make` false).
  */
-static inline int to_own_loop(const struct hl_hostlet *h, struct hl_addr *a, __u16 port, __u8 proto, bool make,
-			      enum hl_reason *reason)
+static inline int to_own_loop(const struct hl_hostlet *h, struct hl_addr *a, __u16 port, __u8 proto,
+			      bool make, enum hl_reason *reason)
 {
 	struct hl_port_key key;
 	__u32 ip;

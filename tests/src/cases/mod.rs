@@ -45,6 +45,7 @@ macro_rules! files {
 }
 
 files! {
+    abroad
     bind
     bypass
     device

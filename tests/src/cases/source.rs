@@ -93,9 +93,9 @@ cases! {
         in sendto c 10.0.0.100:5300 hello
         peer recvfrom a => hello from 10.0.0.5:*
         in connect c 10.0.0.100:5300
-        in name c => 10.0.0.5:* / 10.0.0.5:*|10.0.0.1:* [connect-after-sendto]
-        in send c again => ok / ok|EPERM [connect-after-sendto]
-        peer recvfrom a => again from 10.0.0.5:* / again from 10.0.0.5:*|EAGAIN [connect-after-sendto]
+        in name c => 10.0.0.5:*
+        in send c again
+        peer recvfrom a => again from 10.0.0.5:*
     ";
     route_probe_as_glibc_does: "A7", r"
         set nets

@@ -32,7 +32,6 @@ const KNOWN: &[(&str, Explains)] = &[
     ("host-wildcard-later", host_wildcard_later),
     ("dual-connect", dual_connect),
     ("wildcard-connect", wildcard_connect),
-    ("connect-after-sendto", connect_after_sendto),
     ("wildcard-restart", wildcard_restart),
     ("failed-call-port", failed_call_port),
     ("hidden-port", hidden_port),
@@ -126,28 +125,6 @@ fn wildcard_connect(d: &Difference) -> Option<bool> {
         }
         _ => false,
     })
-}
-
-/// Who sent a datagram without being bound and then connects stands where the route says.
-fn connect_after_sendto(d: &Difference) -> Option<bool> {
-    let socket = d.step.socket();
-    let sent = d
-        .past
-        .with(socket, "sendto")
-        .chain(d.past.with(socket, "sendmsg"))
-        .next();
-    let connected = d.past.with(socket, "connect").any(|c| c.real == "ok");
-    // Nor can be given another source who stands on an address of many.
-    let many = |(host, _): (&str, &str)| host.starts_with("239.") || host.ends_with("255");
-    let unbound = d.past.bound(socket).is_none_or(many);
-    let shows = matches!(d.step.words[0], "name") || d.is("send", "ok", "EPERM");
-    Some(
-        shows
-            && !d.stream()
-            && unbound
-            && connected
-            && (sent.is_some() || d.past.bound(socket).is_some()),
-    )
 }
 
 fn wildcard_restart(d: &Difference) -> Option<bool> {

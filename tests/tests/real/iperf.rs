@@ -63,6 +63,8 @@ fn both_ways(machines: &Machines) -> Result<()> {
             &["--cport", "5555", "--udp"],
         ),
         ("other", "::1", "::1", 2, &["--bidir"]),
+        ("other", "127.0.0.1", "127.0.0.1", 2, &["--udp"]),
+        ("in", "localhost", "127.0.0.1", 1, &["--udp", "-4"]),
         ("host", "10.0.0.1", "10.0.0.1", 0, &[]),
     ] {
         let log = servers[server].said()?;

@@ -9,7 +9,7 @@ SYSTEMD  = $(DESTDIR)$(PREFIX)/lib/systemd/system
 # Where PAM and the C library look for modules, whatever the prefix; nothing uses them before it is told to.
 LIBDIR  ?= /usr/lib/$(shell cc -print-multiarch 2>/dev/null)
 
-.PHONY: build demo demo-leases demo-sessions test lint figures suites fuzz endurance vm-test install clean
+.PHONY: build demo demo-leases demo-sessions test lint figures suites fuzz endurance vm-test bypass install clean
 
 build: ; @scripts/install-missing build && cargo build --release -p hostlet -p hostlet-daemon -p hostlet-pam -p hostlet-nss
 
@@ -28,6 +28,8 @@ figures: ; @scripts/figures
 suites: ; @scripts/suites
 
 fuzz: ; @scripts/fuzz
+
+bypass: ; @scripts/bypass
 
 endurance: ; @scripts/endurance
 

@@ -1,6 +1,7 @@
 //! What tests and programs that check the product share; tests that belong to no
 //! single crate live in `tests/`.
 
+pub mod bypass;
 pub mod cases;
 pub mod endurance;
 pub mod foreign;

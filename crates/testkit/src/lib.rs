@@ -19,6 +19,7 @@ pub mod probe;
 pub mod residue;
 pub mod segment;
 pub mod servers;
+pub mod sniffer;
 pub mod sshd;
 pub mod suites;
 pub mod systemd;

@@ -104,7 +104,7 @@ fn storm(count: &str, address: &str) -> Outcome {
 }
 
 /// Undoes, where the kernel lets us, what a launcher made read-only.
-fn remount_writable() {
+pub(crate) fn remount_writable() {
     let Ok(mounts) = std::fs::read_to_string("/proc/self/mounts") else {
         return;
     };
@@ -131,7 +131,7 @@ fn remount_writable() {
     }
 }
 
-fn in_child(work: impl FnOnce() -> Result<(), super::Trouble>) -> Outcome {
+pub(crate) fn in_child(work: impl FnOnce() -> Result<(), super::Trouble>) -> Outcome {
     // SAFETY: a probe has one thread, so the child may do as it likes.
     let pid = check(unsafe { libc::fork() })?;
     if pid == 0 {

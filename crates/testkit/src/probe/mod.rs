@@ -10,11 +10,13 @@
 //! ends. `reset` forgets everything, for the next script.
 
 mod address;
+mod breakout;
 mod children;
 mod errno;
 mod escape;
 mod held;
 mod io;
+mod knock;
 mod message;
 mod options;
 mod ready;
@@ -165,6 +167,7 @@ impl Actor {
             "become" | "steal" | "setns" | "unshare" | "write" | "status" | "storm" => {
                 escape::perform(op, args)
             }
+            "escape" | "chain" | "openable" | "command" | "call" => breakout::perform(op, args),
             // Which of several sockets have something to read, once one has.
             "which" => {
                 let there = args

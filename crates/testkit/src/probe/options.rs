@@ -19,6 +19,14 @@ pub(crate) fn set<T>(fd: RawFd, level: i32, name: i32, value: &T) -> Result<(), 
     Ok(())
 }
 
+/// setsockopt with bytes.
+pub(crate) fn set_bytes(fd: RawFd, level: i32, name: i32, value: &[u8]) -> Result<(), Trouble> {
+    let len = libc::socklen_t::try_from(value.len()).unwrap_or(0);
+    // SAFETY: the value is as long as said and lives through the call.
+    check(unsafe { libc::setsockopt(fd, level, name, value.as_ptr().cast(), len) })?;
+    Ok(())
+}
+
 /// getsockopt of an int.
 pub(crate) fn get(fd: RawFd, level: i32, name: i32) -> Result<i32, Trouble> {
     let mut value = 0i32;

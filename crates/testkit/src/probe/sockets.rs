@@ -4,7 +4,8 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use super::address::SockAddr;
 use super::{
-    Actor, Outcome, Trouble, check, held, io, message, options, patience, ready, uring, usage,
+    Actor, Outcome, Trouble, breakout, check, held, io, message, options, patience, ready, uring,
+    usage,
 };
 
 /// IPPROTO_MPTCP.
@@ -54,7 +55,14 @@ fn kind(name: &str) -> Result<(i32, i32, i32), Trouble> {
         "alg" => (libc::AF_ALG, SOCK_SEQPACKET, 0),
         "can" => (libc::AF_CAN, SOCK_RAW, 1),
         "tipc" => (libc::AF_TIPC, SOCK_DGRAM, 0),
-        _ => return usage(format!("no kind of socket: {name}")),
+        // Whatever the kernel knows: FAMILY/TYPE/PROTOCOL.
+        _ => {
+            let mut numbers = name.split('/').map(str::parse::<i32>);
+            match (numbers.next(), numbers.next(), numbers.next()) {
+                (Some(Ok(family)), Some(Ok(kind)), Some(Ok(protocol))) => (family, kind, protocol),
+                _ => return usage(format!("no kind of socket: {name}")),
+            }
+        }
     })
 }
 
@@ -209,6 +217,7 @@ impl Actor {
             ) => message::perform(op, fd, args),
             ("mcast-join" | "mcast-leave" | "source-join", _) => held::perform(op, fd, args),
             ("opt" | "getopt" | "join" | "leave", _) => options::perform(op, fd, args),
+            ("source-route" | "routing-header" | "filter", _) => breakout::on_socket(op, fd, args),
             ("poll" | "epoll" | "select" | "quiet", _) => ready::perform(op, fd, args),
             (
                 "uring-connect" | "uring-send" | "uring-recv" | "uring-poll" | "uring-sendto"

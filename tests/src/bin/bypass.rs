@@ -1,0 +1,54 @@
+//! Tries every known way out of a hostlet, and tells what came of it.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use hostlet_tests::bypass::{ALL, Attempt, Row, Tally, perform, table};
+
+const USAGE: &str = "bypass [--table] [GROUP|ID]…";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if args == ["--table"] {
+        print!("{}", table());
+        return ExitCode::SUCCESS;
+    }
+    match run(&args) {
+        Ok(tally) => {
+            println!("{tally}");
+            if tally.failed == 0 {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+        Err(why) => {
+            eprintln!("bypass: {why:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(names: &[String]) -> Result<Tally> {
+    let mut chosen: Vec<Attempt> = Vec::new();
+    for (group, attempts) in ALL {
+        let named = |id: &str| names.is_empty() || names.iter().any(|n| n == group || n == id);
+        chosen.extend(attempts.iter().filter(|a| named(a.id)));
+    }
+    if chosen.is_empty() {
+        bail!("nothing is called that; usage: {USAGE}");
+    }
+    println!(
+        "{:<28} {:<36} {:<36} layer",
+        "attempt", "as user", "as root"
+    );
+    perform(&chosen, |row: &Row| {
+        println!(
+            "{:<28} {:<36} {:<36} {}",
+            row.attempt.id,
+            row.user.to_string(),
+            row.root.to_string(),
+            row.attempt.layer.name()
+        );
+    })
+}

@@ -1,0 +1,150 @@
+//! Descriptors that go from one to another, and hostlets that end.
+
+use std::os::unix::fs::PermissionsExt;
+
+use anyhow::{Context, Result, bail};
+use hostlet_testkit::agent::Agent;
+use hostlet_testkit::wait;
+
+use super::bench::{Bench, USER};
+use super::{Finding, Who};
+
+/// What a hostlet runs that is to end.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Program {
+    /// A line of a probe.
+    Probe(&'static str),
+    /// A script.
+    Python(&'static str),
+}
+
+impl Bench {
+    /// Has `giver` hand a socket to `taker`, who sends by it; what both steps said.
+    pub fn hand_over(
+        &mut self,
+        giver: &str,
+        socket: &str,
+        taker: &str,
+        place: &str,
+    ) -> Result<(String, String)> {
+        // Both are there before one waits for the other.
+        self.ask(taker, "status Uid")?;
+        let mut from = self.agents.remove(giver).context("a giver")?;
+        let handing = format!("hand {socket} {place}");
+        let giving = std::thread::spawn(move || {
+            let said = from.ask(&handing);
+            (from, said)
+        });
+        // The path is there once the giver listens.
+        let there = wait::until("somebody who hands out", || {
+            std::fs::set_permissions(place, PermissionsExt::from_mode(0o777)).is_ok()
+        });
+        let taken = there.and_then(|()| self.ask(taker, &format!("t = take {place}")));
+        let (from, said) = giving
+            .join()
+            .map_err(|_| anyhow::anyhow!("the giver panicked"))?;
+        self.agents.insert(giver.into(), from);
+        said?;
+        let sent = self.ask(taker, "sendto t 10.0.0.100:19999 x")?;
+        self.flush()?;
+        let came = self
+            .at_peer
+            .seen()
+            .iter()
+            .any(|s| s.port == 19_999 && self.is_foreign(s));
+        Ok((taken?, if came { sent } else { "nothing came".into() }))
+    }
+
+    /// Waits for a packet with a foreign source to this port.
+    pub(super) fn comes(&self, port: u16) -> bool {
+        let came = || {
+            self.at_peer
+                .seen()
+                .iter()
+                .any(|s| s.port == port && self.is_foreign(s))
+        };
+        wait::until("a packet", came).is_ok()
+    }
+
+    /// A hostlet whose program does what it likes, while addresses come and go and until it is
+    /// removed: what of it got out, or is left.
+    pub(super) fn ending(&mut self, who: Who, program: Program, churn: bool) -> Result<Finding> {
+        let port = self.next_port;
+        self.next_port += 2;
+        let at = (self.at_peer.seen().len(), self.at_host.seen().len());
+        let host = self.lan.host();
+        let install = self.install()?;
+        // Addresses that the others can do without.
+        host.ip([
+            "address add 10.0.0.40/24 dev eth0",
+            "address add 10.0.0.41/24 dev eth0",
+        ])?;
+        install.run(host, &["create", "doomed", "--address", "10.0.0.40"])?;
+        let shown = install.json(host, &["show", "doomed"])?;
+        let cgroup = shown["cgroup"].as_str().context("a cgroup")?.to_owned();
+        let user = USER.to_string();
+        let mut args = vec!["enter", "doomed"];
+        if who == Who::User {
+            args.extend(["--user", &user, "--group", &user]);
+        }
+        args.push("--");
+        let text = match program {
+            Program::Probe(line) | Program::Python(line) => line.replace("PORT", &port.to_string()),
+        };
+        let mut command = install.command(host, &args);
+        command.current_dir("/");
+        let (mut child, mut agent) = match program {
+            Program::Probe(_) => {
+                command.arg(&self.probe);
+                let mut agent = Agent::start("doomed", command)?;
+                let said = agent.ask(&text)?;
+                if said != "ok" {
+                    bail!("{text}: {said}");
+                }
+                (None, Some(agent))
+            }
+            Program::Python(_) => {
+                command.args(["/usr/bin/python3", "-c", &text]);
+                command.stdin(std::process::Stdio::null());
+                (Some(command.spawn().context("starting the program")?), None)
+            }
+        };
+        wait::until("members", || {
+            std::fs::read_to_string(format!("{cgroup}/cgroup.events"))
+                .is_ok_and(|t| t.contains("populated 1"))
+        })?;
+        if churn {
+            for _ in 0..5 {
+                install.run(host, &["grant", "doomed", "10.0.0.41"])?;
+                install.run(host, &["revoke", "doomed", "10.0.0.41"])?;
+            }
+        }
+        let removed = install.output(host, &["remove", "doomed", "--kill"])?;
+        let left = std::path::Path::new(&cgroup).exists();
+        // Whatever came of it, nothing of it outlives this attempt.
+        if left {
+            let _ = std::fs::write(format!("{cgroup}/cgroup.kill"), "1");
+        }
+        let ended = child.as_mut().map(std::process::Child::wait);
+        drop(agent.take());
+        host.ip([
+            "address del 10.0.0.40/24 dev eth0",
+            "address del 10.0.0.41/24 dev eth0",
+        ])?;
+        ended.transpose()?;
+        self.flush()?;
+        let mut out = self.foreign(port, at, false);
+        if !removed.status.success() {
+            out = Some(format!(
+                "remove: {}",
+                String::from_utf8_lossy(&removed.stderr).trim()
+            ));
+        } else if left {
+            out = Some(format!("{cgroup} is left"));
+        }
+        Ok(Finding {
+            out,
+            refused: String::new(),
+        })
+    }
+}

@@ -1,0 +1,160 @@
+//! Descriptors from outside, and hostlets that end.
+
+use std::os::fd::AsRawFd;
+use std::process::Stdio;
+
+use anyhow::{Context, Result, ensure};
+
+use super::ending::Program;
+use super::{Attempt, Bench, Finding, Layer, Who, code};
+
+pub(super) const ATTEMPTS: &[Attempt] = &[
+    code(
+        "inherited",
+        "a socket that whoever starts the program has open",
+        Layer::Product,
+        inherited,
+    )
+    .remains("`--keep-fd` hands on by name; 0, 1 and 2 always are, sockets too"),
+    code(
+        "handed-in",
+        "a socket that a process outside sends (SCM_RIGHTS)",
+        Layer::Nothing,
+        handed_in,
+    )
+    .possible("it takes somebody outside who gives it; `hostlet check` finds it"),
+    code(
+        "capability-sets",
+        "regain a dropped capability, also by set-uid programs and file capabilities",
+        Layer::Capability,
+        capability_sets,
+    ),
+    code(
+        "forks",
+        "fork all the time while addresses come and go, and after the hostlet is removed",
+        Layer::Product,
+        forks,
+    ),
+    code(
+        "hidden-members",
+        "hide from removal in cgroups below one's own, frozen or threaded",
+        Layer::Product,
+        hidden_members,
+    ),
+];
+
+fn finding(out: Option<String>) -> Finding {
+    Finding {
+        out,
+        refused: String::new(),
+    }
+}
+
+/// Starts with a socket open that was not meant for it.
+fn inherited(bench: &mut Bench, who: Who) -> Result<Finding> {
+    let socket = bench
+        .lan()
+        .host()
+        .within(|| std::net::UdpSocket::bind("10.0.0.2:0"))??;
+    let mut command = bench.member(who, "ls", &["-l", "/proc/self/fd"])?;
+    let fd = socket.as_raw_fd();
+    // Its copy in the child stays open through the exec.
+    // SAFETY: plain system calls between fork and exec.
+    unsafe {
+        std::os::unix::process::CommandExt::pre_exec(&mut command, move || {
+            if libc::fcntl(fd, libc::F_SETFD, 0) < 0 {
+                return Err(std::io::Error::last_os_error());
+            }
+            Ok(())
+        });
+    }
+    let done = command.stdin(Stdio::null()).current_dir("/").output()?;
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    ensure!(done.status.success() && said.contains(" 0 -> "), "{done:?}");
+    Ok(finding(said.contains("socket:").then_some(said)))
+}
+
+fn handed_in(bench: &mut Bench, who: Who) -> Result<Finding> {
+    let place = bench.files().join("handover");
+    let place = place.to_str().context("a path in UTF-8")?.to_owned();
+    let name = member_name(who);
+    bench.ask("host", "g = socket udp4")?;
+    bench.ask("host", "bind g 10.0.0.2:0")?;
+    let (taken, sent) = bench.hand_over("host", "g", name, &place)?;
+    bench.ask("host", "reset")?;
+    // Who does not get it cannot send by it.
+    let out = (taken == "ok" && sent == "ok").then(|| "sent from 10.0.0.2".to_owned());
+    bench.ask(name, "reset")?;
+    Ok(finding(out))
+}
+
+fn member_name(who: Who) -> &'static str {
+    match who {
+        Who::User => "in-user",
+        Who::Root => "in-root",
+    }
+}
+
+fn capability_sets(bench: &mut Bench, who: Who) -> Result<Finding> {
+    // NET_ADMIN, NET_RAW, SYS_MODULE, SYS_RAWIO, SYS_PTRACE, SYS_ADMIN, SYS_BOOT, PERFMON, BPF, DAC_READ_SEARCH.
+    let gone: u64 = [12, 13, 16, 17, 19, 21, 22, 38, 39, 2]
+        .iter()
+        .map(|c| 1u64 << c)
+        .sum();
+    for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        let text = bench.ask(member_name(who), &format!("status {set}"))?;
+        let has = u64::from_str_radix(&text, 16).with_context(|| format!("{set}: {text}"))?;
+        if has & gone != 0 {
+            return Ok(finding(Some(format!("{set} has {:#x}", has & gone))));
+        }
+    }
+    Ok(finding(None))
+}
+
+/// Each process forks the next and ends: there is none to kill that all come from. At most so many at a
+/// time, and for so many seconds.
+const CHAINS: &str = "chain 8 30 10.0.0.2:0 10.0.0.100:PORT";
+
+fn forks(bench: &mut Bench, who: Who) -> Result<Finding> {
+    // Outside it is heard.
+    bench.ask("outside", "chain 1 1 10.0.0.2:0 10.0.0.100:18888")?;
+    ensure!(
+        bench.comes(18_888),
+        "a chain outside is not heard: this proves nothing"
+    );
+    bench.ending(who, Program::Probe(CHAINS), true)
+}
+
+/// Cgroups of one's own below the hostlet's, made in namespaces that one may make.
+const HIDING: &str = "import ctypes, os, socket, time
+c = ctypes.CDLL(None, use_errno=True)
+c.unshare(0x10000000 | 0x20000 | 0x02000000)
+if c.mount(b'cgroup2', b'/mnt', b'cgroup2', 0, None) == 0:
+    at = '/mnt'
+    for n in range(5):
+        at += '/deep%d' % n
+        try:
+            os.mkdir(at)
+            if n == 3: open(at + '/cgroup.type', 'w').write('threaded')
+        except OSError: break
+        if os.fork() == 0:
+            try: open(at + '/cgroup.procs', 'w').write('0')
+            except OSError: pass
+            try: open(at + '/cgroup.freeze', 'w').write('1')
+            except OSError: pass
+            time.sleep(60); os._exit(0)
+    try: open('/mnt/deep0/cgroup.freeze', 'w').write('1')
+    except OSError: pass
+until = time.time() + 60
+while time.time() < until:
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        s.bind(('10.0.0.2', 0))
+        s.sendto(b'x', ('10.0.0.200', PORT))
+    except OSError: pass
+    time.sleep(0.01)
+";
+
+fn hidden_members(bench: &mut Bench, who: Who) -> Result<Finding> {
+    bench.ending(who, Program::Python(HIDING), false)
+}

@@ -1,0 +1,198 @@
+//! Making attempts, judging them, and telling what came of it.
+
+use std::fmt;
+
+use anyhow::Result;
+
+use super::{ALL, Attempt, Bench, Control, Finding, How, Layer, Wanted, Who};
+
+/// What came of one attempt by one kind of member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Stopped, as it has to be.
+    Stopped(String),
+    /// It works, as it has to.
+    Possible(String),
+    /// This machine has not what it takes.
+    NotHere(&'static str),
+    /// Otherwise than it has to be.
+    Failed(String),
+    /// Not tried.
+    NotTried,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Outcome::Stopped(by) if by.is_empty() => write!(f, "stopped"),
+            Outcome::Stopped(by) => write!(f, "stopped ({by})"),
+            Outcome::Possible(_) => write!(f, "possible"),
+            Outcome::NotHere(what) => write!(f, "not here: {what}"),
+            Outcome::Failed(why) => write!(f, "FAILED: {why}"),
+            Outcome::NotTried => write!(f, "–"),
+        }
+    }
+}
+
+/// All that came of an attempt.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// The attempt.
+    pub attempt: Attempt,
+    /// As an ordinary user.
+    pub user: Outcome,
+    /// As root.
+    pub root: Outcome,
+}
+
+/// How many of each.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Tally {
+    /// Attempts made, each kind of member counted.
+    pub attempts: usize,
+    /// Stopped, or impossible on this machine.
+    pub stopped: usize,
+    /// Possible, as the documents say.
+    pub possible: usize,
+    /// Otherwise.
+    pub failed: usize,
+}
+
+impl Tally {
+    /// Counts a row.
+    pub fn add(&mut self, row: &Row) {
+        for outcome in [&row.user, &row.root] {
+            match outcome {
+                Outcome::NotTried => continue,
+                Outcome::Stopped(_) | Outcome::NotHere(_) => self.stopped += 1,
+                Outcome::Possible(_) => self.possible += 1,
+                Outcome::Failed(_) => self.failed += 1,
+            }
+            self.attempts += 1;
+        }
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Tally {
+            attempts,
+            stopped,
+            possible,
+            failed,
+        } = self;
+        write!(
+            f,
+            "{attempts} attempts, {stopped} stopped, {possible} possible by design, {failed} failed"
+        )
+    }
+}
+
+/// Makes the attempts, in a hostlet with a guard and one without, and says what came of each as it comes.
+///
+/// # Errors
+/// When an attempt could not be made at all.
+pub fn perform(attempts: &[Attempt], mut say: impl FnMut(&Row)) -> Result<Tally> {
+    let mut tally = Tally::default();
+    let mut guarded = Bench::new(true)?;
+    let mut unguarded = Bench::new(false)?;
+    for attempt in attempts {
+        let row = one(attempt, &mut guarded, &mut unguarded)?;
+        tally.add(&row);
+        say(&row);
+    }
+    if let Some(id) = guarded.late()? {
+        tally.failed += 1;
+        println!("{id}: a foreign packet arrived after it had been judged");
+    }
+    Ok(tally)
+}
+
+fn one(attempt: &Attempt, guarded: &mut Bench, unguarded: &mut Bench) -> Result<Row> {
+    let mut row = Row {
+        attempt: *attempt,
+        user: Outcome::NotTried,
+        root: Outcome::NotTried,
+    };
+    let mut works_outside = None;
+    if let How::Script(text) = attempt.how {
+        let found = guarded.control(attempt, text)?;
+        works_outside = Some(found.out.is_some());
+    }
+    for (who, name) in [(Who::User, "in-user"), (Who::Root, "in-root")] {
+        let wanted = attempt.wanted(who);
+        if wanted == Wanted::NotTried {
+            continue;
+        }
+        let found = match attempt.how {
+            How::Script(text) => guarded.script(attempt.id, text, name)?,
+            How::Code(how) => how(guarded, who)?,
+        };
+        let outcome = match (attempt.control, works_outside) {
+            (Control::Works, Some(false)) => {
+                Outcome::Failed("it does not work outside either: it proves nothing".into())
+            }
+            (Control::Never(_), Some(true)) => Outcome::Failed("it works outside".into()),
+            (Control::WhereThereIs(what), Some(false)) if found.out.is_none() => {
+                Outcome::NotHere(what)
+            }
+            _ => judge(wanted, found),
+        };
+        match who {
+            Who::User => row.user = outcome,
+            Who::Root => row.root = outcome,
+        }
+    }
+    // Which layer it was shows where the guard is missing.
+    if let (How::Script(text), Outcome::Stopped(_)) = (attempt.how, &row.root) {
+        let found = unguarded.script(attempt.id, text, "in-root")?;
+        let wrong = match (attempt.layer, found.out) {
+            (Layer::Guard, None) => Some("without the guard it is stopped as well".to_owned()),
+            (layer, Some(out)) if !matches!(layer, Layer::Guard | Layer::HookOrGuard) => {
+                Some(format!("it is the guard that stops it: {out}"))
+            }
+            _ => None,
+        };
+        if let Some(why) = wrong {
+            row.root = Outcome::Failed(why);
+        }
+    }
+    Ok(row)
+}
+
+fn judge(wanted: Wanted, found: Finding) -> Outcome {
+    match (wanted, found.out) {
+        (Wanted::Stopped, None) => Outcome::Stopped(found.refused),
+        (Wanted::Possible, Some(out)) => Outcome::Possible(out),
+        (Wanted::Stopped, Some(out)) => Outcome::Failed(format!("it got out: {out}")),
+        (_, None) => Outcome::Failed(format!(
+            "documented as possible, but stopped: {}",
+            found.refused
+        )),
+        (Wanted::NotTried, Some(_)) => Outcome::NotTried,
+    }
+}
+
+/// The table of the threat model: what is documented of all attempts.
+pub fn table() -> String {
+    let mut text = String::from(
+        "| id | attempt | ordinary user | root | layer | what remains |\n|---|---|---|---|---|---|\n",
+    );
+    for attempt in ALL.iter().flat_map(|(_, attempts)| attempts.iter()) {
+        let cell = |wanted| match wanted {
+            Wanted::Stopped => "stopped",
+            Wanted::Possible => "possible",
+            Wanted::NotTried => "–",
+        };
+        text.push_str(&format!(
+            "| `{}` | {} | {} | {} | {} | {} |\n",
+            attempt.id,
+            attempt.what,
+            cell(attempt.user),
+            cell(attempt.root),
+            attempt.layer.name(),
+            attempt.remains,
+        ));
+    }
+    text
+}

@@ -1,0 +1,79 @@
+//! A16: every known way out is tried and judged where it would come out; the threat model
+//! has one row for each. They need root.
+
+use anyhow::{Context, Result, ensure};
+use hostlet_tests::bypass::{ALL, Row, perform, table};
+
+/// Makes the attempts of a group, which must all end as documented.
+fn group(name: &str) -> Result<()> {
+    let (_, attempts) = ALL
+        .iter()
+        .find(|(group, _)| *group == name)
+        .context("a group")?;
+    let tally = perform(attempts, |row: &Row| {
+        println!("{}: {} / {}", row.attempt.id, row.user, row.root);
+    })?;
+    ensure!(tally.failed == 0, "{tally}; see above");
+    Ok(())
+}
+
+/// A test for each group.
+macro_rules! groups {
+    ($($name:ident)*) => {
+        $(
+            #[test]
+            fn $name() -> Result<()> {
+                group(stringify!($name))
+            }
+        )*
+
+        const GROUPS: &[&str] = &[$(stringify!($name)),*];
+    };
+}
+
+groups!(calls receiving loopbacks kinds cgroups processes kernel life);
+
+#[test]
+fn every_group_is_tested() {
+    let all: Vec<_> = ALL.iter().map(|(name, _)| *name).collect();
+    assert_eq!(all, GROUPS);
+}
+
+#[test]
+fn every_attempt_has_a_name_of_its_own() {
+    let mut ids: Vec<_> = ALL
+        .iter()
+        .flat_map(|(_, all)| all.iter().map(|a| a.id))
+        .collect();
+    ids.sort_unstable();
+    let count = ids.len();
+    ids.dedup();
+    assert_eq!(ids.len(), count);
+}
+
+/// Row by row: what is tried is documented, and what is documented is tried.
+#[test]
+fn the_threat_model_has_this_table() -> Result<()> {
+    let place = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/threat-model.md");
+    let text = std::fs::read_to_string(place)?;
+    let begin = text.find("| id | attempt |").context("the table")?;
+    let documented: Vec<_> = text[begin..]
+        .lines()
+        .take_while(|l| l.starts_with('|'))
+        .collect();
+    let table = table();
+    let tried: Vec<_> = table.lines().collect();
+    for row in &tried {
+        ensure!(
+            documented.contains(row),
+            "docs/threat-model.md lacks (`bypass --table`):\n{row}"
+        );
+    }
+    for row in &documented {
+        ensure!(
+            tried.contains(row),
+            "docs/threat-model.md has what nobody tries:\n{row}"
+        );
+    }
+    Ok(())
+}

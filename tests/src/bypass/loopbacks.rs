@@ -43,10 +43,25 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
     ").never(NOBODY),
     script("neighbour-loopback-bind", "bind to a neighbour's loopback", Layer::Hook, "
         in a = socket udp4
-        in! bind a {other-loop4}:{P}
+        in bind a {other-loop4}:{P}
+        other c = socket udp4
+        other sendto c 127.0.0.1:{P} secret
+        other sendto c {other-loop4}:{P} secret
+        in recv a
         in b = socket udp6
-        in! bind b [{other-loop6}]:{P}
-    ").remains("for processes outside these are addresses like any of `lo`"),
+        in bind b [{other-loop6}]:{P}
+        other d = socket udp6
+        other sendto d [::1]:{P} secret
+        in recv b
+        in e = socket tcp4
+        in bind e {other-loop4}:{P}
+        in listen e
+        other f = socket tcp4
+        other connect f 127.0.0.1:{P}
+        other send f secret
+        in g = accept e
+        in recv g
+    ").never("the look-up gives what goes there to nobody but the hostlet"),
     script("neighbour-loopback-hop", "by a source route that ends there (IP_OPTIONS)", Layer::Hook, "
         other u = socket udp4
         other bind u 127.0.0.1:{P}

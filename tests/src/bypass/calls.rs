@@ -270,8 +270,8 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
     ),
     script(
         "sent-then-connected",
-        "connect UDP that has sent before: it cannot be bound any more",
-        Layer::Guard,
+        "connect UDP that has sent before",
+        Layer::HookOrGuard,
         "
         in a = socket udp4
         in sendto a 10.0.0.100:{Q} x

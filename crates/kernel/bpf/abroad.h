@@ -231,6 +231,93 @@ static inline bool comes_home(struct __sk_buff *skb)
 	return connected;
 }
 
+/*
+ * An error about a packet of such a connection: it quotes the source that was noted, and the kernel looks
+ * for the socket by what is quoted. In IPv4 the sum over the quoted header hides the change from that of ICMP.
+ */
+static inline void mend_quoted4(struct __sk_buff *skb)
+{
+	struct hl_addr from, to;
+	struct hl_known_key key;
+	const struct hl_owner *o;
+	struct hl_known *k;
+	__u32 in, at, stands;
+	struct iphdr ip;
+	__u16 ports[2];
+	__u8 type;
+
+	if (bpf_skb_load_bytes_relative(skb, 0, &ip, sizeof(ip), BPF_HDR_START_NET) ||
+	    ip.protocol != IPPROTO_ICMP || (ip.frag_off & bpf_htons(0x3fff)))
+		return;
+	in = ip.ihl * 4;
+	at = skb->len - bpf_ntohs(ip.tot_len) + in + 8;
+	if (bpf_skb_load_bytes_relative(skb, in, &type, sizeof(type), BPF_HDR_START_NET) ||
+	    (type != 3 && type != 11 && type != 12) ||
+	    bpf_skb_load_bytes_relative(skb, in + 8, &ip, sizeof(ip), BPF_HDR_START_NET) ||
+	    (ip.protocol != IPPROTO_TCP && ip.protocol != IPPROTO_UDP) ||
+	    bpf_skb_load_bytes_relative(skb, in + 8 + ip.ihl * 4, ports, sizeof(ports), BPF_HDR_START_NET))
+		return;
+	from = addr4(ip.saddr);
+	to = addr4(ip.daddr);
+	o = owner_of(&from);
+	if (!o)
+		return;
+	key = known_key(o->id, ip.protocol, bpf_ntohs(ports[0]), &to, bpf_ntohs(ports[1]));
+	k = bpf_map_lookup_elem(&known_as, &key);
+	if (!k || !addr_eq(&k->shown, &from) || addr_wild(&k->stands))
+		return;
+	stands = k->stands.w[3];
+	bpf_skb_store_bytes(skb, at + offsetof(struct iphdr, saddr), &stands, sizeof(stands), 0);
+	bpf_l3_csum_replace(skb, at + offsetof(struct iphdr, check), ip.saddr, stands, sizeof(stands));
+}
+
+static inline void mend_quoted6(struct __sk_buff *skb)
+{
+	struct hl_addr from, to, stands;
+	struct hl_known_key key;
+	const struct hl_owner *o;
+	struct hl_known *k;
+	struct ipv6hdr ip;
+	__u16 ports[2];
+	__u8 type;
+	__u32 at;
+	int i;
+
+	if (bpf_skb_load_bytes_relative(skb, 0, &ip, sizeof(ip), BPF_HDR_START_NET) ||
+	    ip.nexthdr != IPPROTO_ICMPV6)
+		return;
+	at = skb->len - bpf_ntohs(ip.payload_len);
+	if (bpf_skb_load_bytes_relative(skb, sizeof(ip), &type, sizeof(type), BPF_HDR_START_NET) ||
+	    type < 1 || type > 4 ||
+	    bpf_skb_load_bytes_relative(skb, sizeof(ip) + 8, &ip, sizeof(ip), BPF_HDR_START_NET) ||
+	    (ip.nexthdr != IPPROTO_TCP && ip.nexthdr != IPPROTO_UDP) ||
+	    bpf_skb_load_bytes_relative(skb, 2 * sizeof(ip) + 8, ports, sizeof(ports), BPF_HDR_START_NET))
+		return;
+	__builtin_memcpy(&from, &ip.saddr, sizeof(from));
+	__builtin_memcpy(&to, &ip.daddr, sizeof(to));
+	o = owner_of(&from);
+	if (!o)
+		return;
+	key = known_key(o->id, ip.nexthdr, bpf_ntohs(ports[0]), &to, bpf_ntohs(ports[1]));
+	k = bpf_map_lookup_elem(&known_as, &key);
+	if (!k || !addr_eq(&k->shown, &from) || addr_wild(&k->stands))
+		return;
+	stands = k->stands;
+	bpf_skb_store_bytes(skb, at + 8 + offsetof(struct ipv6hdr, saddr), &stands, sizeof(stands), 0);
+	for (i = 0; i < 4; i++)
+		bpf_l4_csum_replace(skb, at + offsetof(struct icmp6hdr, icmp6_cksum), from.w[i], stands.w[i],
+				    sizeof(__u32));
+}
+
+SHARED int mend_quoted(struct __sk_buff *skb)
+{
+	if (skb->protocol == bpf_htons(ETH_P_IP))
+		mend_quoted4(skb);
+	else if (skb->protocol == bpf_htons(ETH_P_IPV6))
+		mend_quoted6(skb);
+	return 0;
+}
+
 /* At the exit: the source that was noted. */
 static inline int mend_source(struct __sk_buff *skb)
 {

@@ -149,7 +149,7 @@ static inline bool remember(struct bpf_sock *sk, const struct hl_hostlet *h, con
 	now->flags = b->flags;
 	now->port = port;
 	/* With IP_BIND_ADDRESS_NO_PORT there is no post_bind; the connect will want to know. */
-	if (b->flags && !port && sk && keeps_port_open(sk)) {
+	if (!port && sk && keeps_port_open(sk)) {
 		struct hl_sock s = {.id = h->id, .flags = b->flags, .proto = b->proto};
 
 		return bpf_sk_storage_get(&socks, sk, &s, BPF_SK_STORAGE_GET_F_CREATE);

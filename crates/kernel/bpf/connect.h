@@ -108,7 +108,7 @@ static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 		goto refuse;
 	}
 	if (!unbound && !hears && c->from_port) {
-		if (!own_loop && no_way_from_loop(h, &c->from, &c->to)) {
+		if (!own_loop && (no_way_from_loop(h, &c->from, &c->to) || known_from_loop(sk, h))) {
 			bpf_set_retval(-EINVAL);
 			return REFUSE;
 		}
@@ -125,10 +125,10 @@ static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 	 * What is left of an earlier connect may change: the program did not ask for it. Nor did it where
 	 * it bound the wildcard and left the port open (IP_BIND_ADDRESS_NO_PORT).
 	 */
-	if (!unbound && keeps_port_open(sk)) {
+	if (!unbound && !hears) {
 		struct hl_sock *s = bpf_sk_storage_get(&socks, sk, 0, 0);
 
-		if (!s || !(s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)))
+		if (s && !(s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)))
 			return ALLOW;
 	}
 	if (!own_loop && unfit(sk, h, &c->to)) {

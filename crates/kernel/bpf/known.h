@@ -123,6 +123,24 @@ static inline void not_known(struct bpf_sock *sk)
 		forget_known(sk, s);
 }
 
+/* Is it connected as from the loopback? Then it stays there until it is connected to nothing. */
+static inline bool known_from_loop(struct bpf_sock *sk, const struct hl_hostlet *h)
+{
+	struct hl_globals *g = global();
+	struct hl_known_key *at;
+	struct hl_known *k;
+	struct hl_sock *s;
+
+	if (!g || !g->known_as || sk->state != BPF_TCP_ESTABLISHED)
+		return false;
+	s = bpf_sk_storage_get(&socks, sk, 0, 0);
+	if (!s || !(s->flags & HL_SOCK_KNOWN_AS))
+		return false;
+	at = bpf_sk_storage_get(&known_at, sk, 0, 0);
+	k = at ? bpf_map_lookup_elem(&known_as, at) : 0;
+	return k && is_loop(h, &k->shown);
+}
+
 /* The other end of a socket, in the family of `a`. */
 static inline struct hl_addr other_end(struct bpf_sock *sk, const struct hl_addr *a)
 {
@@ -164,7 +182,8 @@ static inline bool show_known(struct bpf_sock *sk, const struct hl_hostlet *h, s
 	if (!k)
 		return false;
 	/* From the real wildcard: what the route gave may be one of the set, and stays then. */
-	if (s->flags & HL_SOCK_ABROAD ? owns(h, a) : !addr_eq(&k->stands, a))
+	if (s->flags & HL_SOCK_ABROAD ? owns(h, a) || addr_multicast(a) || addr_broadcast(a)
+				      : !addr_eq(&k->stands, a))
 		return false;
 	*a = k->shown;
 	return true;

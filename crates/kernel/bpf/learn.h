@@ -204,8 +204,11 @@ int hl_learn(struct __sk_buff *skb)
 
 	if (!g)
 		return TC_ACT_UNSPEC;
-	if (any_abroad(g) && comes_home(skb))
-		return TC_ACT_UNSPEC;
+	if (any_abroad(g)) {
+		if (comes_home(skb))
+			return TC_ACT_UNSPEC;
+		mend_quoted(skb);
+	}
 	if (!g->wild_udp || !parse_udp(skb, &d))
 		goto told;
 	/* Whoever is in that table is on the wildcard, or was. */

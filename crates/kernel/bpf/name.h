@@ -50,8 +50,6 @@ static inline bool own_name(struct bpf_sock_addr *ctx, const struct hl_hostlet *
 	s = bpf_sk_storage_get(&socks, sk, 0, 0);
 	if (!s) {
 		/* Never bound by the program: what is left of a connect that failed or is over. */
-		if (keeps_port_open(sk))
-			return show_localhost(h, a);
 		*a = any_like(ctx, a);
 		return true;
 	}

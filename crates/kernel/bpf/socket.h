@@ -302,7 +302,8 @@ static inline struct hl_sock *listening_unbound(struct bpf_sock_ops *ctx, struct
 	fresh.uid = f.uid;
 	s = bpf_sk_storage_get(&socks, sk, 0, 0);
 	if (s)
-		fresh.flags |= s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6); /* bound to the wildcard, port left open */
+		fresh.flags |= s->flags &
+			       (HL_SOCK_WILD4 | HL_SOCK_WILD6); /* bound to the wildcard, port left open */
 	else if (!addr_wild(local) && keeps_port_open(sk))
 		; /* bound to an address, port left open */
 	else if (ONCE(ctx->family) != AF_INET6)
@@ -317,6 +318,21 @@ static inline struct hl_sock *listening_unbound(struct bpf_sock_ops *ctx, struct
 	s->flags = 0; /* not in the book: nothing to take out later */
 	refused(h, HL_CALL_LISTEN, HL_REASON_TABLE_FULL, ENOBUFS, IPPROTO_TCP, local, fresh.port, 0);
 	return 0;
+}
+
+/* It listens again after a shutdown, which gave its port back: the kernel chose another just now. */
+static inline void move_listener(struct hl_sock *s, const struct hl_addr *local, __u16 port)
+{
+	if (s->flags & HL_SOCK_LISTEN)
+		count_listener(s, -1);
+	if (s->flags & (HL_SOCK_BOUND | HL_SOCK_AUTO))
+		account(s, -1);
+	s->flags = (s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)) |
+		   (addr_wild(local) ? HL_SOCK_AUTO : HL_SOCK_BOUND);
+	s->port = port;
+	s->addr = *local;
+	if (account(s, 1))
+		s->flags = 0; /* not in the book: nothing to take out later */
 }
 
 static inline void listening(struct bpf_sock_ops *ctx, const struct hl_hostlet *h)
@@ -343,6 +359,8 @@ static inline void listening(struct bpf_sock_ops *ctx, const struct hl_hostlet *
 		s = listening_unbound(ctx, sk, h, &local);
 	if (!s)
 		return;
+	if (!(s->flags & HL_SOCK_HIDDEN) && s->port != ONCE(ctx->local_port))
+		move_listener(s, &local, ONCE(ctx->local_port));
 	now = *s;
 	key.port = now.port;
 	if (MPTCP_OF(sk)) {

@@ -237,4 +237,63 @@ cases! {
         in connect d [2001:db8::100]:5300
         in name d => [2001:db8::5]:*
     ";
+    errors_find_their_socket: "A7", r"
+        in c = socket udp4
+        in sendto c 10.0.0.100:5300 x
+        in connect c 10.0.0.100:5301
+        in send c y
+        in poll c => out+err
+        in recv c => ECONNREFUSED
+        in d = socket udp6
+        in bind d [::]:0
+        in connect d [2001:db8::100]:5301
+        in send d y
+        in recv d => ECONNREFUSED
+        in e = socket udp6
+        in bind e [::]:0
+        in connect e [::ffff:10.0.0.100]:5301
+        in send e y
+        in recv e => ECONNREFUSED
+        in f = socket udp6
+        in bind f [::]:0
+        in connect f [2001:db8::9]:5301
+        in send f y
+        in recv f => ECONNREFUSED
+    ";
+    a_listener_again_after_shutdown: "A6", r"
+        in a = socket tcp4
+        in listen a
+        in shutdown a rdwr
+        in listen a
+        peer c = socket tcp4
+        peer connect c 10.0.0.6:{in.a}
+        in b = accept a => from 10.0.0.100:*
+        in d = socket tcp6
+        in bind d [::]:0
+        in listen d
+        in shutdown d rdwr
+        in listen d
+        peer e = socket tcp4
+        peer connect e 10.0.0.6:{in.d}
+        in f = accept d => from [::ffff:10.0.0.100]:*
+        peer g = socket tcp6
+        peer connect g [2001:db8::6]:{in.d}
+    ";
+    names_and_sources_that_stay: "A7", r"
+        in a = socket udp4
+        in bind a 255.255.255.255:5300
+        in connect a 10.0.0.100:5300
+        in name a => 255.255.255.255:5300
+        in b = socket udp4
+        in bind b 0.0.0.0:5301
+        in connect b 127.0.0.1:5300
+        in connect b 10.0.0.1:5300 => EINVAL
+        in connect b unspec
+        in connect b 10.0.0.1:5300
+        in name b => 10.0.0.5:5301
+        in c = socket tcp4
+        in opt c bind-no-port 1
+        in connect c 10.0.0.5:8080 => ECONNREFUSED
+        in name c => 0.0.0.0:*
+    ";
 }

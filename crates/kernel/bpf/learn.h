@@ -195,6 +195,61 @@ static inline void copy_to_all(struct __sk_buff *skb, const struct datagram *d)
 	skb->mark = mark;
 }
 
+/*
+ * What this machine sends to a group it gets back itself, without a link header and with its route.
+ *
+ * Over IPv6 it is given a header, and copied. Over IPv4 a copy, having lost the route, would be taken for
+ * a forgery of an own address; so the one that there is goes to one hostlet, the sender's own if it listens,
+ * unless a socket of the host, or one that is bound to the group, is there to get it.
+ */
+static inline struct bpf_sock *wild_of(struct __sk_buff *skb, __u32 id, const struct datagram *d)
+{
+	struct hl_port_key key = port_key(id, bpf_ntohs(d->to_port), IPPROTO_UDP, family_of(&d->to));
+	struct hl_port *p = bpf_map_lookup_elem(&ports, &key);
+	struct hl_addr at;
+
+	if (!p || !has_wild(p))
+		return NULL;
+	at = p->wild_addr;
+	return wild_socket(skb, d->to_port, &at);
+}
+
+static inline void looped4(struct __sk_buff *skb, const struct datagram *d)
+{
+	struct hl_wild_udp_key wk = {.port = bpf_ntohs(d->to_port), .family = family_of(&d->to)};
+	const struct hl_owner *o = owner_of(&d->from);
+	struct bpf_sock *sk = wild_socket(skb, d->to_port, &d->to);
+	__u32 *id;
+	int i;
+
+	if (sk) {
+		bpf_sk_release(sk);
+		return;
+	}
+	if (o)
+		sk = wild_of(skb, o->id, d);
+	for (i = 0; !sk && i < HL_MCAST_SLOTS; i++) {
+		wk.slot = i;
+		id = bpf_map_lookup_elem(&wild_udp, &wk);
+		if (id)
+			sk = wild_of(skb, *id, d);
+	}
+	if (!sk)
+		return;
+	bpf_sk_assign(skb, sk, 0);
+	bpf_sk_release(sk);
+}
+
+static inline void looped6(struct __sk_buff *skb, const struct datagram *d)
+{
+	struct ethhdr link = {.h_dest = {0x33, 0x33}, .h_proto = bpf_htons(ETH_P_IPV6)};
+
+	__builtin_memcpy(link.h_dest + 2, &d->to.w[3], 4);
+	if (!bpf_skb_change_head(skb, sizeof(link), 0) &&
+	    !bpf_skb_store_bytes(skb, 0, &link, sizeof(link), 0))
+		copy_to_all(skb, d);
+}
+
 SEC("tc")
 int hl_learn(struct __sk_buff *skb)
 {
@@ -217,7 +272,12 @@ int hl_learn(struct __sk_buff *skb)
 	if (addr_multicast(&d.to) || skb->pkt_type == PACKET_BROADCAST || addr_broadcast(&d.to)) {
 		if ((skb->mark & COPY_MASK) == COPY_MARK)
 			return deliver_copy(skb, &d, skb->mark & 0xff);
-		copy_to_all(skb, &d);
+		if (skb->pkt_type != PACKET_LOOPBACK)
+			copy_to_all(skb, &d);
+		else if (addr_is4(&d.to))
+			looped4(skb, &d);
+		else
+			looped6(skb, &d);
 		return TC_ACT_UNSPEC;
 	}
 	o = owner_of(&d.to);

@@ -111,4 +111,61 @@ cases! {
         peer sendto c 255.255.255.255:6767 all
         in recvfrom a => all from 10.0.0.100:6768
     ";
+    multicast4_looped: "A6", r"
+        in a = socket udp4
+        in bind a 0.0.0.0:5353
+        in join a 239.1.2.3 eth0
+        in c = socket udp4
+        in opt c mcast-if eth0
+        in sendto c 239.1.2.3:5353 own
+        in recvfrom a => own from 10.0.0.5:*
+        in opt a mcast-if eth0
+        in sendto a 239.1.2.3:5353 itself
+        in recvfrom a => itself from 10.0.0.5:5353
+    ";
+    multicast6_looped: "A6", r"
+        in a = socket udp6
+        in bind a [::]:5353
+        in join a ff05::1:3 eth0
+        in c = socket udp6
+        in opt c mcast-if eth0
+        in sendto c [ff05::1:3]:5353 own
+        in recvfrom a => own from [2001:db8::5]:*
+    ";
+    multicast6_to_neighbours: "A6", r"
+        other a = socket udp6
+        other bind a [::]:5353
+        other join a ff05::1:3 eth0
+        host h = socket udp6
+        host bind h [2001:db8::1]:5300
+        host opt h mcast-if eth0
+        in c = socket udp6
+        in opt c mcast-if eth0
+        in sendto c [ff05::1:3]:5353 near
+        other recvfrom a => near from [2001:db8::5]:*
+        host sendto h [ff05::1:3]:5353 host
+        other recvfrom a => host from [2001:db8::1]:5300
+    ";
+    multicast4_to_neighbours: "A6", r"
+        other a = socket udp4
+        other bind a 0.0.0.0:5353
+        other join a 239.1.2.3 eth0
+        in c = socket udp4
+        in opt c mcast-if eth0
+        in sendto c 239.1.2.3:5353 near
+        other recvfrom a => near from 10.0.0.5:*
+    ";
+    multicast4_to_itself_and_a_neighbour: "A6", r"
+        in a = socket udp4
+        in bind a 0.0.0.0:5353
+        in join a 239.1.2.3 eth0
+        other b = socket udp4
+        other bind b 0.0.0.0:5353
+        other join b 239.1.2.3 eth0
+        in c = socket udp4
+        in opt c mcast-if eth0
+        in sendto c 239.1.2.3:5353 near
+        in recvfrom a => near from 10.0.0.5:*
+        other recvfrom b => near from 10.0.0.5:* / EAGAIN [multicast-loop]
+    ";
 }

@@ -97,14 +97,6 @@ const JAVA_UDP: Recipe = Recipe {
     ..JAVA
 };
 
-/// wildcard-connect: both bind a datagram socket to the dual-stack wildcard before they connect it.
-const CONNECTED: &[&str] = &[
-    "asked, connected ::1",
-    "asked, connected 2001:db8::",
-    "asked ::1",
-    "asked 2001:db8::",
-];
-
 #[test]
 fn node_by_connection() -> Result<()> {
     on_both(
@@ -117,7 +109,7 @@ fn node_by_connection() -> Result<()> {
 fn node_by_datagram() -> Result<()> {
     on_both(
         |machines| datagrams(machines, &NODE_UDP, &[5300, 5301]),
-        CONNECTED,
+        &[],
     )
 }
 
@@ -155,7 +147,7 @@ fn java_by_connection() -> Result<()> {
 fn java_by_datagram() -> Result<()> {
     on_both(
         |machines| datagrams(machines, &JAVA_UDP, &[5300, 5301]),
-        CONNECTED,
+        &[],
     )
 }
 

@@ -176,8 +176,6 @@ public class Server {
                 channel.read(buffer);
                 String text = new String(buffer.array(), 0, buffer.position());
                 say("asked " + address + " " + bare(channel.getLocalAddress()) + " " + text);
-            } catch (SocketException error) {
-                say("asked " + address + ", not connected: " + error.getMessage());
             }
             // An old socket is bound to the wildcard from the beginning.
             try (DatagramSocket socket = new DatagramSocket()) {

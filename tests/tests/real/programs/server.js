@@ -86,8 +86,7 @@ async function udpAsk(address, connected) {
     socket.on('error', (error) => resolve(error.code));
   });
   if (connected) {
-    const error = await new Promise((resolve) => socket.connect(5301, address, resolve));
-    if (error) return `not connected: ${error.code}`;
+    await new Promise((resolve) => socket.connect(5301, address, resolve));
     socket.send('?');
   } else {
     socket.send('?', 5301, address);

@@ -66,6 +66,31 @@ impl Bench {
         wait::until("a packet", came).is_ok()
     }
 
+    /// Has a member lie in wait for whoever enters the hostlet; what it got hold of, if anything.
+    pub(super) fn entering(&mut self, name: &str) -> Result<Option<String>> {
+        // It is there, and so is nobody else who comes later.
+        self.ask(name, "status Uid")?;
+        let mut agent = self.agents.remove(name).context("a member")?;
+        let line = format!("catch 4 {}/cgroup.procs", self.word("in-cgroup")?);
+        let waiting = std::thread::spawn(move || {
+            let said = agent.ask(&line);
+            (agent, said)
+        });
+        while !waiting.is_finished() {
+            let entered = self
+                .install()?
+                .output(self.lan.host(), &["enter", "in", "--", "true"])?;
+            if !entered.status.success() {
+                bail!("enter: {}", String::from_utf8_lossy(&entered.stderr));
+            }
+        }
+        let (agent, said) = waiting
+            .join()
+            .map_err(|_| anyhow::anyhow!("who lay in wait panicked"))?;
+        self.agents.insert(name.into(), agent);
+        Ok(Some(said?).filter(|s| s != "nobody"))
+    }
+
     /// A hostlet whose program does what it likes, while addresses come and go and until it is
     /// removed: what of it got out, or is left.
     pub(super) fn ending(&mut self, who: Who, program: Program, churn: bool) -> Result<Finding> {

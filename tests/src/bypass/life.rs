@@ -17,6 +17,12 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
     )
     .remains("`--keep-fd` hands on by name; 0, 1 and 2 always are, sockets too"),
     code(
+        "entering",
+        "take a descriptor of a program that is about to enter (`enter`, `run`), before its exec",
+        Layer::Product,
+        entering,
+    ),
+    code(
         "handed-in",
         "a socket that a process outside sends (SCM_RIGHTS)",
         Layer::Nothing,
@@ -72,6 +78,10 @@ fn inherited(bench: &mut Bench, who: Who) -> Result<Finding> {
     let said = String::from_utf8_lossy(&done.stdout).into_owned();
     ensure!(done.status.success() && said.contains(" 0 -> "), "{done:?}");
     Ok(finding(said.contains("socket:").then_some(said)))
+}
+
+fn entering(bench: &mut Bench, who: Who) -> Result<Finding> {
+    Ok(finding(bench.entering(member_name(who))?))
 }
 
 fn handed_in(bench: &mut Bench, who: Who) -> Result<Finding> {

@@ -129,4 +129,14 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         in! command cat /proc/net/tcp /proc/net/udp /proc/net/dev
         in! a = socket netlink
     ").possible("one network stack; hiding it takes a network namespace ([list](known-differences.md#what-can-be-read))"),
+    script("kill-socket", "end a connection of somebody else (sock_diag's SOCK_DESTROY)", Layer::Capability, "
+        host l = socket tcp4
+        host bind l 10.0.0.2:{P}
+        host listen l
+        peer c = socket tcp4
+        peer connect c 10.0.0.2:{P}
+        host s = accept l
+        in command ss -K -t state established sport = :{P}
+        host! quiet s
+    ").where_there_is("SOCK_DESTROY"),
 ];

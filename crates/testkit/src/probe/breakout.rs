@@ -59,6 +59,7 @@ pub(crate) fn perform(op: &str, args: &[&str]) -> Outcome {
             };
             escape(kind, rest, &shout)
         }
+        ("catch", [seconds, procs]) => catch(number(seconds)?, procs),
         ("chain", [count, seconds, from, to]) => {
             let shout = Shout {
                 from: SockAddr::parse(from)?,
@@ -343,6 +344,39 @@ fn open_handle(mount: RawFd, id: u64) -> Result<OwnedFd, Trouble> {
     // SAFETY: the handle has the kernel's layout and lives through the call.
     let fd = unsafe { libc::syscall(libc::SYS_open_by_handle_at, mount, &raw mut handle, how) };
     own(i32::try_from(fd).unwrap_or(-1))
+}
+
+/// Tries for so long to take a descriptor of whoever comes into the cgroup, before its program starts.
+fn catch(seconds: u64, procs: &str) -> Outcome {
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(seconds);
+    let read = || -> Result<Vec<i32>, Trouble> {
+        let text = std::fs::read_to_string(procs)?;
+        Ok(text.lines().filter_map(|l| l.parse().ok()).collect())
+    };
+    let before = read()?;
+    while std::time::Instant::now() < end {
+        for pid in read()?.into_iter().filter(|p| !before.contains(p)) {
+            // SAFETY: takes no pointers.
+            let process = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+            let Ok(process) = own(i32::try_from(process).unwrap_or(-1)) else {
+                continue;
+            };
+            for fd in 3..16 {
+                // SAFETY: takes no pointers.
+                let got =
+                    unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), fd, 0) };
+                if let Ok(got) = own(i32::try_from(got).unwrap_or(-1)) {
+                    let what = std::fs::read_link(format!("/proc/self/fd/{}", got.as_raw_fd()))?;
+                    let what = what.display().to_string();
+                    // After the exec the program's loader opens its libraries.
+                    if !what.contains(".so") && !what.contains("/locale") {
+                        return Ok(format!("caught {what}"));
+                    }
+                }
+            }
+        }
+    }
+    Ok("nobody".into())
 }
 
 /// Processes that each shout, fork the next and end: so many at a time, until the time is over.

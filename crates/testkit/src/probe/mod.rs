@@ -167,7 +167,9 @@ impl Actor {
             "become" | "steal" | "setns" | "unshare" | "write" | "status" | "storm" => {
                 escape::perform(op, args)
             }
-            "escape" | "chain" | "openable" | "command" | "call" => breakout::perform(op, args),
+            "escape" | "chain" | "catch" | "openable" | "command" | "call" => {
+                breakout::perform(op, args)
+            }
             // Which of several sockets have something to read, once one has.
             "which" => {
                 let there = args

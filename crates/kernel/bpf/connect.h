@@ -69,8 +69,8 @@ static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 		mean_oneself(sk, &c->from, &c->to);
 	if (addr_loopback(&c->to) || addr_wild(&c->to) || dedicated_loop(&c->to)) {
 		/* Echo sockets show what the kernel knows: they stay where the guard lets echo pass. */
-		if ((c->proto == IPPROTO_ICMP || c->proto == IPPROTO_ICMPV6) && at_home(&c->to) &&
-		    (addr_wild(&c->from) || at_home(&c->from)))
+		if ((c->proto == IPPROTO_ICMP || c->proto == IPPROTO_ICMPV6) &&
+		    (at_home(&c->to) || addr_wild(&c->to)))
 			return ALLOW;
 		own_loop = true;
 		/* A socket of IPv6 asks for :: and means the loopback of that family. */

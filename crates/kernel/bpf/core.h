@@ -48,6 +48,7 @@ struct task_struct {
 
 struct sock {
 	struct sock_common __sk_common;
+	__u8 sk_userlocks : 4;
 	kuid_t sk_uid;
 } CORE;
 

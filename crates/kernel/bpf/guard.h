@@ -131,9 +131,10 @@ static inline bool is_echo(struct __sk_buff *skb, const struct packet *p, bool r
 }
 
 /* The loopback asked by echo: the kernel answers on every machine, and says nothing by it. */
-static inline bool echo_at_home(struct __sk_buff *skb, const struct packet *p, bool out)
+static inline bool echo_at_home(struct __sk_buff *skb, const struct hl_hostlet *h, const struct packet *p,
+				bool out)
 {
-	return at_home(&p->from) && at_home(&p->to) && is_echo(skb, p, out);
+	return (at_home(&p->from) || (out && owns(h, &p->from))) && at_home(&p->to) && is_echo(skb, p, out);
 }
 
 /*
@@ -208,7 +209,7 @@ int hl_egress(struct __sk_buff *skb)
 		skb->mark = ABROAD_MARK | h->id;
 		return ALLOW;
 	}
-	if (elsewhere(skb, h) || echo_at_home(skb, &p, true) || echo_to_mend(skb, h, &p))
+	if (elsewhere(skb, h) || echo_at_home(skb, h, &p, true) || echo_to_mend(skb, h, &p))
 		return ALLOW;
 	dropped(skb, h, &p, HL_CALL_TRANSMIT);
 	return REFUSE;
@@ -237,7 +238,7 @@ int hl_ingress(struct __sk_buff *skb)
 	/* To the hostlet's loopback, under the name that its programs have for it: see told.h. */
 	if (addr_loopback(&p.to) && skb->mark == LOOP_MARK(h))
 		return ALLOW;
-	if (elsewhere(skb, h) || echo_at_home(skb, &p, false))
+	if (elsewhere(skb, h) || echo_at_home(skb, h, &p, false))
 		return ALLOW;
 	dropped(skb, h, &p, HL_CALL_RECEIVE);
 	return REFUSE;

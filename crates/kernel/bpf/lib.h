@@ -6,6 +6,7 @@
 #define AF_INET	 2
 #define AF_INET6 10
 #define SOCK_RAW 3
+#define SOCK_BINDPORT_LOCK 8
 
 #define EPERM		1
 #define EACCES		13
@@ -340,6 +341,12 @@ static inline void learn_facts(struct bpf_sock *sk, struct facts *f)
 		    (BPF_CORE_READ_BITFIELD_PROBED(raw, __sk_common.skc_reuseport) ? 2 : 0);
 	f->v6only = BPF_CORE_READ_BITFIELD_PROBED(raw, __sk_common.skc_ipv6only);
 	f->uid = BPF_CORE_READ(raw, sk_uid.val);
+}
+
+/* Did a bind name its port? */
+static inline bool chose_port(struct bpf_sock *sk)
+{
+	return BPF_CORE_READ_BITFIELD_PROBED(kernel_sock(sk), sk_userlocks) & SOCK_BINDPORT_LOCK;
 }
 
 static inline bool keeps_port_open(struct bpf_sock *sk)

@@ -15,34 +15,49 @@ struct sending {
 	bool socket6;
 };
 
-/* The first datagram of a socket that was never bound: its port belongs to the hostlet now. */
-static inline void enter_autobound(struct bpf_sock *sk, const struct hl_hostlet *h, const struct sending *m)
-{
-	struct hl_sock s = {.id = h->id,
-			    .flags = HL_SOCK_AUTO | HL_SOCK_WILD4,
-			    .port = m->from_port,
-			    .proto = m->proto,
-			    .addr = addr_is4(&m->to) ? addr4(0) : (struct hl_addr){}};
-	struct hl_sock *kept;
-	struct facts f;
-
-	if (!m->from_port)
-		return;
-	if (m->socket6)
-		s.flags |= HL_SOCK_WILD6;
-	learn_facts(sk, &f);
-	s.class_ = f.class_;
-	kept = bpf_sk_storage_get(&socks, sk, &s, BPF_SK_STORAGE_GET_F_CREATE);
-	if (kept && account(&s, 1))
-		kept->flags = 0; /* not in the book: nothing to take out later */
-}
-
 /* Has the socket no address? One that was bound has, to the wildcard as well. */
 static inline bool never_bound(struct bpf_sock *sk)
 {
 	if (sk->family == AF_INET)
 		return !sk->src_ip4;
 	return !(sk->src_ip6[0] | sk->src_ip6[1] | sk->src_ip6[2] | sk->src_ip6[3]);
+}
+
+/*
+ * The first datagram of a socket that has got its port only now: it belongs to the hostlet from now on. One that
+ * stands where an earlier connect left it has no other place, and the program has it on the wildcard.
+ */
+static inline void enter_port(struct bpf_sock *sk, const struct hl_hostlet *h, const struct sending *m)
+{
+	struct hl_sock s = {.id = h->id, .port = m->from_port, .proto = m->proto};
+	bool left = !never_bound(sk);
+	struct hl_sock *kept;
+	struct facts f;
+
+	if (!m->from_port || (left && chose_port(sk)))
+		return; /* that one was bound before its cgroup had rules */
+	learn_facts(sk, &f);
+	s.class_ = f.class_;
+	s.flags = left ? HL_SOCK_BOUND : HL_SOCK_AUTO | HL_SOCK_WILD4;
+	if (!left && addr_is4(&m->to))
+		s.addr = addr4(0);
+	if (left && m->socket6) {
+		s.addr.w[0] = ONCE(sk->src_ip6[0]);
+		s.addr.w[1] = ONCE(sk->src_ip6[1]);
+		s.addr.w[2] = ONCE(sk->src_ip6[2]);
+		s.addr.w[3] = ONCE(sk->src_ip6[3]);
+	} else if (left) {
+		s.addr = addr4(ONCE(sk->src_ip4));
+	}
+	if (addr_is4(&s.addr))
+		s.flags |= HL_SOCK_WILD4;
+	if (m->socket6 && !(left && f.v6only && addr_is4(&s.addr)))
+		s.flags |= HL_SOCK_WILD6;
+	if (left)
+		s.uid = f.uid;
+	kept = bpf_sk_storage_get(&socks, sk, &s, BPF_SK_STORAGE_GET_F_CREATE);
+	if (kept && account(&s, 1))
+		kept->flags = 0; /* not in the book: nothing to take out later */
 }
 
 /* The address this client spoke to, for a socket that stands for the wildcard (C3). */
@@ -61,18 +76,20 @@ static inline int send_to(struct bpf_sock *sk, struct hl_hostlet *h, struct send
 {
 	bool four = addr_is4(&m->to), own_loop = false;
 	enum hl_reason reason = HL_REASON_FOREIGN_ADDRESS;
-	struct hl_addr asked = m->to, chosen;
+	struct hl_addr asked, chosen;
 	struct hl_sock *s = 0;
 	int error;
 
+	/* It has its port whatever becomes of the datagram: what comes there is for this socket. */
+	if (!(h->flags & HL_GONE) && (never_bound(sk) || !sk->dst_port) &&
+	    !bpf_sk_storage_get(&socks, sk, 0, 0))
+		enter_port(sk, h, m);
+	asked = m->to;
 	if (h->flags & HL_GONE) {
 		reason = HL_REASON_REMOVED;
 		error = ENETUNREACH;
 		goto refuse;
 	}
-	/* It has its port whatever becomes of the datagram: what comes there is for this socket. */
-	if (never_bound(sk) && !bpf_sk_storage_get(&socks, sk, 0, 0))
-		enter_autobound(sk, h, m);
 	if (four)
 		mean_oneself(sk, &m->from, &m->to);
 	if (addr_loopback(&m->to) || addr_wild(&m->to) || dedicated_loop(&m->to)) {

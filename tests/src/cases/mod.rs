@@ -48,6 +48,7 @@ files! {
     abroad
     bind
     bypass
+    disconnected
     device
     echo
     ending

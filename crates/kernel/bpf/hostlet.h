@@ -321,7 +321,7 @@ struct hl_globals {
 	__u32 sockets;
 	__u32 addresses;
 	__u32 known_as; /* how many open sockets are in the table of that name */
-	__u32 pad;
+	__u32 known_ever; /* whether one ever was: what it sent, and who accepted it, outlive it */
 	__u64 abroad_at; /* when a packet last left abroad, ns; 0: none did */
 };
 

@@ -48,6 +48,8 @@ static inline void count_known(struct hl_sock *s, bool is)
 	if (!g || !!(s->flags & HL_SOCK_KNOWN_AS) == is)
 		return;
 	s->flags ^= HL_SOCK_KNOWN_AS;
+	if (is)
+		g->known_ever = 1;
 	__sync_fetch_and_add(&g->known_as, is ? 1 : -1);
 }
 
@@ -192,7 +194,9 @@ static inline bool show_known(struct bpf_sock *sk, const struct hl_hostlet *h, s
 /* Can this be the address of a socket that is known by another? */
 static inline bool may_be_known(const struct hl_hostlet *h, const struct hl_addr *a)
 {
-	return addr_eq(a, addr_is4(a) ? &h->primary4 : &h->primary6);
+	struct hl_globals *g = global();
+
+	return g && g->known_ever && addr_eq(a, addr_is4(a) ? &h->primary4 : &h->primary6);
 }
 
 static inline __u32 many_like(const struct hl_hostlet *h, const struct hl_addr *a)

@@ -296,4 +296,14 @@ cases! {
         in connect c 10.0.0.5:8080 => ECONNREFUSED
         in name c => 0.0.0.0:*
     ";
+    what_connected_to_ipv6_stays_there: "A7", r"
+        in a = socket udp6
+        in connect a [2001:db8::100]:5300
+        in getopt a v6only => 0 / 1 [connected-v6only]
+        in connect a unspec
+        in connect a [::ffff:10.0.0.100]:5300 => ok / ENETUNREACH [connected-v6only]
+        in b = socket tcp6
+        in connect b [::1]:9999 => ECONNREFUSED
+        in bind b [::ffff:0.0.0.0]:8081 => ok / EINVAL [connected-v6only]
+    ";
 }

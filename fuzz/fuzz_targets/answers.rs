@@ -26,7 +26,7 @@ fuzz_target!(|input: &[u8]| {
     };
     // Several calls, as far as answers reach.
     for n in 0..4 {
-        let went = match (how + n) % 10 {
+        let went = match how.wrapping_add(n) % 10 {
             0 => client
                 .open(&Open::new(vec!["lan".parse().expect("a name")]))
                 .map(drop),

@@ -73,7 +73,7 @@ fuzz_target!(|data: &[u8]| {
         message: 32 * 1024,
         // Nobody reads the answers: too many of them end the connection.
         rest: Duration::from_millis(5),
-        idle: Duration::from_millis(5),
+        idle: Duration::from_secs(5),
     };
     let ended = serve_connection(&there, &mut Echo, &limits);
     assert!(

@@ -164,3 +164,42 @@ print(err(lambda: udp().sendto(b'x', ('127.8.0.1', 53))), err(lambda: udp().bind
         (1, 2)
     );
 }
+
+/// A service of the machine's loopback that was opened is reached, until the hostlet serves that very address itself.
+#[test]
+fn an_opened_service_of_the_machine_gives_way_to_the_hostlets_own() {
+    let m = Machine::new("loopbacks-open");
+    m.ok(&[
+        "create",
+        "web",
+        "-a",
+        "10.1.0.1",
+        "--host-loopback",
+        "127.0.0.53:53",
+    ]);
+    let answer = "import socket
+u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.bind(('127.0.0.53', 53))
+print('ready', flush=True)
+while True:
+    text, peer = u.recvfrom(99)
+    if text == b'end': break
+    u.sendto(b'the machine', peer)";
+    let mut outside = waiting(m.inside("python3").args(["-c", answer]));
+    let ask = "from socket import *
+def udp(at=None):
+    u = socket(AF_INET, SOCK_DGRAM); u.settimeout(9)
+    if at: u.bind((at, 53))
+    return u
+def ask(own=None):
+    c = udp(); c.connect(('127.0.0.53', 53)); c.send(b'who')
+    if own:
+        text, peer = own.recvfrom(99); own.sendto(b'the hostlet', peer)
+    return c.recv(99).decode()
+print(ask())
+first = udp('127.0.0.1'); print(ask())
+own = udp('127.0.0.53'); print(ask(own))
+own.close(); first.close(); c = udp(); c.sendto(b'end', ('127.0.0.53', 53))";
+    let said = m.ok(&["enter", "web", "--", "python3", "-c", ask]);
+    assert_eq!(said, "the machine\nthe machine\nthe hostlet\n");
+    assert!(outside.wait().unwrap().success());
+}

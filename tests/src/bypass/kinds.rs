@@ -72,7 +72,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
     ").where_there_is("nft"),
     script("tun", "a TUN interface on the machine", Layer::Capability, "
         in! call tun
-    ").remains("a persistent one that the administrator gave the user can be opened"),
+    ").where_there_is("TUN").remains("a persistent one that the administrator gave the user can be opened"),
     script("own-network", "a network namespace of one's own (as root of a user namespace)", Layer::Kernel, "
         in! escape unshare 10.0.0.2:0 10.0.0.100:{P} user+net
     ").never("there is no way from it to the network, outside either")

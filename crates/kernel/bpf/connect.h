@@ -101,8 +101,7 @@ static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 		goto refuse;
 	}
 	/* Without an address of the family there is no route, whatever the source. */
-	if (!own_loop && !(h->flags & (addr_is4(&c->to) ? HL_V4 : HL_V6)) && !(h->flags & HL_FIT_PASS) &&
-	    (unbound || addr_is4(&c->from) == addr_is4(&c->to))) {
+	if (!own_loop && !(h->flags & (addr_is4(&c->to) ? HL_V4 : HL_V6)) && !(h->flags & HL_FIT_PASS)) {
 		reason = HL_REASON_NO_ADDRESS;
 		error = ENETUNREACH;
 		goto refuse;
@@ -128,8 +127,12 @@ static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 	if (!unbound && !hears) {
 		struct hl_sock *s = bpf_sk_storage_get(&socks, sk, 0, 0);
 
-		if (s && !(s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)))
-			return ALLOW;
+		if (s && !(s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6))) {
+			if (own_loop || !no_way_from_loop(h, &c->from, &c->to))
+				return ALLOW;
+			bpf_set_retval(-EINVAL);
+			return REFUSE;
+		}
 	}
 	if (!own_loop && unfit(sk, h, &c->to)) {
 		reason = HL_REASON_NO_ROUTE;

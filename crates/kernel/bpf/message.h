@@ -60,6 +60,25 @@ static inline void enter_port(struct bpf_sock *sk, const struct hl_hostlet *h, c
 		kept->flags = 0; /* not in the book: nothing to take out later */
 }
 
+/* The first datagram of a socket that was bound to the wildcard, its port left open. */
+static inline void enter_left_open(struct bpf_sock *sk, const struct sending *m, struct hl_sock *kept)
+{
+	struct hl_sock s = *kept;
+	struct facts f;
+
+	if (!m->from_port)
+		return;
+	learn_facts(sk, &f);
+	s.class_ = f.class_;
+	s.uid = f.uid;
+	s.port = m->from_port;
+	s.addr = m->from;
+	s.flags |= HL_SOCK_BOUND;
+	*kept = s;
+	if (account(&s, 1))
+		kept->flags = 0; /* not in the book: nothing to take out later */
+}
+
 /* The address this client spoke to, for a socket that stands for the wildcard (C3). */
 static inline bool answer_from(const struct hl_hostlet *h, const struct sending *m, struct hl_addr *out)
 {
@@ -84,6 +103,9 @@ static inline int send_to(struct bpf_sock *sk, struct hl_hostlet *h, struct send
 	if (!(h->flags & HL_GONE) && (never_bound(sk) || !sk->dst_port) &&
 	    !bpf_sk_storage_get(&socks, sk, 0, 0))
 		enter_port(sk, h, m);
+	s = bpf_sk_storage_get(&socks, sk, 0, 0);
+	if (s && s->flags && !s->port)
+		enter_left_open(sk, m, s);
 	asked = m->to;
 	if (h->flags & HL_GONE) {
 		reason = HL_REASON_REMOVED;

@@ -49,6 +49,8 @@ cases! {
         other opt p v6only 1
         other bind p [::]:5300
         in d = socket udp6
+        in sendto d [2001:db8::9]:5300 known                 # the neighbour, by another source
+        other recvfrom p => known from [2001:db8::5]:*
         in sendmsg d [2001:db8::9]:5300 x src=::1
         other quiet o => quiet
         other quiet p => quiet
@@ -146,6 +148,9 @@ cases! {
         in bind a [::1]:5300
         peer b = socket udp6
         peer bind b [2001:db8::100]:5300
+        in c = socket udp6
+        in sendto c [2001:db8::100]:5300 known               # the neighbour, by another source
+        peer recvfrom b => known from [2001:db8::5]:*
         in sendto a [2001:db8::100]:5300 x
         peer quiet b => quiet
     ";
@@ -154,6 +159,24 @@ cases! {
         host bind a 0.0.0.0:8080
         in b = socket tcp4
         in bind b 10.0.0.6:8080 => ok / EADDRINUSE [tcp-host-port]
+    ";
+    refused_after_sendto_and_connect: "A7", r"
+        in a = socket udp4
+        in sendto a 10.0.0.100:5300 x
+        in connect a 10.0.0.100:5301
+        in send a x
+        in recv a => ECONNREFUSED
+    ";
+    datagrams_beside_another: "A6", r"
+        in a = socket udp4
+        in opt a reuseaddr 1
+        in bind a 10.0.0.5:5300
+        in b = socket udp4
+        in opt b reuseaddr 1
+        in bind b 0.0.0.0:5300
+        peer c = socket udp4
+        peer sendto c 10.0.0.5:5300 x
+        in recvfrom a => x from 10.0.0.100:* / EAGAIN [reuse-datagrams]
     ";
     listening_beside_another: "A6", r"
         in a = socket tcp4
@@ -173,6 +196,58 @@ cases! {
         in opt b reuseport 1
         in bind b 0.0.0.0:8080 => ok / EADDRINUSE [reuse-after-bind]
     ";
+    a_datagram_port_left_open: "A6", r"
+        in a = socket udp4
+        in opt a bind-no-port 1
+        in bind a 0.0.0.0:0
+        peer b = socket udp4
+        peer bind b 10.0.0.100:5300
+        in sendto a 10.0.0.100:5300 x
+        peer recvfrom b => x from 10.0.0.5:*
+        peer sendto b 10.0.0.6:{in.a} back
+        in recvfrom a => back from 10.0.0.100:5300
+    ";
+    the_loopback_is_left_behind: "A7", r"
+        peer b = socket udp6
+        peer opt b v6only 1
+        peer bind b [::]:5300
+        in a = socket udp6
+        in connect a [::1]:5301
+        in connect a unspec
+        in sendto a [2001:db8::100]:5300 hello
+        peer recvfrom b => hello from [2001:db8::5]:*
+        peer d = socket udp4
+        peer bind d 0.0.0.0:5300
+        in c = socket udp4
+        in connect c 127.0.0.1:5301
+        in connect c unspec
+        in sendto c 10.0.0.100:5300 hello
+        peer recvfrom d => hello from 10.0.0.5:*
+    ";
+    from_ipv6_to_ipv4: "A7", r"
+        in a = socket udp6
+        in connect a [2001:db8::100]:5300
+        in connect a [::ffff:10.0.0.100]:5300 => ok / ENETUNREACH [six-then-four]
+    ";
+    the_source_is_the_primary: "A7", r"
+        in a = socket udp4
+        in bind a 0.0.0.0:5300
+        in b = socket udp4
+        in bind b 127.0.0.1:5301
+        in sendmsg a 127.0.0.1:5301 x src=10.0.0.5
+        in recvfrom b => x from 10.0.0.5:5300 / x from 127.0.0.1:5300 [source-primary]
+    ";
+    from_the_ipv6_loopback_to_oneself: "A2", r"
+        in a = socket tcp6
+        in bind a [::1]:8080
+        in connect a [2001:db8::5]:8080 => EINPROGRESS / ECONNREFUSED [loopback6-to-own]
+    ";
+    refused_with_the_port_left_open: "A7", r"
+        in a = socket tcp4
+        in opt a bind-no-port 1
+        in connect a 10.0.0.100:8081 => ECONNREFUSED
+        in name a => 0.0.0.0:*
+    ";
     bound_to_many_and_connected: "A7", r"
         in a = socket udp4
         in bind a 10.0.0.255:5300
@@ -180,6 +255,11 @@ cases! {
         in b = socket udp4
         in bind b 255.255.255.255:5301
         in connect b 10.0.0.100:5300
+        in name b => 255.255.255.255:5301
+        in d = socket udp4
+        in bind d 10.0.0.255:5303
+        in connect d 127.0.0.1:5303
+        in send d x => ok / EPERM [group-connect]
         in c = socket udp4
         in bind c 239.1.2.3:5302
         in connect c 10.0.0.1:5300

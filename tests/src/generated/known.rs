@@ -30,13 +30,18 @@ const KNOWN: &[(&str, Explains)] = &[
     ("freebind", freebind),
     ("udp-host-port", udp_host_port),
     ("host-wildcard-later", host_wildcard_later),
+    ("six-then-four", six_then_four),
     ("dual-connect", dual_connect),
+    ("source-primary", source_primary),
+    ("loopback6-to-own", loopback6_to_own),
     ("wildcard-connect", wildcard_connect),
     ("wildcard-restart", wildcard_restart),
     ("failed-call-port", failed_call_port),
     ("hidden-port", hidden_port),
     ("tcp-host-port", tcp_host_port),
+    ("group-connect", group_connect),
     ("reuse-listen", reuse_listen),
+    ("reuse-datagrams", reuse_datagrams),
     ("reuse-after-bind", reuse_after_bind),
     ("udp-answer", udp_answer),
     ("multicast-shared-port", multicast_shared_port),
@@ -46,6 +51,12 @@ const KNOWN: &[(&str, Explains)] = &[
 impl Difference<'_> {
     fn is(&self, op: &str, real: &str, hostlet: &str) -> bool {
         self.step.words[0] == op && self.step.real == real && self.step.hostlet == hostlet
+    }
+
+    /// Whether the step names the port of that socket.
+    fn port_of(&self, socket: &str) -> bool {
+        let (_, name) = self.step.place().unwrap_or_default();
+        name.ends_with(&format!(".{socket}}}"))
     }
 
     fn stream(&self) -> bool {
@@ -96,26 +107,98 @@ fn host_wildcard_later(d: &Difference) -> Option<bool> {
 fn dual_connect(d: &Difference) -> Option<bool> {
     let (to, _) = d.step.place()?;
     let six = to.starts_with('[') && !to.contains('.');
-    Some(d.is("connect", d.step.real, "EAFNOSUPPORT") && six && d.past.on_wildcard(d.step.socket()))
+    let connect = d.is("connect", d.step.real, "EAFNOSUPPORT");
+    // Nor does it know that it is connected to IPv4.
+    let connected = d
+        .past
+        .with(d.step.socket(), "connect")
+        .any(|c| c.real == "ok");
+    let send = d.step.words[0].starts_with("send") && d.step.real == "EAFNOSUPPORT" && connected;
+    Some((connect || send) && six && d.past.on_wildcard(d.step.socket()))
+}
+
+/// An IPv6 socket that was connected to IPv6 is of IPv6 alone from then on.
+fn six_then_four(d: &Difference) -> Option<bool> {
+    let socket = d.step.socket();
+    let six =
+        |c: &Done| c.place().is_some_and(|(to, _)| !to.contains('.')) && c.words[1] != "unspec";
+    let ops = ["connect", "sendto", "sendmsg"];
+    let connected = ops.iter().any(|op| d.past.with(socket, op).any(six));
+    let sends = d.is("send", d.step.real, "ENETUNREACH");
+    let to_four =
+        d.step.place().is_some_and(|(to, _)| to.contains('.')) && d.step.hostlet == "ENETUNREACH";
+    let bind = d.is("bind", "EADDRINUSE", "ok") || d.is("bind", "ok", "EINVAL");
+    let option = d.step.words[0] == "getopt" && d.step.words[2] == "v6only";
+    Some(d.past.kind(socket).ends_with('6') && connected && (to_four || sends || bind || option))
+}
+
+/// To the loopback from a socket on the wildcard, the source being named.
+fn source_primary(d: &Difference) -> Option<bool> {
+    if d.is("sendmsg", "ok", "EINVAL") {
+        let named = d.step.words.get(4).is_some_and(|w| w.starts_with("src="));
+        return Some(
+            named && d.step.words[2].starts_with("[::]:") && d.past.on_wildcard(d.step.socket()),
+        );
+    }
+    let text = d.step.hostlet.split(' ').next()?;
+    let mut named = d
+        .past
+        .all("sendmsg")
+        .filter(|s| s.words.get(3) == Some(&text));
+    let sent = named.find(|s| s.words.get(4).is_some_and(|w| w.starts_with("src=")))?;
+    let real = d.step.real.starts_with(text) || d.step.real == "EAGAIN";
+    Some(d.step.words[0].starts_with("recv") && real && d.past.on_wildcard(sent.socket()))
+}
+
+fn loopback6_to_own(d: &Difference) -> Option<bool> {
+    let (host, _) = d.past.bound(d.step.socket())?;
+    let (to, _) = d.step.place()?;
+    Some(
+        d.is("connect", "EINPROGRESS", d.step.hostlet)
+            && host == "[::1]"
+            && to.starts_with("[2001:db8:")
+            && d.stream(),
+    )
+}
+
+fn group_connect(d: &Difference) -> Option<bool> {
+    let socket = d.step.socket();
+    let (host, _) = d.past.bound(socket)?;
+    let group = host.starts_with("239.") || host.starts_with("[ff") || host.ends_with("255");
+    let connected = d.past.with(socket, "connect").any(|c| c.real == "ok");
+    Some(group && connected && matches!(d.step.words[0], "name" | "send" | "connect"))
 }
 
 /// The source is the primary address; and the port stays taken on it and on the wildcard.
 fn wildcard_connect(d: &Difference) -> Option<bool> {
     let mover = |name: &str| {
-        d.past.on_wildcard(name) && d.past.with(name, "connect").any(|c| c.hostlet == "ok")
+        d.past.on_wildcard(name)
+            && d.past
+                .with(name, "connect")
+                .any(|c| matches!(c.hostlet, "ok" | "ECONNREFUSED"))
     };
     let socket = d.step.socket();
     Some(match d.step.words[0] {
         "name" => mover(socket),
+        op if op.starts_with("send") => {
+            mover(socket) && d.step.real == "EINVAL" && d.step.hostlet == "ok"
+        }
         // A machine connects it to itself.
         "connect" => {
+            let again = d.is("connect", "EINVAL", "ok") && mover(socket);
             let own = d.past.bound(socket).map(|(_, port)| port);
-            d.is("connect", "ok", "ECONNREFUSED")
-                && d.past.on_wildcard(socket)
-                && own == Some(d.step.place()?.1)
+            let itself = d.is("connect", "ok", "ECONNREFUSED") && d.past.on_wildcard(socket);
+            again || itself && own == Some(d.step.place()?.1)
         }
-        _ if d.step.real.starts_with("from ") && d.step.hostlet.starts_with("from ") => {
-            d.past.all("connect").any(|c| mover(c.socket()))
+        _ if d.step.real.contains("from ") && d.step.hostlet.contains("from ") => {
+            let texts = d.step.real.split("from ").next() == d.step.hostlet.split("from ").next();
+            texts && d.past.all("connect").any(|c| mover(c.socket()))
+        }
+        // It still stands for all addresses, and for its peer's alone on a machine.
+        op if op.starts_with("recv") && (d.step.real == "EAGAIN" || d.step.hostlet == "EAGAIN") => {
+            d.past
+                .all("connect")
+                .any(|c| mover(c.socket()) && !d.past.kind(c.socket()).starts_with("tcp"))
         }
         "bind" if d.step.hostlet == "EADDRINUSE" => {
             let port = d.step.place()?.1;
@@ -149,10 +232,21 @@ fn failed_call_port(d: &Difference) -> Option<bool> {
     let failed = d
         .past
         .with(d.step.socket(), "sendmsg")
+        .chain(d.past.with(d.step.socket(), "sendto"))
+        .chain(d.past.with(d.step.socket(), "send"))
         .any(|s| s.real.starts_with('E'));
+    let op = d.step.words[0];
+    let again = matches!(op, "opt" | "bind") && d.step.real == "EINVAL";
+    let mut connects = d.past.all("connect");
+    // The port is there, and no hook knows it: a later connect leaves the source to the route.
+    let unknown = matches!(op, "name" | "send") && failed_send(d, d.step.socket());
+    let used = d.step.hostlet == "EINVAL" && connects.any(|c| refused(c) && d.port_of(c.socket()));
     Some(
         !d.stream()
-            && (name && before || received && failed && d.past.bound(d.step.socket()).is_none()),
+            && ((name || again) && before
+                || used
+                || unknown
+                || received && failed && d.past.bound(d.step.socket()).is_none()),
     )
 }
 
@@ -172,7 +266,7 @@ fn udp_answer(d: &Difference) -> Option<bool> {
     let real = d.step.real.split(' ').next()?;
     let mut sent = d.past.all("sendto").chain(d.past.all("sendmsg"));
     let sent = sent.find(|s| s.words.get(3) == Some(&text))?;
-    let by_wildcard = sent.actor != d.step.actor && d.past.on_wildcard(sent.socket());
+    let by_wildcard = d.past.on_wildcard(sent.socket());
     let asked = |op| d.past.with(d.step.socket(), op).any(|s| s.real == "ok");
     Some(
         (real == text || d.step.real == "EAGAIN")
@@ -191,13 +285,44 @@ fn tcp_host_port(d: &Difference) -> Option<bool> {
 
 fn reuse_listen(d: &Difference) -> Option<bool> {
     let (_, port) = d.past.bound(d.step.socket())?;
+    let wildcard = d.past.on_wildcard(d.step.socket());
     let others = d.past.all("listen").any(|l| {
         l.real == "ok"
             && d.past
                 .bound(l.socket())
-                .is_some_and(|(host, p)| p == port && !wild(host))
+                .is_some_and(|(host, p)| p == port && wild(host) != wildcard)
     });
-    Some(d.is("listen", "EADDRINUSE", "ok") && d.past.on_wildcard(d.step.socket()) && others)
+    Some(d.is("listen", "EADDRINUSE", "ok") && others)
+}
+
+/// Whether a first datagram failed before a hook saw it.
+fn failed_send(d: &Difference, socket: &str) -> bool {
+    let ops = ["sendmsg", "sendto", "send"];
+    let failed = |op: &&str| d.past.with(socket, op).any(|s| s.real.starts_with('E'));
+    ops.iter().any(failed) && d.past.bound(socket).is_none()
+}
+
+/// One on the wildcard and one on an address share the port.
+fn reuse_datagrams(d: &Difference) -> Option<bool> {
+    let recv = d.step.words[0].starts_with("recv") && !d.stream();
+    let silent = d.step.real == "EAGAIN" || d.step.hostlet == "EAGAIN";
+    let shares = |b: &&Done| {
+        b.real == "ok"
+            && d.past
+                .with(b.socket(), "opt")
+                .any(|o| o.words[2].starts_with("reuse"))
+    };
+    let port = |b: &Done| b.place().map(|(_, port)| port.to_owned());
+    let mut wilds = d
+        .past
+        .all("bind")
+        .filter(shares)
+        .filter(|b| d.past.on_wildcard(b.socket()));
+    let both = wilds.any(|w| {
+        let mut others = d.past.all("bind").filter(shares);
+        others.any(|o| port(o) == port(w) && o.actor == w.actor && o.socket() != w.socket())
+    });
+    Some(recv && silent && both)
 }
 
 /// Who holds the port set the option when it had it already.
@@ -225,6 +350,19 @@ fn multicast_shared_port(d: &Difference) -> Option<bool> {
 }
 
 fn pktinfo_loopback(d: &Difference) -> Option<bool> {
+    // 0.0.0.0 from a bound socket arrives by the loopback interface, its own address by another.
+    let via = (
+        d.step.real.split_once(" via "),
+        d.step.hostlet.split_once(" via "),
+    );
+    if let (Some((real, "lo")), Some((hostlet, "eth0" | "eth1"))) = via {
+        return Some(
+            real == hostlet
+                && d.past
+                    .all("sendto")
+                    .any(|s| s.words[2].starts_with("0.0.0.0:")),
+        );
+    }
     let (real, hostlet) = (
         d.step.real.split_once(" to ")?,
         d.step.hostlet.split_once(" to ")?,
@@ -232,7 +370,7 @@ fn pktinfo_loopback(d: &Difference) -> Option<bool> {
     Some(
         d.step.words[0] == "recvmsg"
             && real.0 == hostlet.0
-            && real.1.ends_with(" via lo")
-            && hostlet.1.ends_with(" via lo"),
+            && real.1.split(" via ").nth(1) == hostlet.1.split(" via ").nth(1)
+            && real.1.contains("127.0.0.") | real.1.starts_with("::1 "),
     )
 }

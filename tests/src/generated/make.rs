@@ -283,7 +283,8 @@ impl Maker {
             }
             Some(port) => port.to_string(),
         };
-        let v4 = if !kind.six {
+        // To an address of the hostlet IPv6 takes that address itself, where it is the host's too.
+        let v4 = if !kind.six || from == "host" {
             true
         } else if target.kind.six && !target.host.contains('.') {
             !target.v6only && self.draw.percent(20)
@@ -513,7 +514,7 @@ impl Maker {
         if self.undetermined(to, port) {
             return;
         }
-        let v4 = !socket.kind.six || self.draw.percent(20);
+        let v4 = !socket.kind.six || socket.actor == "host" || self.draw.percent(20);
         let host = places::to_reach(&mut self.draw, self.set, socket.actor, to, socket.kind, v4);
         self.say(at, "connect", &format!("{host}:{port}"));
         self.sockets[at].connected = true;

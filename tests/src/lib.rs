@@ -6,6 +6,7 @@ pub mod cases;
 pub mod endurance;
 pub mod foreign;
 pub mod generated;
+pub mod matrix;
 pub mod named;
 
 use std::fmt;
@@ -19,6 +20,18 @@ pub struct Summary {
     pub divergences: usize,
     /// In which they differ as documented.
     pub known: usize,
+}
+
+impl std::ops::Add for Summary {
+    type Output = Summary;
+
+    fn add(self, other: Summary) -> Summary {
+        Summary {
+            cases: self.cases + other.cases,
+            divergences: self.divergences + other.divergences,
+            known: self.known + other.known,
+        }
+    }
 }
 
 impl fmt::Display for Summary {

@@ -66,3 +66,11 @@ fn every_id_of_the_table_is_proven() {
     let once: BTreeSet<_> = listed.iter().collect();
     assert_eq!(once.len(), listed.len(), "an id stands twice");
 }
+
+#[test]
+fn every_rule_of_the_matrices_is_in_the_table() {
+    let listed = listed();
+    for id in hostlet_tests::matrix::ids() {
+        assert!(listed.iter().any(|l| l == id), "{id} is not in the table");
+    }
+}

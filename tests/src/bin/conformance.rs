@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use hostlet_tests::generated::Settings;
-use hostlet_tests::{Summary, generated, named};
+use hostlet_tests::{Summary, generated, matrix, named};
 
 const USAGE: &str = "conformance named [FILTER] [--jobs J]
        conformance generated [--cases N] [--seed S] [--first CASE] [--jobs J]
@@ -59,7 +59,7 @@ fn run(args: &[String]) -> Result<Summary> {
         }
     }
     match verb.as_str() {
-        "named" => named::run(filter, jobs),
+        "named" => Ok(named::run(filter, jobs)? + matrix::run(filter, 1, jobs)?),
         "generated" if filter.is_empty() => generated::run(Settings {
             cases,
             seed,

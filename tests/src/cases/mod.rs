@@ -48,8 +48,8 @@ files! {
     abroad
     bind
     bypass
-    disconnected
     device
+    disconnected
     echo
     ending
     families
@@ -62,6 +62,7 @@ files! {
     listening
     loopback
     loopback_rest
+    matrices
     multicast
     neighbours
     packets
@@ -75,6 +76,6 @@ files! {
     udplite
     uring
     users
-    wildcard
     wild_connect
+    wildcard
 }

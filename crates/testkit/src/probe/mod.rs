@@ -170,13 +170,7 @@ impl Actor {
             "escape" | "chain" | "catch" | "openable" | "command" | "call" => {
                 breakout::perform(op, args)
             }
-            // Which of several sockets have something to read, once one has.
-            "which" => {
-                let there = args
-                    .iter()
-                    .filter_map(|name| Some((*name, self.socket(name).ok()?)));
-                ready::which(&there.collect::<Vec<_>>())
-            }
+            "which" => self.on_sockets(op, args),
             _ => match args.split_first() {
                 Some((name, args)) => self.on_socket(op, self.socket(name)?, args),
                 None => usage(format!("unknown op {op}")),

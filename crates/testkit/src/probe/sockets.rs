@@ -71,6 +71,21 @@ pub(crate) fn family(fd: RawFd) -> Result<i32, Trouble> {
     options::get(fd, libc::SOL_SOCKET, libc::SO_DOMAIN)
 }
 
+fn accept(listener: RawFd) -> Made {
+    let mut from = SockAddr::room();
+    // SAFETY: the address has room for as much as its length says.
+    let fd = own(unsafe {
+        libc::accept4(
+            listener,
+            from.ptr_mut(),
+            &raw mut from.len,
+            libc::SOCK_CLOEXEC,
+        )
+    })?;
+    make_patient(fd.as_raw_fd());
+    Ok((fd, format!("from {}", from.show())))
+}
+
 impl Actor {
     /// Ends all children and closes all sockets, connections by a reset: what lingers
     /// would be in the way of the next script.
@@ -114,20 +129,15 @@ impl Actor {
                 make_patient(fd.as_raw_fd());
                 Ok((fd, "ok".into()))
             }
-            ("accept", [name]) => {
-                let mut from = SockAddr::room();
-                let listener = self.socket(name)?;
-                // SAFETY: the address has room for as much as its length says.
-                let fd = own(unsafe {
-                    libc::accept4(
-                        listener,
-                        from.ptr_mut(),
-                        &raw mut from.len,
-                        libc::SOCK_CLOEXEC,
-                    )
-                })?;
-                make_patient(fd.as_raw_fd());
-                Ok((fd, format!("from {}", from.show())))
+            ("accept", [name]) => accept(self.socket(name)?),
+            // From the first of several that has a connection.
+            ("accept-any", names) => {
+                let ready = self.on_sockets("which", names)?;
+                let Some(name) = ready.split('+').find(|name| names.contains(name)) else {
+                    return Err(Trouble::Errno(libc::EAGAIN));
+                };
+                let (fd, text) = accept(self.socket(name)?)?;
+                Ok((fd, format!("{ready} {text}")))
             }
             ("uring-accept", [name]) => uring::accept(self.socket(name)?),
             ("uring-socket", [name]) => {
@@ -150,6 +160,18 @@ impl Actor {
             }
             ("take", [path]) => self.take(path),
             _ => usage(format!("nothing that makes a socket: {op}")),
+        }
+    }
+
+    /// The ops on several sockets; those that there are not are left out.
+    pub(crate) fn on_sockets(&self, op: &str, names: &[&str]) -> Outcome {
+        let there = names
+            .iter()
+            .filter_map(|name| Some((*name, self.socket(name).ok()?)));
+        match op {
+            // Which have something to read, once one has.
+            "which" => ready::which(&there.collect::<Vec<_>>()),
+            _ => usage(format!("unknown op {op}")),
         }
     }
 

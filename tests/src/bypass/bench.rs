@@ -353,7 +353,7 @@ impl Bench {
     }
 
     /// Waits until everything that was sent has been seen.
-    pub(super) fn flush(&mut self) -> Result<()> {
+    pub(super) fn flush(&self) -> Result<()> {
         let marked = |sniffer: &Sniffer| sniffer.seen().iter().filter(|s| s.port == MARKER).count();
         let before = (marked(&self.at_peer), marked(&self.at_host));
         self.lan.host().within(|| -> std::io::Result<()> {

@@ -1,5 +1,6 @@
 //! Descriptors that go from one to another, and hostlets that end.
 
+use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 
 use anyhow::{Context, Result, bail};
@@ -12,7 +13,7 @@ use super::{Finding, Who};
 /// What a hostlet runs that is to end.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Program {
-    /// A line of a probe.
+    /// Lines of a probe, which fork without end.
     Probe(&'static str),
     /// A script.
     Python(&'static str),
@@ -114,7 +115,9 @@ impl Bench {
         }
         args.push("--");
         let text = match program {
-            Program::Probe(line) | Program::Python(line) => line.replace("PORT", &port.to_string()),
+            Program::Probe(line) | Program::Python(line) => line
+                .replace("PORT", &port.to_string())
+                .replace("NEXT", &(port + 1).to_string()),
         };
         let mut command = install.command(host, &args);
         command.current_dir("/");
@@ -122,9 +125,11 @@ impl Bench {
             Program::Probe(_) => {
                 command.arg(&self.probe);
                 let mut agent = Agent::start("doomed", command)?;
-                let said = agent.ask(&text)?;
-                if said != "ok" {
-                    bail!("{text}: {said}");
+                for line in text.lines() {
+                    let said = agent.ask(line)?;
+                    if said != "ok" {
+                        bail!("{line}: {said}");
+                    }
                 }
                 (None, Some(agent))
             }
@@ -138,11 +143,18 @@ impl Bench {
             std::fs::read_to_string(format!("{cgroup}/cgroup.events"))
                 .is_ok_and(|t| t.contains("populated 1"))
         })?;
-        if churn {
+        let mut lapse = None;
+        let mut rate = String::new();
+        if let (true, Some(agent)) = (churn, &mut agent) {
+            let begin = std::time::Instant::now();
             for _ in 0..5 {
-                install.run(host, &["grant", "doomed", "10.0.0.41"])?;
-                install.run(host, &["revoke", "doomed", "10.0.0.41"])?;
+                lapse = lapse.or(self.granted_and_revoked("10.0.0.41", port + 1)?);
             }
+            let links: f64 = agent.ask("links")?.parse()?;
+            rate = format!(
+                "{:.0} forks a second",
+                links / begin.elapsed().as_secs_f64()
+            );
         }
         let removed = install.output(host, &["remove", "doomed", "--kill"])?;
         let left = std::path::Path::new(&cgroup).exists();
@@ -158,7 +170,7 @@ impl Bench {
         ])?;
         ended.transpose()?;
         self.flush()?;
-        let mut out = self.foreign(port, at, false);
+        let mut out = lapse.or(self.foreign(port, at, false));
         if !removed.status.success() {
             out = Some(format!(
                 "remove: {}",
@@ -167,9 +179,29 @@ impl Bench {
         } else if left {
             out = Some(format!("{cgroup} is left"));
         }
-        Ok(Finding {
-            out,
-            refused: String::new(),
-        })
+        Ok(Finding { out, refused: rate })
+    }
+
+    /// An address that somebody tries to send from all the time comes and goes: while it is there it is heard,
+    /// and after `revoke` nothing of it is; what was heard all the same.
+    fn granted_and_revoked(&self, address: &str, port: u16) -> Result<Option<String>> {
+        let from: IpAddr = address.parse()?;
+        let heard = |start: usize| {
+            let seen = self.at_peer.seen();
+            seen.iter()
+                .skip(start)
+                .any(|s| s.port == port && s.from == from)
+        };
+        let (install, host) = (self.install()?, self.lan.host());
+        let before = self.at_peer.seen().len();
+        install.run(host, &["grant", "doomed", address])?;
+        wait::until("a packet from what was granted", || heard(before))?;
+        install.run(host, &["revoke", "doomed", address])?;
+        self.flush()?;
+        let after = self.at_peer.seen().len();
+        // Time for them to try.
+        install.run(host, &["list"])?;
+        self.flush()?;
+        Ok(heard(after).then(|| format!("from {address} after its revoke")))
     }
 }

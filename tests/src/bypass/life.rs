@@ -1,7 +1,11 @@
 //! Descriptors from outside, and hostlets that end.
 
+use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
-use std::process::Stdio;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
@@ -17,6 +21,13 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
     )
     .remains("`--keep-fd` hands on by name; 0, 1 and 2 always are, sockets too"),
     code(
+        "activation",
+        "a socket that a service manager passes (`LISTEN_FDS`)",
+        Layer::Product,
+        activation,
+    )
+    .remains("`--keep-fd` hands on by name"),
+    code(
         "entering",
         "take a descriptor of a program that is about to enter (`enter`, `run`), before its exec",
         Layer::Product,
@@ -29,6 +40,13 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         handed_in,
     )
     .possible("it takes somebody outside who gives it; `hostlet check` finds it"),
+    code(
+        "started-outside",
+        "have a service outside start a program: systemd, D-Bus, `at`, `crontab`, container engines",
+        Layer::Nothing,
+        started_outside,
+    )
+    .possible("services judge by the user: give members one that they do not serve (`at.deny`, `cron.deny`, no lingering); rules of sessions confine what cron starts"),
     code(
         "capability-sets",
         "regain a dropped capability, also by set-uid programs and file capabilities",
@@ -56,28 +74,90 @@ fn finding(out: Option<String>) -> Finding {
     }
 }
 
-/// Starts with a socket open that was not meant for it.
-fn inherited(bench: &mut Bench, who: Who) -> Result<Finding> {
+/// Starts a command with a socket of the host's at 3, and gives what it said.
+fn with_socket(bench: &Bench, mut command: Command) -> Result<Output> {
     let socket = bench
         .lan()
         .host()
-        .within(|| std::net::UdpSocket::bind("10.0.0.2:0"))??;
-    let mut command = bench.member(who, "ls", &["-l", "/proc/self/fd"])?;
+        .within(|| UdpSocket::bind("10.0.0.2:0"))??;
     let fd = socket.as_raw_fd();
     // Its copy in the child stays open through the exec.
     // SAFETY: plain system calls between fork and exec.
     unsafe {
-        std::os::unix::process::CommandExt::pre_exec(&mut command, move || {
-            if libc::fcntl(fd, libc::F_SETFD, 0) < 0 {
+        command.pre_exec(move || {
+            let done = if fd == 3 {
+                libc::fcntl(fd, libc::F_SETFD, 0)
+            } else {
+                libc::dup2(fd, 3)
+            };
+            if done < 0 {
                 return Err(std::io::Error::last_os_error());
             }
             Ok(())
         });
     }
-    let done = command.stdin(Stdio::null()).current_dir("/").output()?;
+    Ok(command.stdin(Stdio::null()).current_dir("/").output()?)
+}
+
+/// Starts with a socket open that was not meant for it.
+fn inherited(bench: &mut Bench, who: Who) -> Result<Finding> {
+    let command = bench.member(who, "ls", &["-l", "/proc/self/fd"])?;
+    let done = with_socket(bench, command)?;
     let said = String::from_utf8_lossy(&done.stdout).into_owned();
     ensure!(done.status.success() && said.contains(" 0 -> "), "{done:?}");
     Ok(finding(said.contains("socket:").then_some(said)))
+}
+
+/// Starts with one that was, but that nobody named.
+fn activation(bench: &mut Bench, who: Who) -> Result<Finding> {
+    let started = |command: &Command| {
+        let mut shell = bench.lan().host().command("sh");
+        shell.args(["-c", r#"export LISTEN_FDS=1 LISTEN_PID=$$; exec "$0" "$@""#]);
+        shell.arg(command.get_program()).args(command.get_args());
+        for (name, value) in command.get_envs() {
+            value.map(|value| shell.env(name, value));
+        }
+        with_socket(bench, shell)
+    };
+    let mut outside = bench.lan().host().command("ls");
+    outside.args(["-l", "/proc/self/fd"]);
+    let shown = started(&outside)?;
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    ensure!(shown.contains("3 -> socket:"), "outside: {shown}");
+    let done = started(&bench.member(who, "ls", &["-l", "/proc/self/fd"])?)?;
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    let why = String::from_utf8_lossy(&done.stderr).into_owned();
+    ensure!(
+        done.status.success() || why.contains("--keep-fd"),
+        "{done:?}"
+    );
+    Ok(finding(said.contains("socket:").then_some(said)))
+}
+
+/// Asks a service that does for everybody what they want: a stand-in for those that are not on every machine.
+fn started_outside(bench: &mut Bench, who: Who) -> Result<Finding> {
+    let place = bench.files().join("service");
+    // One of an earlier attempt.
+    let _ = std::fs::remove_file(&place);
+    let service = UnixListener::bind(&place)?;
+    std::fs::set_permissions(&place, PermissionsExt::from_mode(0o777))?;
+    service.set_nonblocking(true)?;
+    let path = place.to_str().context("a path in UTF-8")?;
+    let ask = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])";
+    let mut asker = bench.member(who, "/usr/bin/python3", &["-c", ask, path])?;
+    asker.stdin(Stdio::null()).stderr(Stdio::null());
+    asker.current_dir("/").status()?;
+    // Who connected waits in the queue.
+    let asked = service.accept().is_ok();
+    let port = 18_890;
+    if asked {
+        bench.ask("host", "s = socket udp4")?;
+        bench.ask("host", "bind s 10.0.0.2:0")?;
+        bench.ask("host", &format!("sendto s 10.0.0.100:{port} x"))?;
+        bench.ask("host", "reset")?;
+    }
+    let out = asked && bench.comes(port);
+    Ok(finding(out.then(|| "sent from 10.0.0.2".to_owned())))
 }
 
 fn entering(bench: &mut Bench, who: Who) -> Result<Finding> {
@@ -122,8 +202,9 @@ fn capability_sets(bench: &mut Bench, who: Who) -> Result<Finding> {
 }
 
 /// Each process forks the next and ends: there is none to kill that all come from. At most so many at a
-/// time, and for so many seconds.
-const CHAINS: &str = "chain 8 30 10.0.0.2:0 10.0.0.100:PORT";
+/// time, and for so many seconds; some try the address that comes and goes.
+const CHAINS: &str =
+    "chain 6 30 10.0.0.2:0 10.0.0.100:PORT\nchain 2 30 10.0.0.41:0 10.0.0.100:NEXT";
 
 fn forks(bench: &mut Bench, who: Who) -> Result<Finding> {
     // Outside it is heard.

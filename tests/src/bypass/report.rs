@@ -50,12 +50,14 @@ pub struct Row {
 pub struct Tally {
     /// Attempts made, each kind of member counted.
     pub attempts: usize,
-    /// Stopped, or impossible on this machine.
+    /// Stopped.
     pub stopped: usize,
     /// Possible, as the documents say.
     pub possible: usize,
     /// Otherwise.
     pub failed: usize,
+    /// What could not be tried on this machine.
+    pub not_here: usize,
 }
 
 impl Tally {
@@ -64,7 +66,8 @@ impl Tally {
         for outcome in [&row.user, &row.root] {
             match outcome {
                 Outcome::NotTried => continue,
-                Outcome::Stopped(_) | Outcome::NotHere(_) => self.stopped += 1,
+                Outcome::Stopped(_) => self.stopped += 1,
+                Outcome::NotHere(_) => self.not_here += 1,
                 Outcome::Possible(_) => self.possible += 1,
                 Outcome::Failed(_) => self.failed += 1,
             }
@@ -80,11 +83,16 @@ impl fmt::Display for Tally {
             stopped,
             possible,
             failed,
+            not_here,
         } = self;
         write!(
             f,
             "{attempts} attempts, {stopped} stopped, {possible} possible by design, {failed} failed"
-        )
+        )?;
+        match not_here {
+            0 => Ok(()),
+            _ => write!(f, ", {not_here} not possible to try here"),
+        }
     }
 }
 

@@ -13,19 +13,19 @@ use super::address::{SockAddr, parse_ip};
 use super::escape::{in_child, remount_writable};
 use super::options::set_bytes;
 use super::sockets::own;
-use super::{Outcome, Trouble, check, knock, usage};
+use super::{Outcome, Trouble, chain, check, knock, usage};
 
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 /// The kind of file handle that the cgroup file system has: a 64-bit id.
 const FILEID_KERNFS: i32 = 0xfe;
 
-struct Shout {
+pub(super) struct Shout {
     from: SockAddr,
     to: SockAddr,
 }
 
 impl Shout {
-    fn call(&self) -> Result<(), Trouble> {
+    pub(super) fn call(&self) -> Result<(), Trouble> {
         // SAFETY: takes no pointers.
         let fd = own(unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM, 0) })?;
         // SAFETY: the address is as long as its length says.
@@ -65,8 +65,9 @@ pub(crate) fn perform(op: &str, args: &[&str]) -> Outcome {
                 from: SockAddr::parse(from)?,
                 to: SockAddr::parse(to)?,
             };
-            chains(number(count)?, number(seconds)?, &shout)
+            chain::start(number(count)?, number(seconds)?, &shout)
         }
+        ("links", []) => Ok(chain::links().to_string()),
         // Opens for writing, and writes nothing.
         ("openable", [path]) => {
             OpenOptions::new().write(true).open(path)?;
@@ -377,25 +378,4 @@ fn catch(seconds: u64, procs: &str) -> Outcome {
         }
     }
     Ok("nobody".into())
-}
-
-/// Processes that each shout, fork the next and end: so many at a time, until the time is over.
-fn chains(count: u32, seconds: u64, shout: &Shout) -> Outcome {
-    let end = std::time::Instant::now() + std::time::Duration::from_secs(seconds);
-    for _ in 0..count.min(64) {
-        // SAFETY: a probe has one thread; the children make plain system calls only.
-        if check(unsafe { libc::fork() })? != 0 {
-            continue;
-        }
-        while std::time::Instant::now() < end {
-            let _ = shout.call();
-            // SAFETY: as above.
-            if unsafe { libc::fork() } != 0 {
-                break;
-            }
-        }
-        // SAFETY: takes no pointers.
-        unsafe { libc::_exit(0) };
-    }
-    Ok("ok".into())
 }

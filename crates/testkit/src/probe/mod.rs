@@ -11,6 +11,7 @@
 
 mod address;
 mod breakout;
+mod chain;
 mod children;
 mod errno;
 mod escape;
@@ -167,7 +168,7 @@ impl Actor {
             "become" | "steal" | "setns" | "unshare" | "write" | "status" | "storm" => {
                 escape::perform(op, args)
             }
-            "escape" | "chain" | "catch" | "openable" | "command" | "call" => {
+            "escape" | "chain" | "links" | "catch" | "openable" | "command" | "call" => {
                 breakout::perform(op, args)
             }
             "which" => self.on_sockets(op, args),

@@ -129,6 +129,25 @@ fn the_peer_of_a_connection_on_a_revoked_address_is_told() -> Result<()> {
     Ok(())
 }
 
+/// A17: a socket on the host's real wildcard, whose source is replaced on the way out, does not leave from an
+/// address that its hostlet lost.
+#[test]
+fn a_connection_from_the_real_wildcard_does_not_outlive_its_address() -> Result<()> {
+    let mut s = Stage::new("two")?;
+    s.play(
+        "peer a = socket udp6
+         peer bind a [::]:5300
+         in c = socket udp6
+         in bind c [::]:0
+         in connect c [2001:db8::100]:5300
+         in send c one
+         peer recvfrom a => one from [2001:db8::5]:*
+         hostlet revoke in 2001:db8::5
+         in send c two => EPERM
+         peer quiet a => quiet",
+    )
+}
+
 /// A17: a server that stands on the wildcard answers on an address that joins, and no longer on
 /// one that left, without being touched.
 #[test]

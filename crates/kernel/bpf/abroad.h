@@ -111,10 +111,10 @@ static inline bool sends_abroad(struct bpf_sock *sk, const struct hl_hostlet *h,
 		    bpf_map_lookup_elem(&watched, &ifindex_))                                                \
 			s_ = bpf_sk_storage_get(&socks, sk_, 0, 0);                                          \
 		s_ && (s_->flags & HL_SOCK_ABROAD) &&                                                        \
-			noted_abroad(skb, (h)->id, from_, to_, proto_, header_);                             \
+			noted_abroad(skb, h, from_, to_, proto_, header_);                             \
 	})
 
-static inline bool noted_abroad(struct __sk_buff *skb, __u32 id, const struct hl_addr *from,
+static inline bool noted_abroad(struct __sk_buff *skb, const struct hl_hostlet *h, const struct hl_addr *from,
 				const struct hl_addr *to, __u8 proto, __u16 header)
 {
 	struct hl_globals *g = global();
@@ -124,9 +124,10 @@ static inline bool noted_abroad(struct __sk_buff *skb, __u32 id, const struct hl
 
 	if (!g || bpf_skb_load_bytes(skb, header, ports, sizeof(ports)))
 		return false;
-	key = known_key(id, proto, bpf_ntohs(ports[0]), to, bpf_ntohs(ports[1]));
+	key = known_key(h->id, proto, bpf_ntohs(ports[0]), to, bpf_ntohs(ports[1]));
 	k = bpf_map_lookup_elem(&known_as, &key);
-	if (!k)
+	/* The hostlet may have lost the address meanwhile, and another have got it. */
+	if (!k || !owns(h, &k->shown))
 		return false;
 	if (addr_wild(&k->stands))
 		k->stands = *from;
@@ -193,6 +194,19 @@ static inline bool find_ends(struct __sk_buff *skb, struct ends *e)
 	return true;
 }
 
+/*
+ * Is this a socket that connect has let go abroad? An entry outlives its socket, and another, also of the
+ * host, may have the same two ends by then.
+ */
+#define WENT_ABROAD(sk)                                                                                      \
+	({                                                                                                   \
+		struct hl_sock *its_ = bpf_sk_storage_get(&socks, (sk), 0, 0);                               \
+		its_ && (its_->flags & HL_SOCK_ABROAD);                                                      \
+	})
+
+/* Of one that waits for the end of its connection (TIME_WAIT) only the ends are left. */
+#define WENT_ABROAD_TCP(sk) (ONCE((sk)->state) == BPF_TCP_TIME_WAIT || WENT_ABROAD(sk))
+
 /* At the entry: for a connection that left from another source than its socket has. */
 static inline bool comes_home(struct __sk_buff *skb)
 {
@@ -219,16 +233,35 @@ static inline bool comes_home(struct __sk_buff *skb)
 	/* The two kinds of pointers share no load, by a field of their own each. */
 	if (e.proto == IPPROTO_TCP) {
 		sk = SOCKET_OF(bpf_skc_lookup_tcp, skb, &e.from, e.from_port, &stands, e.to_port);
-		connected = sk && ONCE(sk->state) != BPF_TCP_LISTEN;
+		connected = sk && WENT_ABROAD_TCP(sk) && ONCE(sk->state) != BPF_TCP_LISTEN;
 	} else {
 		sk = SOCKET_OF(bpf_sk_lookup_udp, skb, &e.from, e.from_port, &stands, e.to_port);
-		connected = sk && ONCE(sk->dst_port);
+		connected = sk && WENT_ABROAD(sk) && ONCE(sk->dst_port);
 	}
 	if (!sk)
 		return false;
 	connected = connected && !bpf_sk_assign(skb, sk, 0);
 	bpf_sk_release(sk);
 	return connected;
+}
+
+/* Is the socket of an entry there still? */
+static inline bool is_home(struct __sk_buff *skb, __u8 proto, const struct hl_addr *stands, __u16 port,
+			   const struct hl_addr *peer, __u16 peer_port)
+{
+	struct bpf_sock *sk;
+	bool home;
+
+	if (proto == IPPROTO_TCP) {
+		sk = SOCKET_OF(bpf_skc_lookup_tcp, skb, peer, peer_port, stands, port);
+		home = sk && WENT_ABROAD_TCP(sk);
+	} else {
+		sk = SOCKET_OF(bpf_sk_lookup_udp, skb, peer, peer_port, stands, port);
+		home = sk && WENT_ABROAD(sk);
+	}
+	if (sk)
+		bpf_sk_release(sk);
+	return home;
 }
 
 /*
@@ -241,7 +274,8 @@ static inline void mend_quoted4(struct __sk_buff *skb)
 	struct hl_known_key key;
 	const struct hl_owner *o;
 	struct hl_known *k;
-	__u32 in, at, stands;
+	struct hl_addr stands;
+	__u32 in, at;
 	struct iphdr ip;
 	__u16 ports[2];
 	__u8 type;
@@ -266,9 +300,11 @@ static inline void mend_quoted4(struct __sk_buff *skb)
 	k = bpf_map_lookup_elem(&known_as, &key);
 	if (!k || !addr_eq(&k->shown, &from) || addr_wild(&k->stands))
 		return;
-	stands = k->stands.w[3];
-	bpf_skb_store_bytes(skb, at + offsetof(struct iphdr, saddr), &stands, sizeof(stands), 0);
-	bpf_l3_csum_replace(skb, at + offsetof(struct iphdr, check), ip.saddr, stands, sizeof(stands));
+	stands = k->stands;
+	if (!is_home(skb, ip.protocol, &stands, ports[0], &to, ports[1]))
+		return;
+	bpf_skb_store_bytes(skb, at + offsetof(struct iphdr, saddr), &stands.w[3], sizeof(stands.w[3]), 0);
+	bpf_l3_csum_replace(skb, at + offsetof(struct iphdr, check), ip.saddr, stands.w[3], sizeof(stands.w[3]));
 }
 
 static inline void mend_quoted6(struct __sk_buff *skb)
@@ -303,6 +339,8 @@ static inline void mend_quoted6(struct __sk_buff *skb)
 	if (!k || !addr_eq(&k->shown, &from) || addr_wild(&k->stands))
 		return;
 	stands = k->stands;
+	if (!is_home(skb, ip.nexthdr, &stands, ports[0], &to, ports[1]))
+		return;
 	bpf_skb_store_bytes(skb, at + 8 + offsetof(struct ipv6hdr, saddr), &stands, sizeof(stands), 0);
 	for (i = 0; i < 4; i++)
 		bpf_l4_csum_replace(skb, at + offsetof(struct icmp6hdr, icmp6_cksum), from.w[i], stands.w[i],
@@ -318,10 +356,16 @@ SHARED int mend_quoted(struct __sk_buff *skb)
 	return 0;
 }
 
-/* At the exit: the source that was noted. */
+/*
+ * At the exit: the source that was noted. Others may use such a mark for something else: what is of no
+ * connection here goes its way, unless its socket says that it is of one.
+ */
 static inline int mend_source(struct __sk_buff *skb)
 {
 	__u32 id = skb->mark & ~ABROAD_MASK, at, sum, flags = BPF_F_PSEUDO_HDR;
+	struct bpf_sock *sk = skb->sk;
+	struct hl_sock *s = sk ? bpf_sk_storage_get(&socks, sk, 0, 0) : 0;
+	int otherwise = s && (s->flags & HL_SOCK_ABROAD) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 	const struct hl_owner *o;
 	struct hl_known_key key;
 	struct hl_known *k;
@@ -330,14 +374,14 @@ static inline int mend_source(struct __sk_buff *skb)
 	int i;
 
 	if (!find_ends(skb, &e))
-		return TC_ACT_SHOT;
-	o = foreign_loop(&e.to) ? owner_of(&e.to) : 0;
-	skb->mark = o && o->id == id ? LOOP_MARKED | id : 0;
+		return otherwise;
 	key = known_key(id, e.proto, bpf_ntohs(e.from_port), &e.to, bpf_ntohs(e.to_port));
 	k = bpf_map_lookup_elem(&known_as, &key);
 	if (!k || !addr_eq(&k->stands, &e.from))
-		return TC_ACT_SHOT;
+		return otherwise;
 	to = k->shown;
+	o = foreign_loop(&e.to) ? owner_of(&e.to) : 0;
+	skb->mark = o && o->id == id ? LOOP_MARKED | id : 0;
 	if (e.proto == IPPROTO_UDP)
 		flags |= BPF_F_MARK_MANGLED_0;
 	sum = e.ports_at + (e.proto == IPPROTO_TCP ? 16 : 6);

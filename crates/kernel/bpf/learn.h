@@ -259,6 +259,10 @@ int hl_learn(struct __sk_buff *skb)
 
 	if (!g)
 		return TC_ACT_UNSPEC;
+	/* The copy that this machine gets of what it sends to a group has not passed the exit. */
+	if (skb->pkt_type == PACKET_LOOPBACK && (skb->mark & ABROAD_MASK) == ABROAD_MARK &&
+	    mend_source(skb) == TC_ACT_SHOT)
+		return TC_ACT_SHOT;
 	if (any_abroad(g)) {
 		if (comes_home(skb))
 			return TC_ACT_UNSPEC;

@@ -61,12 +61,18 @@ SEC("tc")
 int hl_ping(struct __sk_buff *skb)
 {
 	const struct hl_addr *source;
+	struct bpf_sock *sk;
 	__u32 id;
 	bool four;
 
 	if ((skb->mark & ABROAD_MASK) == ABROAD_MARK)
 		return mend_source(skb);
 	if ((skb->mark & COPY_MASK) != PING_MARK)
+		return TC_ACT_UNSPEC;
+	/* Others may use such a mark for something else; the guard writes it for sockets that speak ICMP. */
+	sk = skb->sk;
+	sk = sk ? bpf_sk_fullsock(sk) : 0;
+	if (!sk || has_ports(sk->protocol))
 		return TC_ACT_UNSPEC;
 	id = skb->mark & ~COPY_MASK;
 	skb->mark = 0;

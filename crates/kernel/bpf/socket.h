@@ -321,12 +321,13 @@ static inline struct hl_sock *listening_unbound(struct bpf_sock_ops *ctx, struct
 }
 
 /* It listens again after a shutdown, which gave its port back: the kernel chose another just now. */
-static inline void move_listener(struct hl_sock *s, const struct hl_addr *local, __u16 port)
+static inline void move_listener(struct bpf_sock *sk, struct hl_sock *s, const struct hl_addr *local, __u16 port)
 {
 	if (s->flags & HL_SOCK_LISTEN)
 		count_listener(s, -1);
 	if (s->flags & (HL_SOCK_BOUND | HL_SOCK_AUTO))
 		account(s, -1);
+	forget_known(sk, s); /* an earlier connect may have failed */
 	s->flags = (s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)) |
 		   (addr_wild(local) ? HL_SOCK_AUTO : HL_SOCK_BOUND);
 	s->port = port;
@@ -360,7 +361,7 @@ static inline void listening(struct bpf_sock_ops *ctx, const struct hl_hostlet *
 	if (!s)
 		return;
 	if (!(s->flags & HL_SOCK_HIDDEN) && s->port != ONCE(ctx->local_port))
-		move_listener(s, &local, ONCE(ctx->local_port));
+		move_listener(sk, s, &local, ONCE(ctx->local_port));
 	now = *s;
 	key.port = now.port;
 	if (MPTCP_OF(sk)) {

@@ -96,13 +96,19 @@ impl Kernel {
             let _ = fs::remove_file(&path);
         }
         let program = self.program(side.program)?;
-        // SAFETY: a valid descriptor, an interface number, and no options.
+        // Before all others: one that ends the chain (TCX_PASS) would let out what has a foreign source.
+        let first = sys::bpf_link_create_opts {
+            sz: size_of::<sys::bpf_link_create_opts>() as _,
+            flags: sys::BPF_F_BEFORE,
+            ..Default::default()
+        };
+        // SAFETY: a valid descriptor, an interface number, and options of the right size.
         let link = unsafe {
             sys::bpf_link_create(
                 program.as_raw_fd(),
                 ifindex as i32,
                 side.tcx,
-                std::ptr::null(),
+                &raw const first,
             )
         };
         match owned(link) {

@@ -306,4 +306,16 @@ cases! {
         in connect b [::1]:9999 => ECONNREFUSED
         in bind b [::ffff:0.0.0.0]:8081 => ok / EINVAL [connected-v6only]
     ";
+    a_group_on_this_machine_hears_from_the_hostlet: "A7", r"
+        host a = socket udp6
+        host opt a v6only 1
+        host bind a [::]:5353
+        host join a ff15::99 eth0
+        in c = socket udp6
+        in opt c mcast-if eth0
+        in bind c [::]:0
+        in connect c [ff15::99]:5353
+        in send c hello
+        host recvfrom a => hello from [2001:db8::5]:*
+    ";
 }

@@ -148,9 +148,10 @@ static inline bool remember(struct bpf_sock *sk, const struct hl_hostlet *h, con
 	now->thread = thread;
 	now->flags = b->flags;
 	now->port = port;
-	/* With IP_BIND_ADDRESS_NO_PORT there is no post_bind; the connect will want to know. */
-	if (!port && sk && keeps_port_open(sk)) {
-		struct hl_sock s = {.id = h->id, .flags = b->flags, .proto = b->proto};
+	/* With IP_BIND_ADDRESS_NO_PORT there is no post_bind; connect, listen and sendmsg will want to know. */
+	if (!b->port && sk && keeps_port_open(sk)) {
+		struct hl_sock s = {
+			.id = h->id, .flags = b->flags, .port = port, .proto = b->proto, .addr = b->addr};
 
 		return bpf_sk_storage_get(&socks, sk, &s, BPF_SK_STORAGE_GET_F_CREATE);
 	}
@@ -190,6 +191,9 @@ static inline int bind(struct bpf_sock_addr *ctx, const struct hl_hostlet *h, st
 			error, b->proto, &asked, port, 0);
 		goto refuse;
 	}
+	/* Which the kernel refuses before it asks who has the port. */
+	if (b->proto == IPPROTO_TCP && !addr_is4(&b->addr) && addr_multicast(&b->addr))
+		return ALLOW;
 	if (has_ports(b->proto) && port) {
 		bool wild = b->flags, four = addr_is4(&b->addr);
 

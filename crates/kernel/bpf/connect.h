@@ -107,7 +107,9 @@ static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 		goto refuse;
 	}
 	if (!unbound && !hears && c->from_port) {
-		if (!own_loop && (no_way_from_loop(h, &c->from, &c->to) || known_from_loop(sk, h))) {
+		if (!own_loop &&
+		    (no_way_from_loop(h, &c->from, &c->to) || (addr_is4(&c->from) == addr_is4(&c->to) &&
+							       known_from_loop(sk, h) && !owns(h, &c->to)))) {
 			bpf_set_retval(-EINVAL);
 			return REFUSE;
 		}
@@ -175,6 +177,12 @@ static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 		error = EADDRNOTAVAIL;
 		reason = HL_REASON_FOREIGN_SOURCE;
 		goto refuse;
+	}
+	if (!unbound) {
+		struct hl_sock *s = bpf_sk_storage_get(&socks, sk, 0, 0);
+
+		if (s && !s->port)
+			s->addr = source;
 	}
 	return ALLOW;
 refuse:

@@ -53,8 +53,12 @@ static inline void count_known(struct hl_sock *s, bool is)
 	__sync_fetch_and_add(&g->known_as, is ? 1 : -1);
 }
 
-/* Enters what a bound socket would have had for its source; whether that is another than where it stands. */
-SHARED int enter_known(struct hl_hostlet *h, struct hl_known_key *at, struct hl_addr *from, bool wild)
+/*
+ * Enters what a bound socket would have had for its source, or has from an earlier connect; whether that is
+ * another than where it stands.
+ */
+SHARED int enter_known(struct hl_hostlet *h, struct hl_known_key *at, struct hl_addr *from, bool wild,
+		       struct hl_addr *stays)
 {
 	struct hl_known_key key; /* kernel 6.1 takes no key from an argument of a SHARED function */
 	struct hl_known known;
@@ -65,7 +69,9 @@ SHARED int enter_known(struct hl_hostlet *h, struct hl_known_key *at, struct hl_
 	known.stands = known.shown = *from;
 	if (!wild)
 		goto leave;
-	if (addr_loopback(&key.peer) || is_loop(h, &key.peer))
+	if (stays)
+		known.shown = *stays;
+	else if (addr_loopback(&key.peer) || is_loop(h, &key.peer))
 		known.shown = *loop_like(h, &key.peer);
 	else if (choose_source(h, &key.peer, &known.shown))
 		goto leave;
@@ -99,11 +105,22 @@ static inline void note_known(struct bpf_sock *sk, struct hl_hostlet *h, struct 
 			      struct hl_addr *from)
 {
 	struct hl_sock *s = bpf_sk_storage_get(&socks, sk, 0, 0);
+	struct hl_addr stays = *from;
+	bool connected = sk->state == BPF_TCP_ESTABLISHED;
 	struct hl_known_key *at;
+	struct hl_known *k;
 
+	if (s && connected && (s->flags & HL_SOCK_KNOWN_AS)) {
+		at = bpf_sk_storage_get(&known_at, sk, 0, 0);
+		k = at ? bpf_map_lookup_elem(&known_as, at) : 0;
+		if (k)
+			stays = k->shown;
+	}
 	if (s)
 		forget_known(sk, s);
-	if (!enter_known(h, key, from, s && (s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6))) || !s)
+	if (!enter_known(h, key, from, s && (s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)),
+			 connected ? &stays : 0) ||
+	    !s)
 		return;
 	at = bpf_sk_storage_get(&known_at, sk, key, BPF_SK_STORAGE_GET_F_CREATE);
 	if (at) {

@@ -60,7 +60,7 @@ static inline void enter_port(struct bpf_sock *sk, const struct hl_hostlet *h, c
 		kept->flags = 0; /* not in the book: nothing to take out later */
 }
 
-/* The first datagram of a socket that was bound to the wildcard, its port left open. */
+/* The first datagram of a socket that was bound and left its port open. */
 static inline void enter_left_open(struct bpf_sock *sk, const struct sending *m, struct hl_sock *kept)
 {
 	struct hl_sock s = *kept;
@@ -72,7 +72,6 @@ static inline void enter_left_open(struct bpf_sock *sk, const struct sending *m,
 	s.class_ = f.class_;
 	s.uid = f.uid;
 	s.port = m->from_port;
-	s.addr = m->from;
 	s.flags |= HL_SOCK_BOUND;
 	*kept = s;
 	if (account(&s, 1))
@@ -104,7 +103,7 @@ static inline int send_to(struct bpf_sock *sk, struct hl_hostlet *h, struct send
 	    !bpf_sk_storage_get(&socks, sk, 0, 0))
 		enter_port(sk, h, m);
 	s = bpf_sk_storage_get(&socks, sk, 0, 0);
-	if (s && s->flags && !s->port)
+	if (s && !s->port)
 		enter_left_open(sk, m, s);
 	asked = m->to;
 	if (h->flags & HL_GONE) {
@@ -127,9 +126,10 @@ static inline int send_to(struct bpf_sock *sk, struct hl_hostlet *h, struct send
 				goto refuse;
 		}
 	}
-	/* Without an address of the family there is no route; IPv6 looks at the source before. */
+	/* Without an address of the family there is no route; before that comes a source that cannot be one. */
 	if (!own_loop && !(h->flags & (four ? HL_V4 : HL_V6)) && !(h->flags & HL_FIT_PASS) &&
-	    (four || addr_wild(&m->from) || addr_localhost(&m->from) || owns(h, &m->from))) {
+	    (four ? !addr_multicast(&m->from) && !addr_broadcast(&m->from)
+		  : addr_wild(&m->from) || addr_localhost(&m->from) || owns(h, &m->from))) {
 		reason = HL_REASON_NO_ADDRESS;
 		error = ENETUNREACH;
 		goto refuse;
@@ -154,7 +154,8 @@ static inline int send_to(struct bpf_sock *sk, struct hl_hostlet *h, struct send
 	if (addr_wild(&m->from) || addr_eq(&m->from, four ? &h->primary4 : &h->primary6) ||
 	    addr_is4(&m->from) != four || is_loop(h, &m->from) || !owns(h, &m->from)) {
 		s = bpf_sk_storage_get(&socks, sk, 0, 0);
-		if (s && !four && (s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)) == HL_SOCK_WILD4) {
+		if (s && !four && addr_is4(&m->from) &&
+		    (s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)) == HL_SOCK_WILD4) {
 			bpf_set_retval(-EAFNOSUPPORT);
 			return REFUSE;
 		}

@@ -301,15 +301,18 @@ static inline struct hl_sock *listening_unbound(struct bpf_sock_ops *ctx, struct
 	fresh.class_ = f.class_;
 	fresh.uid = f.uid;
 	s = bpf_sk_storage_get(&socks, sk, 0, 0);
-	if (s)
-		fresh.flags |= s->flags &
-			       (HL_SOCK_WILD4 | HL_SOCK_WILD6); /* bound to the wildcard, port left open */
+	if (s) /* bound to the wildcard, or beside a socket of the host, port left open */
+		fresh.flags |= s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6 | HL_SOCK_HIDDEN);
 	else if (!addr_wild(local) && keeps_port_open(sk))
 		; /* bound to an address, port left open */
 	else if (ONCE(ctx->family) != AF_INET6)
 		fresh.flags |= HL_SOCK_WILD4;
 	else
 		fresh.flags |= f.v6only ? HL_SOCK_WILD6 : HL_SOCK_WILD4 | HL_SOCK_WILD6;
+	if (s && (s->flags & HL_SOCK_HIDDEN)) {
+		fresh.hidden = fresh.port;
+		fresh.port = s->port;
+	}
 	s = bpf_sk_storage_get(&socks, sk, &fresh, BPF_SK_STORAGE_GET_F_CREATE);
 	if (s)
 		*s = fresh;
@@ -356,7 +359,7 @@ static inline void listening(struct bpf_sock_ops *ctx, const struct hl_hostlet *
 	if (ONCE(ctx->family) != AF_INET6)
 		local = four;
 	s = bpf_sk_storage_get(&socks, sk, 0, 0);
-	if (!s || !s->port)
+	if (!s || !s->port || ((s->flags & HL_SOCK_HIDDEN) && !s->hidden))
 		s = listening_unbound(ctx, sk, h, &local);
 	if (!s)
 		return;

@@ -191,7 +191,9 @@ static inline void mean_oneself(struct bpf_sock *sk, const struct hl_addr *from,
 		return;
 	s = bpf_sk_storage_get(&socks, sk, 0, 0);
 	if (addr_is4(to)) {
-		if (!s || !(s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)))
+		/* A datagram may name another source than where its socket stands. */
+		if (!s || !(s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)) ||
+		    (!(s->flags & HL_SOCK_ABROAD) && !addr_eq(from, &s->addr)))
 			*to = *from;
 	} else if (!s || !(s->flags & HL_SOCK_WILD6)) {
 		*to = addr4(bpf_htonl(0x7f000001));

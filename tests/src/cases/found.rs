@@ -283,4 +283,123 @@ cases! {
         other sendto c [2001:db8::5]:{in.d} back
         in recvfrom d => back from [2001:db8::9]:5301
     ";
+    beside_the_hosts_listener_by_a_port_left_open: "C4", r"
+        host s7 = socket tcp4
+        host bind s7 0.0.0.0:8080
+        host listen s7
+        in s12 = socket tcp4
+        in opt s12 bind-no-port 1
+        in bind s12 10.0.0.5:8080
+        in name s12 => 10.0.0.5:8080
+        in listen s12
+        in name s12 => 10.0.0.5:8080
+        peer s22 = socket tcp4
+        peer connect s22 10.0.0.5:8080
+        in a = accept s12 => from 10.0.0.100:*
+        in name a => 10.0.0.5:8080
+        in b = socket tcp4
+        in opt b bind-no-port 1
+        in bind b 10.0.0.5:8080 => EADDRINUSE
+        in c = socket tcp4
+        in opt c bind-no-port 1
+        in bind c 10.0.0.6:8080
+        in listen c
+        in d = socket tcp4
+        in opt d bind-no-port 1
+        in bind d 0.0.0.0:8080 => EADDRINUSE
+        host e = socket tcp4
+        host connect e 10.0.0.6:8080
+        in f = accept c => from 10.0.0.1:*
+    ";
+    a_datagram_port_left_open_on_one_address: "A6", r"
+        in s3 = socket udp4
+        in opt s3 bind-no-port 1
+        in bind s3 10.0.0.5:0
+        in sendto s3 127.0.0.1:5300 m6
+        peer s12 = socket udp6
+        peer sendto s12 [::ffff:10.0.0.5]:{in.s3} m13
+        in recvmsg s3 => m13 from 10.0.0.100:*
+        peer sendto s12 [::ffff:10.0.0.6]:{in.s3} m14
+        in recvmsg s3 => EAGAIN
+        in a = socket udp6
+        in opt a bind-no-port 1
+        in bind a [2001:db8::6]:0
+        in sendmsg a [2001:db8::100]:5300 x src=2001:db8::5
+        peer sendto s12 [2001:db8::6]:{in.a} m15
+        in recvfrom a => m15 from [2001:db8::100]:*
+        in b = socket udp4
+        in opt b bind-no-port 1
+        in bind b 0.0.0.0:0
+        in connect b 10.0.0.6:5300
+        in connect b unspec
+        in sendmsg b 10.0.0.100:5300 x src=10.0.0.5
+        peer sendto s12 [::ffff:10.0.0.5]:{in.b} m16
+        in recvfrom b => m16 from 10.0.0.100:*
+        peer sendto s12 [::ffff:10.0.0.6]:{in.b} m17
+        in recvfrom b => m17 from 10.0.0.100:*
+    ";
+    from_the_loopback_to_another: "A7", r"
+        in s1 = socket udp4
+        in bind s1 0.0.0.0:5300
+        in connect s1 127.0.0.1:5300
+        in connect s1 10.0.0.100:5301 => EINVAL
+        in connect s1 10.0.0.5:5301
+        in name s1 => 127.0.0.1:5300
+        in b = socket udp4
+        in bind b 10.0.0.5:5301
+        in send s1 x
+        in recvfrom b => x from 127.0.0.1:5300
+        in connect s1 10.0.0.6:5301
+        in name s1 => 127.0.0.1:5300
+        in c = socket udp4
+        in bind c 0.0.0.0:5303
+        in connect c 10.0.0.6:5301
+        in connect c 127.0.0.1:5301
+        in name c => 10.0.0.5:5303
+        in a = socket udp6
+        in bind a [::]:5302
+        in connect a [::ffff:127.0.0.1]:5300
+        in connect a [2001:db8::100]:5301 => EAFNOSUPPORT
+    ";
+    zero_by_a_named_source: "A2", r"
+        in s1 = socket udp4
+        in bind s1 10.0.0.6:5301
+        in s5 = socket udp4
+        in sendmsg s5 0.0.0.0:5301 m6 src=10.0.0.6
+        in recvfrom s1 => m6 from 10.0.0.6:*
+        in s6 = socket udp4
+        in bind s6 127.0.0.1:0
+        in s14 = socket udp4
+        in sendmsg s14 0.0.0.0:{in.s6} m18 src=10.0.0.6
+        in recvfrom s6 => EAGAIN
+    ";
+    the_mapped_wildcard_and_a_named_source: "A8", r"
+        in a = socket udp6
+        in bind a [::ffff:0.0.0.0]:5300
+        in sendmsg a [2001:db8::9]:5300 m4 src=2001:db8::5
+        in sendmsg a [2001:db8::9]:5300 m5 => EAFNOSUPPORT
+    ";
+    a_broadcast_is_no_source_without_an_address_either: "A7", r"
+        set six
+        in a = socket udp6
+        in bind a [::ffff:255.255.255.255]:5300
+        in sendmsg a [::ffff:10.0.0.5]:5300 m27 => EINVAL
+        in b = socket udp4
+        in bind b 255.255.255.255:5301
+        in sendto b 10.0.0.5:5300 x => ENETUNREACH
+    ";
+    no_stream_on_a_group: "A5", r"
+        in s8 = socket tcp6
+        in bind s8 [::]:8080
+        in s12 = socket tcp6
+        in bind s12 [ff0e::1:7]:8080 => EINVAL
+    ";
+    mapped_after_six: "A5", r"
+        in s1 = socket tcp6
+        in bind s1 [::]:8080
+        in s11 = socket tcp6
+        in connect s11 [::1]:8080 => ECONNREFUSED
+        in connect s11 unspec
+        in bind s11 [::ffff:127.0.0.1]:8080 => EADDRINUSE / EINVAL [six-then-four]
+    ";
 }

@@ -148,7 +148,9 @@ impl Bench {
         if let (true, Some(agent)) = (churn, &mut agent) {
             let begin = std::time::Instant::now();
             for _ in 0..5 {
-                lapse = lapse.or(self.granted_and_revoked("10.0.0.41", port + 1)?);
+                if lapse.is_none() {
+                    lapse = self.granted_and_revoked("10.0.0.41", port + 1)?;
+                }
             }
             let links: f64 = agent.ask("links")?.parse()?;
             rate = format!(

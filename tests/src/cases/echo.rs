@@ -40,4 +40,12 @@ cases! {
         in echo e 192.0.2.1:0
         in echoed e => type 0 sequence 7 from 192.0.2.1:0
     ";
+    /// The first datagram, or a connect, leaves an address behind that is the kernel's choice.
+    connected_after_an_echo: "A15", r"
+        in a = socket ping4
+        in echo a 10.0.0.100:0
+        in echoed a => type 0 sequence 7 from 10.0.0.100:0
+        in connect a 10.0.0.1:0
+        in address a => 10.0.0.5 / 10.0.0.1 [ping-again]
+    ";
 }

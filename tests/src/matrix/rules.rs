@@ -67,14 +67,27 @@ const RULES: &[Rule] = &[
         &["recvfrom"],
     ),
     rule("host-source", &[SERVING, SIX, &["by-host"]], &[]),
-    rule("udp-answer", &[&["udp"]], &["recvfrom"]),
+    rule(
+        "udp-answer",
+        &[
+            &["udp"],
+            TRAFFIC,
+            &["own", "own-second", "loopback*", "wildcard"],
+        ],
+        &["recvfrom"],
+    ),
+    rule("udp-answer", &[&["udp"], SERVING], &["recvfrom"]),
     rule(
         "failed-call-port",
         &[SERVING, &["tcp"], &["by-*"], &["loopback*"]],
         &["name"],
     ),
     rule("ping-bind", &[TRAFFIC, &["ping"], &["bound-*"]], &[]),
-    rule("ping-bind", &[TRAFFIC, &["ping"]], &[]),
+    rule(
+        "ping-again",
+        &[TRAFFIC, &["ping"], &["autobound", "reconnected"]],
+        &["address", "echoed"],
+    ),
     rule(
         "multicast-loop",
         &[SERVING, &["udp"], &["bound-wildcard"], TO_ALL],

@@ -1,5 +1,7 @@
 //! The command line's words for a call, as the policy knows calls.
 
+use std::net::Ipv6Addr;
+
 use hostlet_policy::{Call, Proto};
 
 use crate::args::{ExplainCall, SocketKind};
@@ -17,11 +19,19 @@ pub fn call(asked: &ExplainCall) -> Call {
             port: address.port(),
             v6only,
         },
-        ExplainCall::Connect { address, udp, from } => Call::Connect {
+        ExplainCall::Connect {
+            address,
+            udp,
+            from,
+            v6only,
+        } => Call::Connect {
             proto: transport(udp),
             addr: address.ip(),
             port: address.port(),
-            from,
+            from: from.map(|bound| bound.addr),
+            dual: from
+                .filter(|bound| bound.addr == Ipv6Addr::UNSPECIFIED && !v6only)
+                .and_then(|bound| bound.port),
         },
         ExplainCall::Send { address, from } => Call::Send {
             proto: Proto::Udp,

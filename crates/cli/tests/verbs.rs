@@ -356,6 +356,20 @@ fn every_refusal_is_foretold_and_told() {
             "foreign-loopback",
             "socket(2,2).sendto(b'x',('127.255.255.255',85))",
         ),
+        (
+            "connect",
+            "[2001:db8:1::9]:86",
+            "--from=[::]:5586",
+            "dual-stack",
+            "dual(1, 5586).connect(('2001:db8:1::9',86))",
+        ),
+        (
+            "connect",
+            "[2001:db8:1::9]:87",
+            "--from=[::]:5587",
+            "dual-stack",
+            "dual(2, 5587).connect(('2001:db8:1::9',87))",
+        ),
     ];
     let script: String = calls
         .iter()
@@ -365,8 +379,9 @@ fn every_refusal_is_foretold_and_told() {
             )
         })
         .collect();
-    let script =
-        format!("import errno,os\nfrom socket import socket\nprint(os.getpid())\n{script}");
+    let script = format!(
+        "import errno,os\nfrom socket import socket\ndef dual(kind, port):\n s=socket(10,kind); s.setsockopt(41,26,0); s.bind(('::',port)); return s\nprint(os.getpid())\n{script}"
+    );
     let nobody = ["enter", "web", "--user", "nobody", "--", "python3", "-c"];
     let said = m.ok(&[&nobody[..], &[&script]].concat());
     let mut said = said.lines();

@@ -28,6 +28,17 @@ static inline int bind_source(struct bpf_sock_addr *ctx, const struct connecting
 	return bpf_bind(ctx, (struct sockaddr *)&in6, sizeof(in6));
 }
 
+/*
+ * A socket of both families on the wildcard stands on an address of IPv4, and the kernel does not let it
+ * connect to IPv6. One that was bound to an address of IPv4 could not on a machine either: no event.
+ */
+static inline bool dual_stack(struct bpf_sock *sk)
+{
+	struct hl_sock *s = bpf_sk_storage_get(&socks, sk, 0, 0);
+
+	return s && (s->flags & HL_SOCK_WILD4) && (s->flags & HL_SOCK_WILD6);
+}
+
 /* A bound socket cannot be given a source; those who see it may be told of one. */
 static inline void note_source(struct bpf_sock *sk, struct hl_hostlet *h, struct connecting *c, bool own_loop)
 {
@@ -113,6 +124,11 @@ static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 			bpf_set_retval(-EINVAL);
 			return REFUSE;
 		}
+		if (addr_is4(&c->from) && !addr_is4(&c->to) && dual_stack(sk)) {
+			reason = HL_REASON_DUAL_STACK;
+			error = EAFNOSUPPORT;
+			goto refuse;
+		}
 		note_source(sk, h, c, own_loop);
 		/* UDP that an earlier connect gave a source: it can be refused, but not be given another. */
 		if (c->proto == IPPROTO_TCP || own_loop || !unfit(sk, h, &c->to) ||
@@ -187,6 +203,8 @@ static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 	return ALLOW;
 refuse:
 	refused(h, HL_CALL_CONNECT, reason, error, c->proto, &asked, c->port, &c->from);
+	if (reason == HL_REASON_DUAL_STACK)
+		return ALLOW; /* so far as there is a route; the kernel knows */
 ordinary: /* as on every machine: no event */
 	bpf_set_retval(-error);
 	return REFUSE;

@@ -9,7 +9,7 @@ use libbpf_rs::RingBufferBuilder;
 
 use crate::abi::{
     self, HL_CALL_BIND, HL_CALL_CONNECT, HL_CALL_LISTEN, HL_CALL_RECEIVE, HL_CALL_SENDMSG,
-    HL_CALL_SOCKET, HL_CALL_TRANSMIT, HL_EVENTS, HL_REASON_FOREIGN_ADDRESS,
+    HL_CALL_SOCKET, HL_CALL_TRANSMIT, HL_EVENTS, HL_REASON_DUAL_STACK, HL_REASON_FOREIGN_ADDRESS,
     HL_REASON_FOREIGN_LOOPBACK, HL_REASON_FOREIGN_SOURCE, HL_REASON_NO_ADDRESS, HL_REASON_NO_ROUTE,
     HL_REASON_PORT_HELD, HL_REASON_PROTOCOL, HL_REASON_RAW, HL_REASON_REMOVED,
     HL_REASON_TABLE_FULL, Plain, hl_event,
@@ -61,6 +61,8 @@ pub enum Reason {
     Removed,
     /// No route leads there from the hostlet's addresses (row B10).
     NoRoute,
+    /// A socket of both families, bound to `::` and a port by number, cannot connect to IPv6.
+    DualStack,
     /// One that this program does not know.
     Other(u16),
 }
@@ -93,6 +95,7 @@ impl fmt::Display for Reason {
             Self::TableFull => "table-full",
             Self::Removed => "removed",
             Self::NoRoute => "no-route",
+            Self::DualStack => "dual-stack",
             Self::Other(n) => return write!(f, "reason-{n}"),
         };
         f.write_str(text)
@@ -168,6 +171,7 @@ impl Event {
                 HL_REASON_TABLE_FULL => Reason::TableFull,
                 HL_REASON_REMOVED => Reason::Removed,
                 HL_REASON_NO_ROUTE => Reason::NoRoute,
+                HL_REASON_DUAL_STACK => Reason::DualStack,
                 _ => Reason::Other(e.reason),
             },
             errno: -e.error,

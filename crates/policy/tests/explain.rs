@@ -41,6 +41,41 @@ fn ip(s: &str) -> IpAddr {
     s.parse().unwrap()
 }
 
+/// A7, C6: `::` and a port by number stands on an address of IPv4.
+#[test]
+fn a_socket_of_both_families_connects_to_ipv6_from_port_0_alone() {
+    let ask = |v: &KernelView, to: &str, dual: Option<u16>| {
+        let call = Call::Connect {
+            proto: Proto::Tcp,
+            addr: ip(to),
+            port: 80,
+            from: dual.map(|_| ip("::")),
+            dual,
+        };
+        explain(v, &call, &[], &[])
+    };
+    for v in [both(), four(), six()] {
+        for to in ["2001:db8::9", "::1"] {
+            let said = ask(&v, to, Some(5555));
+            assert_eq!(said.verdict, Verdict::Refused("EAFNOSUPPORT"), "{said:?}");
+            assert_eq!(said.rule, "dual-stack");
+        }
+    }
+    for (to, dual) in [
+        ("10.0.0.9", Some(5555)),
+        ("::ffff:10.0.0.9", Some(5555)),
+        ("2001:db8::9", Some(0)),
+        ("2001:db8::9", None),
+    ] {
+        assert_eq!(ask(&both(), to, dual).verdict, Verdict::Allowed, "{to}");
+    }
+    let unguarded = KernelView {
+        guard: false,
+        ..both()
+    };
+    assert_eq!(ask(&unguarded, "2001:db8::9", Some(0)).rule, "dual-stack");
+}
+
 fn bind(v: &KernelView, addr: &str) -> Explanation {
     bind_as(v, addr, false)
 }
@@ -67,6 +102,7 @@ fn connect(v: &KernelView, addr: &str, port: u16, from: Option<&str>) -> Explana
             addr: ip(addr),
             port,
             from: from.map(ip),
+            dual: None,
         },
         &[],
         &[],
@@ -383,6 +419,7 @@ fn calls_and_verdicts_in_words() {
         addr: ip("2001:db8::1"),
         port: 80,
         from: Some(ip("2001:db8::5")),
+        dual: None,
     };
     assert_eq!(
         c.to_string(),
@@ -433,7 +470,7 @@ proptest! {
         let proto = Proto::Udp;
         let call = match kind {
             0 => Call::Bind { proto, addr, port, v6only },
-            1 => Call::Connect { proto, addr, port, from },
+            1 => Call::Connect { proto, addr, port, from, dual: None },
             _ => Call::Send { proto, addr, port, from },
         };
         let e = explain(&v, &call, &[], &[]);

@@ -65,6 +65,7 @@ fn a_set_may_become_empty_and_is_filled_again() {
         addr: "192.0.2.1".parse().unwrap(),
         port: 80,
         from: None,
+        dual: None,
     };
     assert_eq!(
         explain(view, &call, &[], &[]).verdict,

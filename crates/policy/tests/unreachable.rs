@@ -51,6 +51,7 @@ fn asked(v: &KernelView, to: &str) -> String {
                 addr,
                 port,
                 from,
+                dual: None,
             }
         } else {
             Call::Send {
@@ -138,6 +139,7 @@ fn it_says_which_route_it_went_by() {
         addr: ip("192.0.2.1"),
         port: 443,
         from: None,
+        dual: None,
     };
     let text = explain(&v, &call, &routes(), &[]).text;
     assert!(
@@ -150,6 +152,7 @@ fn it_says_which_route_it_went_by() {
         addr: ip("192.0.2.1"),
         port: 443,
         from: Some(ip("10.1.0.5")),
+        dual: None,
     };
     assert_eq!(explain(&v, &call, &routes(), &[]).rule, "bound-source");
 }

@@ -31,6 +31,7 @@ Example:
   hostlet explain web bind 0.0.0.0:80
   hostlet explain web connect --udp 198.51.100.7:53
   hostlet explain web connect --from 192.0.2.99 198.51.100.7:80
+  hostlet explain web connect --from '[::]:5555' '[2001:db8::7]:80'
   hostlet explain web socket raw
   hostlet explain --user alice --service sshd
   hostlet explain --user alice --program /usr/bin/curl")]
@@ -102,9 +103,12 @@ pub enum ExplainCall {
         /// On a UDP socket
         #[arg(long)]
         udp: bool,
-        /// The socket was bound to this address before
-        #[arg(long, value_name = "ADDR")]
-        from: Option<IpAddr>,
+        /// The socket was bound to this address before, or to this address and port
+        #[arg(long, value_name = "ADDR[:PORT]", value_parser = bound)]
+        from: Option<Bound>,
+        /// The socket has IPV6_V6ONLY
+        #[arg(long)]
+        v6only: bool,
     },
     /// sendto(2), sendmsg(2), sendmmsg(2)
     Send {
@@ -143,6 +147,29 @@ pub enum SocketKind {
     Sctp,
     /// DCCP
     Dccp,
+}
+
+/// Where a socket was bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bound {
+    /// The address.
+    pub addr: IpAddr,
+    /// The port, if one was said.
+    pub port: Option<u16>,
+}
+
+/// An address, with its port or without.
+fn bound(text: &str) -> Result<Bound, String> {
+    let without = text.parse().map(|addr| Bound { addr, port: None });
+    let with = |_| {
+        text.parse().map(|at: SocketAddr| Bound {
+            addr: at.ip(),
+            port: Some(at.port()),
+        })
+    };
+    without.or_else(with).map_err(|_| {
+        "write an address, or one with its port: 192.0.2.1, [2001:db8::1]:80, [::]:5555".to_owned()
+    })
 }
 
 /// An address with its port, for explain.

@@ -114,6 +114,10 @@ JSON (--json): one object a line: {\"seq\", \"time\" (RFC 3339), \"hostlet\", \"
 \"protocol\", \"address\", \"port\", \"other\", \"reason\", \"error\", \"more\",
 \"holder\" (who has the port now, for port-held)}
 
+Told is what hostlet's kernel programs refuse and drop. Not told: what the kernel refuses for want of a
+capability (raw sockets, SO_MARK), and what the launcher's filter refuses (packet, vsock and other
+families).
+
 Example:
   hostlet events --since 10m
   hostlet events -f --json")]

@@ -67,6 +67,8 @@ pub enum Call {
         port: u16,
         /// What the socket is bound to, if to an address.
         from: Option<IpAddr>,
+        /// The port with which a socket of both families was bound to `::`; none for every other socket.
+        dual: Option<u16>,
     },
     /// `sendto`, `sendmsg`, `sendmmsg`.
     Send {
@@ -216,6 +218,13 @@ pub fn explain(view: &KernelView, call: &Call, routes: &[Route], local: &[IpNet]
                 "the broadcast address of the loopback is for nobody in a hostlet",
             )
         }
+        Call::Connect { addr, dual, .. } if dual_stack(view, addr, dual) => say(
+            Verdict::Refused("EAFNOSUPPORT"),
+            None,
+            "dual-stack",
+            "A7",
+            DUAL_STACK,
+        ),
         Call::Connect {
             addr, port, from, ..
         } => outward(view, addr, port, from, &network, false),
@@ -286,6 +295,16 @@ fn socket(view: &KernelView, proto: Proto) -> Explanation {
             format!("{proto} cannot be confined, so the machine seems not to have it"),
         ),
     }
+}
+
+const DUAL_STACK: &str = "a socket of both families that was bound to :: and a port by number stands on an IPv4 address of the hostlet (its loopback's, where it has no other), and so cannot connect to IPv6; bind the IPv6 address itself, set IPV6_V6ONLY, or bind port 0";
+
+/// Does the socket stand on an address of IPv4, and is it to connect to IPv6?
+fn dual_stack(view: &KernelView, to: IpAddr, bound: Option<u16>) -> bool {
+    let Some(port) = bound else { return false };
+    // On a port that the kernel chose it is on the real wildcard, where there is a guard.
+    let real = port == 0 && view.guard && view.loop6.is_some();
+    to.to_canonical().is_ipv6() && !real
 }
 
 /// The only address of 127.0.0.0/8 that is not one to be bound and spoken to.

@@ -23,12 +23,11 @@ fn perform(seed: u64, cases: u64) -> Result<()> {
 
 #[test]
 fn from_a_fixed_seed() -> Result<()> {
-    perform(1, 1500)
+    perform(1, 3000)
 }
 
 #[test]
-#[ignore = "about one case in a thousand differs in ways that are neither mended nor listed yet"]
 fn from_a_fresh_seed() -> Result<()> {
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed()?;
-    perform(now.as_secs(), 1500)
+    perform(now.as_secs(), 3000)
 }

@@ -58,6 +58,10 @@ fn every_id_of_the_table_is_proven() {
     assert!(listed.len() > 5, "found only {listed:?}");
     let scripts = scripts();
     let cited: BTreeSet<&str> = scripts.iter().flat_map(|(_, s)| s.cites()).collect();
+    let unlisted: Vec<_> = hostlet_tests::generated::ids()
+        .filter(|id| !listed.iter().any(|l| l == id))
+        .collect();
+    assert!(unlisted.is_empty(), "not in the table: {unlisted:?}");
     let unproven: Vec<_> = listed
         .iter()
         .filter(|id| !cited.contains(id.as_str()))

@@ -9,7 +9,8 @@ use hostlet_tests::{Summary, generated, matrix, named};
 
 const USAGE: &str = "conformance named [FILTER] [--jobs J]
        conformance generated [--cases N] [--seed S] [--first CASE] [--jobs J]
-       conformance show SEED CASE";
+       conformance show SEED CASE
+       conformance explain FILE";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -18,6 +19,21 @@ fn main() -> ExitCode {
     {
         println!("{}", generated::script(seed, case));
         return ExitCode::SUCCESS;
+    }
+    if let [verb, file] = &args[..]
+        && verb == "explain"
+    {
+        let text = std::fs::read_to_string(file).context(file.clone());
+        return match text.and_then(|text| generated::explain(&text)) {
+            Ok(answer) => {
+                println!("{answer}");
+                ExitCode::SUCCESS
+            }
+            Err(why) => {
+                eprintln!("conformance: {why:#}");
+                ExitCode::from(2)
+            }
+        };
     }
     match run(&args) {
         Ok(summary) => {

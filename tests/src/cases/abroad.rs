@@ -299,12 +299,12 @@ cases! {
     what_connected_to_ipv6_stays_there: "A7", r"
         in a = socket udp6
         in connect a [2001:db8::100]:5300
-        in getopt a v6only => 0 / 1 [connected-v6only]
+        in getopt a v6only => 0 / 1 [six-then-four]
         in connect a unspec
-        in connect a [::ffff:10.0.0.100]:5300 => ok / ENETUNREACH [connected-v6only]
+        in connect a [::ffff:10.0.0.100]:5300 => ok / ENETUNREACH [six-then-four]
         in b = socket tcp6
         in connect b [::1]:9999 => ECONNREFUSED
-        in bind b [::ffff:0.0.0.0]:8081 => ok / EINVAL [connected-v6only]
+        in bind b [::ffff:0.0.0.0]:8081 => ok / EINVAL [six-then-four]
     ";
     a_group_on_this_machine_hears_from_the_hostlet: "A7", r"
         host a = socket udp6

@@ -7,8 +7,8 @@ use anyhow::{Context, Result, bail, ensure};
 use hostlet_testkit::agent::Agent;
 use hostlet_testkit::wait;
 
-use super::chance::Chance;
 use super::stage::Stage;
+use crate::chance::Chance;
 
 /// Threads that do it, each with hostlets of its own.
 const WORKERS: usize = 4;

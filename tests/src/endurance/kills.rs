@@ -10,9 +10,9 @@ use hostlet_testkit::agent::Agent;
 use hostlet_testkit::hostletd::Hostletd;
 use hostlet_testkit::wait;
 
-use super::chance::Chance;
 use super::prober::Prober;
 use super::stage::Stage;
+use crate::chance::Chance;
 
 /// Hostlets that commands change while probers are in them.
 const VICTIMS: usize = 2;

@@ -2,7 +2,6 @@
 //! there before is there afterwards, no more and no less, and nobody is let loose
 //! meanwhile (rows A4, A12, A16, B16).
 
-mod chance;
 pub mod churn;
 pub mod kills;
 mod prober;

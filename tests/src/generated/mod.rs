@@ -1,6 +1,5 @@
 //! Generated cases: scripts made by chance, performed by machines and by hostlets.
 
-mod draw;
 mod judge;
 mod known;
 mod make;
@@ -45,6 +44,27 @@ struct Total {
 /// The script of a case, for people.
 pub fn script(seed: u64, case: u64) -> String {
     make::script(seed, case)
+}
+
+/// The known differences that generated cases may show.
+pub fn ids() -> impl Iterator<Item = &'static str> {
+    known::ids()
+}
+
+/// Performs a script; what both sides answer, as a named case, and what explains it.
+///
+/// # Errors
+/// When it is no script, or machines or hostlets cannot be made.
+pub fn explain(text: &str) -> Result<String> {
+    let script = Script::parse(text)?;
+    let traces = Arena::new(&script.set, &script.options)?.perform(&script)?;
+    let found = judge::first(&traces).map(|at| known::explain(&script, at, &traces));
+    let why = match found {
+        None => "same",
+        Some(None) => "differs",
+        Some(Some(id)) => id,
+    };
+    Ok(format!("{}\n{why}", judge::as_case(&script, &traces, "it")))
 }
 
 /// Makes and performs cases; prints what differs as a named case that shows it.

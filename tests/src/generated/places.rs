@@ -1,6 +1,6 @@
 //! Addresses as scripts name them: by family, and by whose they are.
 
-use super::draw::Draw;
+use crate::chance::Chance;
 
 /// What a socket can be made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,52 +57,52 @@ pub(super) const SETS: &[Set] = &[
 ];
 
 /// An address for `bind` of that actor, as text that fits the family, mostly.
-pub(super) fn to_bind(draw: &mut Draw, set: &Set, actor: &str, kind: Kind) -> String {
+pub(super) fn to_bind(chance: &mut Chance, set: &Set, actor: &str, kind: Kind) -> String {
     let v4 = if kind.six {
-        draw.percent(15)
+        chance.percent(15)
     } else {
-        !draw.percent(1)
+        !chance.percent(1)
     };
     let host = if v4 {
-        bind4(draw, set, actor, kind)
+        bind4(chance, set, actor, kind)
     } else {
-        bind6(draw, set, actor)
+        bind6(chance, set, actor)
     };
-    shown(draw, host, kind, v4)
+    shown(chance, host, kind, v4)
 }
 
-fn bind4(draw: &mut Draw, set: &Set, actor: &str, kind: Kind) -> &'static str {
+fn bind4(chance: &mut Chance, set: &Set, actor: &str, kind: Kind) -> &'static str {
     if actor != "in" {
         // The host itself is one machine with the hostlets.
         let loopback = if actor == "host" { 0 } else { 8 };
-        return draw.pick(&[(50, "0.0.0.0"), (50, own4(actor)), (loopback, "127.0.0.1")]);
+        return chance.pick(&[(50, "0.0.0.0"), (50, own4(actor)), (loopback, "127.0.0.1")]);
     }
-    match draw.below(100) {
+    match chance.below(100) {
         0..45 => "0.0.0.0",
-        45..70 => draw.one(set.2).unwrap_or(&"10.0.0.5"),
+        45..70 => chance.one(set.2).unwrap_or(&"10.0.0.5"),
         70..86 => "127.0.0.1",
         86..88 => "127.0.0.2",
-        88..96 => draw.pick(&[
+        88..96 => chance.pick(&[
             (3, "10.0.0.1"),
             (3, "10.0.0.9"),
             (1, "10.0.0.100"),
             (1, "8.8.8.8"),
         ]),
         _ if kind.stream => "0.0.0.0",
-        _ => draw.pick(&[(1, "10.0.0.255"), (1, "255.255.255.255"), (2, "239.1.2.3")]),
+        _ => chance.pick(&[(1, "10.0.0.255"), (1, "255.255.255.255"), (2, "239.1.2.3")]),
     }
 }
 
-fn bind6(draw: &mut Draw, set: &Set, actor: &str) -> &'static str {
+fn bind6(chance: &mut Chance, set: &Set, actor: &str) -> &'static str {
     if actor != "in" {
         let loopback = if actor == "host" { 0 } else { 8 };
-        return draw.pick(&[(50, "::"), (50, own6(actor)), (loopback, "::1")]);
+        return chance.pick(&[(50, "::"), (50, own6(actor)), (loopback, "::1")]);
     }
-    match draw.below(100) {
+    match chance.below(100) {
         0..50 => "::",
-        50..75 => draw.one(set.3).unwrap_or(&"2001:db8::5"),
+        50..75 => chance.one(set.3).unwrap_or(&"2001:db8::5"),
         75..90 => "::1",
-        90..98 => draw.pick(&[(3, "2001:db8::1"), (3, "2001:db8::9"), (1, "2001:db8::100")]),
+        90..98 => chance.pick(&[(3, "2001:db8::1"), (3, "2001:db8::9"), (1, "2001:db8::100")]),
         _ => "ff0e::1:7",
     }
 }
@@ -127,7 +127,7 @@ fn own6(actor: &str) -> &'static str {
 
 /// An address at which `at` can be reached by `from`, perhaps.
 pub(super) fn to_reach(
-    draw: &mut Draw,
+    chance: &mut Chance,
     set: &Set,
     from: &str,
     at: &str,
@@ -142,30 +142,30 @@ pub(super) fn to_reach(
     let four: Vec<&str> = set.2.iter().filter(near).copied().collect();
     let six: Vec<&str> = set.3.iter().filter(near).copied().collect();
     let host = match (v4, at) {
-        (true, "in") => match draw.below(100) {
+        (true, "in") => match chance.below(100) {
             0..40 if inside => "127.0.0.1",
-            40..48 if inside => draw.pick(&[(4, "0.0.0.0"), (1, "127.0.0.2")]),
-            _ => draw.one(&four).unwrap_or(&"10.0.0.5"),
+            40..48 if inside => chance.pick(&[(4, "0.0.0.0"), (1, "127.0.0.2")]),
+            _ => chance.one(&four).unwrap_or(&"10.0.0.5"),
         },
-        (false, "in") => match draw.below(100) {
+        (false, "in") => match chance.below(100) {
             0..40 if inside => "::1",
             40..48 if inside => "::",
-            _ => draw.one(&six).unwrap_or(&"2001:db8::5"),
+            _ => chance.one(&six).unwrap_or(&"2001:db8::5"),
         },
-        (true, "peer") if set.1 == "nets" && draw.percent(40) => "10.1.0.100",
-        (false, "peer") if set.1 == "nets" && draw.percent(40) => "2001:db8:1::100",
-        (true, "peer") if draw.percent(10) => "192.0.2.1",
+        (true, "peer") if set.1 == "nets" && chance.percent(40) => "10.1.0.100",
+        (false, "peer") if set.1 == "nets" && chance.percent(40) => "2001:db8:1::100",
+        (true, "peer") if chance.percent(10) => "192.0.2.1",
         (true, at) => own4(at),
         (false, at) => own6(at),
     };
-    shown(draw, host, kind, v4)
+    shown(chance, host, kind, v4)
 }
 
 /// As a socket of the family wants it: mapped if need be, rarely not.
-fn shown(draw: &mut Draw, host: &str, kind: Kind, v4: bool) -> String {
+fn shown(chance: &mut Chance, host: &str, kind: Kind, v4: bool) -> String {
     match (v4, kind.six) {
         (true, false) => host.to_owned(),
-        (true, true) if !draw.percent(2) => format!("[::ffff:{host}]"),
+        (true, true) if !chance.percent(2) => format!("[::ffff:{host}]"),
         (true, true) => host.to_owned(),
         (false, _) => format!("[{host}]"),
     }

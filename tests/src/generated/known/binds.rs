@@ -1,0 +1,135 @@
+//! Known differences of `bind` and `listen`.
+
+use super::{Difference, wild};
+
+pub(super) fn freebind(d: &Difference) -> Option<bool> {
+    let set = d
+        .past
+        .with(d.step.socket(), "opt")
+        .any(|o| o.words[2..] == ["freebind", "1"]);
+    let bind = d.step.op() == "bind" && d.step.hostlet == "EADDRNOTAVAIL";
+    let source = d.step.words.iter().any(|w| w.starts_with("src="));
+    Some(set && (bind || source && d.step.hostlet == "EINVAL"))
+}
+
+pub(super) fn udp_host_port(d: &Difference) -> Option<bool> {
+    let (_, port) = d.step.place()?;
+    let refused = d.is("bind", "ok", "EADDRINUSE") && !d.stream();
+    Some(refused && d.step.actor != "host" && d.host_holds(port, false))
+}
+
+/// The host holds the port, and does not listen: a lookup does not find it.
+pub(super) fn tcp_host_port(d: &Difference) -> Option<bool> {
+    let (_, port) = d.step.place()?;
+    let refused = d.is("bind", "ok", "EADDRINUSE") && d.stream();
+    Some(refused && d.step.actor != "host" && d.host_holds(port, true))
+}
+
+pub(super) fn host_wildcard_later(d: &Difference) -> Option<bool> {
+    let (host, port) = d.step.place()?;
+    let refused = d.is("bind", "ok", "EADDRINUSE") && d.step.actor == "host" && wild(host);
+    let held = d.past.all("bind").any(|b| {
+        matches!(b.actor, "in" | "other")
+            && b.hostlet == "ok"
+            && b.place().is_some_and(|(_, p)| p == port)
+            && d.past.stream(b.socket()) == d.stream()
+    });
+    Some(refused && held)
+}
+
+/// A connection of the port, that somebody made to it or that it made.
+pub(super) fn wildcard_restart(d: &Difference) -> Option<bool> {
+    let (host, port) = match d.step.op() {
+        "listen" => d.past.bound(d.step.socket())?,
+        _ => d.step.place()?,
+    };
+    let again = d.is("bind", "EADDRINUSE", "ok") || d.is("listen", "EADDRINUSE", "ok");
+    let accepted = d.past.all("accept").map(|a| (a, a.words[3]));
+    let connected = d.past.all("connect").map(|c| (c, c.socket()));
+    let mut open = accepted.chain(connected);
+    Some(
+        again
+            && d.stream()
+            && wild(host)
+            && open.any(|(step, socket)| {
+                step.actor == d.step.actor
+                    && !step.real.starts_with('E')
+                    && d.past.stream(socket)
+                    && d.past.bound(socket).is_some_and(|(_, p)| p == port)
+            }),
+    )
+}
+
+/// A machine asks the last of the port that has the option, and no other.
+pub(super) fn reuse_earlier(d: &Difference) -> Option<bool> {
+    let (_, port) = d.step.place()?;
+    let holders = |with: bool| {
+        d.past.sockets().any(|s| {
+            s != d.step.socket()
+                && !d.past.stream(s)
+                && d.past.actor(s) == d.step.actor
+                && d.past.bound(s).is_some_and(|(_, p)| p == port)
+                && d.past.option(s, "reuseport") == with
+        })
+    };
+    Some(
+        d.is("bind", "ok", "EADDRINUSE")
+            && !d.stream()
+            && d.past.option(d.step.socket(), "reuseport")
+            && holders(true)
+            && holders(false),
+    )
+}
+
+pub(super) fn reuse_listen(d: &Difference) -> Option<bool> {
+    let socket = d.step.socket();
+    let wildcard = d.past.on_wildcard(socket);
+    let mut others = d.past.all("listen").filter(|l| l.real == "ok");
+    Some(
+        d.is("listen", "EADDRINUSE", "ok")
+            && d.past.option(socket, "reuseaddr")
+            && others.any(|l| {
+                d.past.share_port(l.socket(), socket) && d.past.on_wildcard(l.socket()) != wildcard
+            }),
+    )
+}
+
+/// Who holds the port set the option when it had it already.
+pub(super) fn reuse_after_bind(d: &Difference) -> Option<bool> {
+    let (_, port) = d.step.place()?;
+    let answers = [d.step.real, d.step.hostlet];
+    let later = |o: &&super::Done| {
+        let holder = o.socket();
+        let bound = d.past.bind(holder).filter(|b| b.at < o.at);
+        o.words[2].starts_with("reuse")
+            && holder != d.step.socket()
+            && d.past.stream(holder) == d.stream()
+            && d.past.actor(holder) == d.step.actor
+            && bound
+                .and_then(|b| b.place())
+                .is_some_and(|(_, p)| p == port)
+    };
+    Some(
+        d.step.op() == "bind"
+            && (answers == ["ok", "EADDRINUSE"] || answers == ["EADDRINUSE", "ok"])
+            && d.past.all("opt").any(|o| later(&o)),
+    )
+}
+
+/// Who listened, and was shut down, does not listen: the port can be shared again.
+pub(super) fn shut_listener(d: &Difference) -> Option<bool> {
+    let (_, port) = d.step.place()?;
+    let mut shut = d.past.all("shutdown").filter(|s| s.real == "ok");
+    Some(
+        d.is("bind", "ok", "EADDRINUSE")
+            && d.stream()
+            && d.past.option(d.step.socket(), "reuseaddr")
+            && shut.any(|s| {
+                let mut listens = d.past.with(s.socket(), "listen");
+                s.actor == d.step.actor
+                    && d.past.option(s.socket(), "reuseaddr")
+                    && d.past.bound(s.socket()).is_some_and(|(_, p)| p == port)
+                    && listens.any(|l| l.real == "ok" && l.at < s.at)
+            }),
+    )
+}

@@ -1,0 +1,243 @@
+//! Known differences of `connect`, and of what comes after it.
+
+use super::{Difference, Done, Sent, bare, loopback, primary, six, wild};
+
+/// To IPv6 from a socket that was bound to the wildcard of both families.
+pub(super) fn dual_connect(d: &Difference) -> Option<bool> {
+    let (to, _) = d.step.place()?;
+    let connect = d.is("connect", d.step.real, "EAFNOSUPPORT");
+    // Nor does it know that it is connected to IPv4.
+    let mut connects = d.past.with(d.step.socket(), "connect");
+    let send = d.step.op().starts_with("send")
+        && d.step.real == "EAFNOSUPPORT"
+        && connects.any(|c| c.real == "ok");
+    let by_number =
+        matches!(d.past.bound(d.step.socket()), Some((host, port)) if wild(host) && port != "0");
+    Some((connect || send) && six(to) && by_number)
+}
+
+/// An IPv6 socket that was connected to IPv6 is of IPv6 alone from then on.
+pub(super) fn six_then_four(d: &Difference) -> Option<bool> {
+    let tied = |name: &str| {
+        let mut ops = ["connect", "sendto", "sendmsg"].into_iter();
+        d.past.kind(name).ends_with('6')
+            && ops.any(|op| {
+                let mut all = d.past.with(name, op);
+                all.any(|c| c.place().is_some_and(|(to, _)| six(to)))
+            })
+    };
+    let op = d.step.op();
+    let place = d.step.place();
+    let four = place.is_some_and(|(to, _)| to.contains('.'));
+    if op == "bind" && d.is("bind", "EADDRINUSE", "ok") && !tied(d.step.socket()) {
+        // What it leaves of the port is free.
+        let (_, port) = place?;
+        let mut holders = d.past.sockets();
+        return Some(
+            four && holders.any(|h| {
+                tied(h)
+                    && d.past.actor(h) == d.step.actor
+                    && d.past.stream(h) == d.stream()
+                    && d.past.bound(h) == Some(("[::]", port))
+            }),
+        );
+    }
+    if four && d.is("connect", "ok", "ECONNREFUSED") {
+        let (_, port) = place?;
+        let mut all = d.past.sockets();
+        return Some(all.any(|h| tied(h) && d.past.stream(h) && d.past.is_port_of(port, h)));
+    }
+    if d.receives() || d.polls() {
+        let here = |s: &Sent| s.host.contains('.') && d.past.went_to(s, d.step.socket());
+        let lost = matches!(d.step.hostlet, "EAGAIN" | "out");
+        return Some(lost && tied(d.step.socket()) && d.about(here));
+    }
+    let refused = match op {
+        "bind" => {
+            d.is("bind", "EADDRINUSE", "ok")
+                || d.step.hostlet == "EINVAL"
+                    && matches!(d.step.real, "ok" | "EADDRINUSE" | "EADDRNOTAVAIL")
+        }
+        "getopt" => d.step.words[2] == "v6only",
+        "send" => d.step.hostlet == "ENETUNREACH",
+        _ => four && d.step.hostlet == "ENETUNREACH",
+    };
+    Some(refused && tied(d.step.socket()))
+}
+
+pub(super) fn loopback6_to_own(d: &Difference) -> Option<bool> {
+    let (host, _) = d.past.bound(d.step.socket())?;
+    let (to, _) = d.step.place()?;
+    Some(
+        d.is("connect", "EINPROGRESS", d.step.hostlet)
+            && host == "[::1]"
+            && to.starts_with("[2001:db8:")
+            && d.stream(),
+    )
+}
+
+pub(super) fn group_connect(d: &Difference) -> Option<bool> {
+    let socket = d.step.socket();
+    let (host, _) = d.past.bound(socket)?;
+    let group = host.starts_with("239.") || host.starts_with("[ff") || host.ends_with("255");
+    let refused = matches!(d.step.hostlet, "EPERM" | "EACCES" | "ENETUNREACH");
+    let mut connects = d.past.with(socket, "connect");
+    Some(match d.step.op() {
+        "connect" if refused => group && loopback(d.step.place()?.0),
+        // It is not tied to the loopback.
+        "connect" => {
+            let mut to = connects.filter(|c| c.real == "ok").filter_map(Done::place);
+            group && d.is("connect", "EINVAL", "ok") && to.any(|(to, _)| loopback(to))
+        }
+        "send" | "sendto" | "sendmsg" if refused => group && connects.any(|c| c.real == "ok"),
+        op if op.starts_with("send") && d.is(op, "EINVAL", "ok") => {
+            let mut to = connects.filter(|c| c.real == "ok").filter_map(Done::place);
+            group && to.any(|(to, _)| loopback(to))
+        }
+        "name" => {
+            let mut to = connects.filter(|c| c.real == "ok").filter_map(Done::place);
+            group && to.any(|(to, _)| loopback(to))
+        }
+        _ => false,
+    })
+}
+
+/// The source is the primary address; and the port stays taken on it and on the wildcard.
+pub(super) fn wildcard_connect(d: &Difference) -> Option<bool> {
+    let connected = |name: &str, before: usize| {
+        let mut all = d.past.with(name, "connect").filter(|c| c.at < before);
+        d.past.on_wildcard(name) && all.any(|c| matches!(c.hostlet, "ok" | "ECONNREFUSED"))
+    };
+    let mover = |name: &str| connected(name, d.step.at);
+    let socket = d.step.socket();
+    Some(match d.step.op() {
+        "name" => {
+            let [(_, port), (now, same)] = d.names()?;
+            mover(socket) && primary(now) && port == same
+        }
+        "accept" | "peer" => {
+            let [(was, port), (now, same)] = d.names()?;
+            let fits = |s: &str| {
+                let (_, own) = d.past.bound(s).unwrap_or_default();
+                d.past.stream(s) && mover(s) && (own == port || port == "*")
+            };
+            was != now && primary(now) && port == same && d.past.sockets().any(fits)
+        }
+        op if op.starts_with("send") => {
+            mover(socket) && d.step.real == "EINVAL" && d.step.hostlet == "ok"
+        }
+        "connect" => {
+            let again = d.is("connect", "EINVAL", "ok") && mover(socket);
+            // A machine connects it to itself.
+            let own = d.past.bound(socket).map(|(_, port)| port);
+            let itself = matches!(d.step.real, "ok" | "ECONNABORTED")
+                && d.step.hostlet == "ECONNREFUSED"
+                && d.past.on_wildcard(socket);
+            // To `::` it stands on the loopback from then on.
+            let mut before = d.past.with(socket, "connect").filter_map(Done::place);
+            let stays = d.is("connect", "ok", "EINVAL") && !d.stream();
+            let stays = stays && mover(socket) && before.any(|(to, _)| to == "[::]");
+            again || stays || itself && own == Some(d.step.place()?.1)
+        }
+        "bind" if d.step.hostlet == "EADDRINUSE" => {
+            let port = d.step.place()?.1;
+            let holds = |s: &str| d.past.bound(s).is_some_and(|(_, p)| p == port);
+            d.past.sockets().any(|s| {
+                holds(s)
+                    && mover(s)
+                    && d.past.stream(s) == d.stream()
+                    && d.past.actor(s) == d.step.actor
+            })
+        }
+        // It still stands for all addresses, and for its peer's alone on a machine; what it
+        // sends comes from the primary address.
+        _ => d.about(|sent| {
+            let by = connected(sent.by.socket(), sent.by.at);
+            let others = |s: &str| d.past.share_port(s, socket) || s == d.past.origin(socket);
+            let to = |s: &str| mover(s) && others(s) && d.past.went_to(sent, s);
+            by || d.past.sockets().any(to)
+        }),
+    })
+}
+
+/// A machine ties a socket that was bound to ::ffff:0.0.0.0, or accepted on an address, to
+/// the source of its first connection.
+pub(super) fn kept_source(d: &Difference) -> Option<bool> {
+    let [(was, port), (now, same)] = d.names()?;
+    let socket = d.step.socket();
+    let mut connects = d.past.with(socket, "connect");
+    let tied = match d.past.listener(socket) {
+        Some(listener) => !d.past.on_wildcard(listener) && connects.any(|c| c.words[2] == "unspec"),
+        None => {
+            let mapped = d.past.bound(socket).unwrap_or_default().0 == "[::ffff:0.0.0.0]";
+            mapped && connects.any(|c| c.refused() || c.words[2] == "unspec")
+        }
+    };
+    Some(d.step.op() == "name" && d.stream() && tied && wild(now) && !wild(was) && port == same)
+}
+
+/// Called from an address to which a machine on the first network alone has no way back.
+pub(super) fn near_neighbour(d: &Difference) -> Option<bool> {
+    let (to, _) = d.step.place()?;
+    let (from, _) = d.past.bound(d.step.socket())?;
+    let far = bare(from).starts_with("10.1.") || bare(from).starts_with("2001:db8:1:");
+    let near = matches!(bare(to), "10.0.0.9" | "2001:db8::9");
+    Some(d.is("connect", "EINPROGRESS", d.step.hostlet) && d.stream() && far && near)
+}
+
+/// A machine gives a port before it finds that there is no route.
+pub(super) fn failed_call_port(d: &Difference) -> Option<bool> {
+    // AF_UNSPEC gives back a port that the kernel chose.
+    let given_back = |name: &str| {
+        let mut connects = d.past.with(name, "connect");
+        connects.any(|c| c.words[2] == "unspec" && c.real == "ok")
+    };
+    let refused = |name: &str, ops: &[&str]| {
+        let none = match d.past.bound(name) {
+            Some((_, "0")) => d.past.option(name, "bind-no-port") || given_back(name),
+            bound => bound.is_none(),
+        };
+        let mut all = ops.iter().flat_map(|op| d.past.with(name, op));
+        none && !d.past.stream(name) && (all.any(Done::refused) || given_back(name))
+    };
+    let calls = ["connect", "sendmsg", "sendto", "send"];
+    let socket = d.step.socket();
+    let op = d.step.op();
+    if d.step.hostlet == "EINVAL"
+        && let Some((_, port)) = d.step.place()
+    {
+        let lost = |s: &str| refused(s, &calls) && d.past.is_port_of(port, s);
+        return Some(d.past.sockets().any(lost));
+    }
+    if d.step.hostlet == "ECONNREFUSED" || d.step.hostlet.contains("err") {
+        // Who sent there is told that nobody has the port.
+        let mut to = d.past.with(socket, "connect").filter_map(Done::place);
+        let lost = |s: &str, port| refused(s, &calls) && d.past.is_port_of(port, s);
+        return Some(to.any(|(_, port)| d.past.sockets().any(|s| lost(s, port))));
+    }
+    let lost = match op {
+        "name" if d.step.hostlet.ends_with(":0") => refused(socket, &calls),
+        "opt" | "bind" => d.step.real == "EINVAL" && refused(socket, &["connect"]),
+        // The port is there, and no hook knows it: a later connect leaves the source to the route.
+        "name" | "send" => refused(socket, &calls),
+        _ => {
+            let missing = matches!(d.step.hostlet, "EAGAIN" | "out");
+            missing && refused(socket, &calls) && d.about(|s| d.past.went_to(s, socket))
+        }
+    };
+    Some(lost)
+}
+
+/// Neither it nor who it calls sees the port that it asked for.
+pub(super) fn hidden_port(d: &Difference) -> Option<bool> {
+    let [(was, port), (now, "*")] = d.names()? else {
+        return None;
+    };
+    let bound = |s: &str| d.past.stream(s) && d.past.bound(s).is_some_and(|(_, p)| p == port);
+    let shown = match d.step.op() {
+        "name" => bound(d.step.socket()),
+        "accept" | "peer" => d.past.all("connect").any(|c| bound(c.socket())),
+        _ => false,
+    };
+    Some(shown && was == now && d.host_holds(port, true))
+}

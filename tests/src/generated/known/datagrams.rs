@@ -1,0 +1,92 @@
+//! Known differences of who gets a datagram, and of where it comes from.
+
+use super::{Difference, Sent, loopback, primary};
+
+/// To the loopback from a socket on the wildcard, the source being named.
+pub(super) fn source_primary(d: &Difference) -> Option<bool> {
+    if d.is("sendmsg", "ok", "EINVAL") {
+        let named = d.step.words.get(4).is_some_and(|w| w.starts_with("src="));
+        return Some(
+            named && d.step.words[2].starts_with("[::]:") && d.past.on_wildcard(d.step.socket()),
+        );
+    }
+    let named = |s: &Sent| {
+        let source = s.by.words.get(4).and_then(|w| w.strip_prefix("src="));
+        source.is_some_and(primary) && loopback(s.host) && d.past.on_wildcard(s.by.socket())
+    };
+    Some(d.about(named))
+}
+
+/// The same datagram, from the address that was asked; a client that connected to that one takes no other.
+pub(super) fn udp_answer(d: &Difference) -> Option<bool> {
+    let (real, hostlet) = (d.step.real, d.step.hostlet);
+    let same = real.split(' ').next() == hostlet.split(' ').next();
+    let gets = same || real == "EAGAIN" || d.polls();
+    let client = d.step.socket();
+    let asked = |server: &str| {
+        ["connect", "sendto", "sendmsg"].iter().any(|op| {
+            let mut calls = d.past.with(client, op);
+            calls.any(|c| {
+                c.place()
+                    .is_some_and(|(_, port)| d.past.is_port_of(port, server))
+            })
+        })
+    };
+    let answer = |s: &Sent| {
+        d.past.on_wildcard(s.by.socket()) && d.past.went_to(s, client) && asked(s.by.socket())
+    };
+    Some(gets && d.about(answer))
+}
+
+/// The kernel takes `::` for IPv4 where the socket stands on a mapped address.
+pub(super) fn dual_any(d: &Difference) -> Option<bool> {
+    let dual = |s: &Sent| {
+        s.host == "[::]"
+            && d.past
+                .bound(s.by.socket())
+                .is_some_and(|(h, _)| h == "[::]")
+    };
+    Some(d.about(dual))
+}
+
+/// One on the wildcard and one on an address share the port.
+pub(super) fn reuse_datagrams(d: &Difference) -> Option<bool> {
+    let socket = d.past.origin(d.step.socket());
+    let shares = |other: &str| {
+        d.past.share_port(socket, other)
+            && d.past.option(socket, "reuse")
+            && d.past.option(other, "reuse")
+            && (d.past.on_wildcard(socket) || d.past.on_wildcard(other))
+    };
+    let shared = d.past.sockets().any(shares);
+    Some(shared && d.about(|sent| d.past.went_to(sent, socket)))
+}
+
+pub(super) fn multicast_shared_port(d: &Difference) -> Option<bool> {
+    let socket = d.past.origin(d.step.socket());
+    let starts = ["239.", "[ff", "10.0.0.255", "255.255"];
+    let many = |s: &Sent| starts.iter().any(|start| s.host.starts_with(start));
+    let shared = d.past.sockets().any(|s| d.past.share_port(socket, s));
+    Some(d.step.hostlet == "EAGAIN" && shared && d.about(many))
+}
+
+/// 0.0.0.0 from a bound socket arrives by the loopback interface, its own address by another.
+pub(super) fn any_interface(d: &Difference) -> Option<bool> {
+    let real = d.step.real.strip_suffix(" via lo")?;
+    let (hostlet, _) = d.step.hostlet.rsplit_once(" via eth")?;
+    let named = |s: &Sent| s.by.words.iter().any(|w| w.starts_with("src="));
+    let bound = |s: &Sent| d.past.bound(s.by.socket()).is_some();
+    let any = |s: &Sent| s.host == "0.0.0.0" && (bound(s) || named(s));
+    Some(real == hostlet && d.about(any))
+}
+
+/// What came before the option was set, nobody told the address of.
+pub(super) fn pktinfo_loopback(d: &Difference) -> Option<bool> {
+    let (real, _) = d.step.real.split_once(" to 127.")?;
+    let (hostlet, _) = d.step.hostlet.split_once(" to 127.")?;
+    let later = |s: &Sent| {
+        let mut options = d.past.with(d.step.socket(), "opt");
+        options.any(|o| o.words[2] == "pktinfo" && o.at > s.by.at)
+    };
+    Some(real == hostlet && d.about(later))
+}

@@ -1,0 +1,144 @@
+//! Which known difference explains a difference in a generated case: a function for
+//! each id of the table, as narrow as it can be.
+
+mod binds;
+mod connects;
+mod datagrams;
+#[cfg(test)]
+mod tests;
+
+use hostlet_testkit::oracle::{Script, Traces};
+
+use super::past::{Done, Past, Sent, bare, wild};
+
+/// The first difference between the sides.
+struct Difference<'a> {
+    past: Past<'a>,
+    step: Done<'a>,
+}
+
+/// The id of the known difference that the step shows.
+pub(super) fn explain(script: &Script, at: usize, traces: &Traces) -> Option<&'static str> {
+    let mut past = Past::new(&script.steps[..=at], traces);
+    let step = past.pop()?;
+    let difference = Difference { past, step };
+    KNOWN
+        .iter()
+        .find(|(_, explains)| explains(&difference) == Some(true))
+        .map(|(id, _)| *id)
+}
+
+/// Whether the difference is that one; nothing if the step is not of the kind.
+type Explains = fn(&Difference) -> Option<bool>;
+
+/// By the ids of the table.
+const KNOWN: &[(&str, Explains)] = &[
+    ("freebind", binds::freebind),
+    ("udp-host-port", binds::udp_host_port),
+    ("host-wildcard-later", binds::host_wildcard_later),
+    ("six-then-four", connects::six_then_four),
+    ("dual-connect", connects::dual_connect),
+    ("source-primary", datagrams::source_primary),
+    ("loopback6-to-own", connects::loopback6_to_own),
+    ("wildcard-connect", connects::wildcard_connect),
+    ("wildcard-restart", binds::wildcard_restart),
+    ("failed-call-port", connects::failed_call_port),
+    ("kept-source", connects::kept_source),
+    ("near-neighbour", connects::near_neighbour),
+    ("hidden-port", connects::hidden_port),
+    ("shut-listener", binds::shut_listener),
+    ("tcp-host-port", binds::tcp_host_port),
+    ("group-connect", connects::group_connect),
+    ("reuse-listen", binds::reuse_listen),
+    ("reuse-datagrams", datagrams::reuse_datagrams),
+    ("reuse-earlier", binds::reuse_earlier),
+    ("reuse-after-bind", binds::reuse_after_bind),
+    ("udp-answer", datagrams::udp_answer),
+    ("dual-any", datagrams::dual_any),
+    ("multicast-shared-port", datagrams::multicast_shared_port),
+    ("pktinfo-loopback", datagrams::pktinfo_loopback),
+    ("any-interface", datagrams::any_interface),
+];
+
+/// The ids of all that generated cases may show.
+pub(super) fn ids() -> impl Iterator<Item = &'static str> {
+    KNOWN.iter().map(|(id, _)| *id)
+}
+
+impl Difference<'_> {
+    fn is(&self, op: &str, real: &str, hostlet: &str) -> bool {
+        self.step.op() == op && self.step.real == real && self.step.hostlet == hostlet
+    }
+
+    fn stream(&self) -> bool {
+        self.past.stream(self.step.socket())
+    }
+
+    fn receives(&self) -> bool {
+        self.step.op().starts_with("recv") && !self.stream()
+    }
+
+    /// Whether the step tells whether something has come.
+    fn polls(&self) -> bool {
+        self.step.op() == "poll" && !self.stream()
+    }
+
+    /// Whether the step shows that one of these datagrams, which it is about, went elsewhere
+    /// or came from elsewhere.
+    fn about(&self, fits: impl Fn(&Sent) -> bool) -> bool {
+        if self.receives() {
+            let answers = [self.step.real, self.step.hostlet];
+            let texts = answers.iter().filter_map(|a| a.split(' ').next());
+            return texts.filter_map(|t| self.past.sent(t)).any(|s| fits(&s));
+        }
+        let sends = ["send", "sendto", "sendmsg"];
+        let mut all = sends.iter().flat_map(|op| self.past.all(op));
+        self.polls()
+            && all.any(|s| {
+                let text = s.words.get(if s.op() == "send" { 2 } else { 3 });
+                text.and_then(|t| self.past.sent(t))
+                    .is_some_and(|s| fits(&s))
+            })
+    }
+
+    /// Both answers as address and port, if each is one.
+    fn names(&self) -> Option<[(&str, &str); 2]> {
+        let split = |answer: &'_ str| -> Option<(usize, usize)> {
+            let begin = if answer.starts_with("from ") { 5 } else { 0 };
+            let end = answer.rfind(':')?;
+            (begin <= end && !answer[begin..].contains(' ')).then_some((begin, end))
+        };
+        let (real, hostlet) = (self.step.real, self.step.hostlet);
+        let (r, h) = (split(real)?, split(hostlet)?);
+        Some([
+            (&real[r.0..r.1], &real[r.1 + 1..]),
+            (&hostlet[h.0..h.1], &hostlet[h.1 + 1..]),
+        ])
+    }
+
+    /// Whether the host itself had the port on the wildcard before.
+    fn host_holds(&self, port: &str, stream: bool) -> bool {
+        self.past.all("bind").any(|d| {
+            d.actor == "host"
+                && d.real == "ok"
+                && d.place().is_some_and(|(host, p)| wild(host) && p == port)
+                && self.past.stream(d.socket()) == stream
+        })
+    }
+}
+
+/// Whether it is an address of IPv6, which mapped ones are not.
+fn six(host: &str) -> bool {
+    host.starts_with('[') && !host.contains('.')
+}
+
+/// Whether it is the first address of its family of a hostlet.
+fn primary(host: &str) -> bool {
+    let all = ["10.0.0.5", "2001:db8::5", "10.0.0.9", "2001:db8::9"];
+    all.contains(&bare(host))
+}
+
+/// Whether it is of the loopback, or means all addresses.
+fn loopback(host: &str) -> bool {
+    wild(host) || bare(host).starts_with("127.") || host == "[::1]"
+}

@@ -60,7 +60,9 @@ pub fn show(out: &mut dyn Write, h: &HostletReport) -> io::Result<()> {
     line("state", h.state)?;
     line("lifetime", h.lifetime)?;
     for (i, a) in h.addresses.iter().enumerate() {
-        let by = if a.assigned {
+        let by = if a.missing {
+            ", but gone from there: see 'hostlet check'"
+        } else if a.assigned {
             ", put there by hostlet"
         } else {
             ""
@@ -158,6 +160,10 @@ pub fn sockets(out: &mut dyn Write, sockets: &[SocketReport], kernel: bool) -> i
 /// `hostlet check`.
 pub fn findings(out: &mut dyn Write, findings: &[Finding]) -> io::Result<()> {
     for f in findings {
+        if f.reason == Reason::AddressGone {
+            writeln!(out, "{}: {}", f.hostlet, printable(&f.text))?;
+            continue;
+        }
         let note = if f.reason == Reason::Login {
             "note: "
         } else {

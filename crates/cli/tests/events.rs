@@ -65,6 +65,19 @@ fn a_held_port_names_its_holder() {
         host.id()
     );
     assert!(told.contains(&wanted), "{told}");
+    let verdict = |address: &str| m.ok(&["explain", "web", "bind", "--udp", address]);
+    for address in ["0.0.0.0:5353", "10.1.0.1:5353", "[::]:5353"] {
+        let told = verdict(address);
+        assert!(told.contains("refused (EADDRINUSE): python3["), "{told}");
+        assert!(told.contains("port-held (C4)"), "{told}");
+    }
+    for address in ["0.0.0.0:5354", "[::1]:5353"] {
+        let told = verdict(address);
+        assert!(
+            told.contains("translated") && told.contains("if no other socket"),
+            "{told}"
+        );
+    }
     drop(host.stdin.take());
     host.wait().unwrap();
     m.ok(&["remove", "web"]);

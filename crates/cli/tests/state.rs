@@ -168,6 +168,29 @@ fn kill_9_of_the_loader_and_the_next_command_heals() {
     assert_eq!(addresses(&m), before);
 }
 
+/// Nobody is told that there is none of what a listing just showed.
+#[test]
+fn a_run_that_was_killed_can_be_removed() {
+    let m = Machine::new("remove-killed-run");
+    let mut run = vec!["run", "--name", "web", "-a", "10.1.0.1", "--"];
+    run.extend(WAIT);
+    let mut command = m.inside(HOSTLET);
+    let mut loader = waiting(command.args(&run));
+    let members = m.ok(&["members", "web", "--json"]);
+    let members: serde_json::Value = serde_json::from_str(&members).unwrap();
+    let member = members[0]["pid"].as_u64().unwrap();
+    loader.kill().unwrap();
+    drop(loader.stdin.take());
+    loader.wait().unwrap();
+    m.sh(&format!("while [ -e /proc/{member} ]; do :; done"));
+    assert_eq!(m.names(), ["web"]);
+    let said = m.fails(0, &["remove", "web"]);
+    assert!(said.contains("'web' is gone"), "{said}");
+    assert!(m.names().is_empty());
+    let said = m.fails(1, &["remove", "web"]);
+    assert!(said.contains("there is no hostlet 'web'"), "{said}");
+}
+
 const CREATE: [&str; 8] = [
     "create",
     "web",

@@ -42,6 +42,40 @@ fn a_full_disk() {
     m.ok(&["remove", "stays"]);
 }
 
+/// C5: an address that somebody takes from its interface is no longer the hostlet's.
+#[test]
+fn an_address_is_removed_by_hand() {
+    let m = Machine::new("by-hand");
+    m.ok(&[
+        "create",
+        "web",
+        "-a",
+        "10.1.0.1",
+        "-a",
+        "2001:db8:1::7/64",
+        "--assign",
+        "d0",
+    ]);
+    m.ok(&["check"]);
+    m.sh("ip addr del 10.1.0.1/24 dev d0 && ip addr del 2001:db8:1::7/64 dev d0");
+    let output = m.hostlet(&["check"]);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stdout);
+    for wanted in [
+        "web: 10.1.0.1 is gone from d0: ",
+        "'ip address add 10.1.0.1/24 dev d0'",
+        "'hostlet revoke web 2001:db8:1::7'",
+    ] {
+        assert!(said.contains(wanted), "{said}");
+    }
+    let shown = m.ok(&["show", "web"]);
+    assert_eq!(shown.matches("gone from there").count(), 2, "{shown}");
+    m.sh("ip addr add 10.1.0.1/24 dev d0 && ip addr add 2001:db8:1::7/64 dev d0 nodad");
+    m.ok(&["check"]);
+    assert!(!m.ok(&["show", "web"]).contains("gone"));
+    m.ok(&["remove", "web"]);
+}
+
 #[test]
 fn a_read_only_run_directory() {
     let m = Machine::new("read-only");

@@ -99,6 +99,14 @@ impl Engine {
     pub fn remove(&self, name: &Name, kill: bool) -> Result<()> {
         let mut machine = self.machine("remove a hostlet", stamp(&[]))?;
         Access::of_caller(&self.paths, &machine.config).change(name)?;
+        // What the caller saw in a listing may have been waiting for any command to take it away: this one.
+        if machine.healed_away.contains(name) {
+            self.after(&mut machine)?;
+            self.warn(&format!(
+                "hostlet '{name}' is gone: it had ended already, and was cleared away"
+            ));
+            return machine.tidy();
+        }
         let row = machine.definition(name)?;
         self.remove_in(&mut machine, row, kill)?;
         machine.tidy()

@@ -118,16 +118,19 @@ fn report(event: Event, names: &BTreeMap<u32, Name>) -> EventReport {
         },
         more: event.more,
         holder: match event.reason {
-            Reason::PortHeld => holder(event.port),
+            Reason::PortHeld => holder(event.port, |_| true),
             _ => None,
         },
     }
 }
 
-/// Who has a UDP socket on the wildcard at this port; it cannot be told of the past.
-fn holder(port: u16) -> Option<String> {
+/// Who has such a UDP socket on the wildcard at this port; it cannot be told of the past.
+pub(crate) fn holder(port: u16, such: impl Fn(&Socket) -> bool) -> Option<String> {
     let holds = |s: &Socket| {
-        s.protocol == Protocol::Udp && s.local.ip().is_unspecified() && s.local.port() == port
+        s.protocol == Protocol::Udp
+            && s.local.ip().is_unspecified()
+            && s.local.port() == port
+            && such(s)
     };
     let listed = sockdiag::sockets(&Filter {
         protocols: vec![Protocol::Udp],

@@ -193,7 +193,9 @@ fn heal_one(machine: &mut Machine<'_>, row: Definition, lost: &Lost) -> Result<(
 fn remove(machine: &mut Machine<'_>, row: Definition, kill: bool) -> Result<()> {
     let existing = with_members(machine, row)?;
     let plan = plan_remove(&existing, kill)?;
-    onward(machine, &plan)
+    onward(machine, &plan)?;
+    machine.healed_away.push(existing.spec.name);
+    Ok(())
 }
 
 /// The machine or the namespace went, and with it everything but the row and perhaps the cgroup.
@@ -203,6 +205,7 @@ fn forget(machine: &mut Machine<'_>, row: Definition) -> Result<()> {
     names::remove(machine.paths, &machine.tree.path_of(row.name.as_str()))?;
     machine.store.delete(&row.name, Timestamp::now())?;
     machine.forget_rows();
+    machine.healed_away.push(row.name);
     Ok(())
 }
 

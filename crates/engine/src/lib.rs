@@ -18,6 +18,7 @@ mod events;
 mod excluded;
 mod exec;
 mod execute;
+mod gone;
 mod heal;
 mod join;
 mod kept;

@@ -43,6 +43,8 @@ pub(crate) struct Machine<'p> {
     pub stamp: Stamp,
     /// What the user should know although nothing failed.
     pub warnings: Vec<String>,
+    /// Hostlets that this command removed before it came to its own work: nobody needed them any more.
+    pub healed_away: Vec<Name>,
     /// The rows of the store, until something changes there.
     rows: RefCell<Option<Arc<Vec<Definition>>>>,
     /// What this command itself wrote into the kernel's tables, by id.
@@ -84,6 +86,7 @@ impl<'p> Machine<'p> {
             boot_id: boot_id()?,
             stamp,
             warnings: Vec::new(),
+            healed_away: Vec::new(),
             rows: RefCell::new(rows),
             published: BTreeMap::new(),
             listed: None,
@@ -107,6 +110,7 @@ impl<'p> Machine<'p> {
             boot_id: boot_id()?,
             stamp: Stamp::default(),
             warnings: Vec::new(),
+            healed_away: Vec::new(),
             rows: RefCell::new(rows),
             published: BTreeMap::new(),
             listed: None,

@@ -5,10 +5,13 @@ use std::net::IpAddr;
 
 use hostlet_model::{Lifetime, Name};
 use hostlet_platform::proc::Process;
-use hostlet_policy::{Call, Interface, kernel_view, reachable_services};
+use hostlet_platform::sockdiag::Socket;
+use hostlet_policy::{Call, Interface, Proto, held_by_host, kernel_view, reachable_services};
 use hostlet_store::{Definition, HistoryQuery, HistoryRow, Store, StoreError};
 
 use crate::error::Result;
+use crate::events::holder;
+use crate::gone::There;
 use crate::machine::{Machine, state_of};
 use crate::report::{AddressReport, ExplainReport, HostletReport, MemberReport};
 use crate::{Engine, attached, observe};
@@ -39,11 +42,12 @@ impl Engine {
     /// The state cannot be read.
     pub fn list(&self) -> Result<Vec<HostletReport>> {
         let machine = self.reading("list hostlets")?;
+        let there = There::look(&machine)?;
         machine
             .store
             .all()?
             .into_iter()
-            .map(|d| report(&machine, d))
+            .map(|d| report_of(&machine, d, &there))
             .collect()
     }
 
@@ -95,6 +99,21 @@ impl Engine {
         let services = reachable_services(&row.spec, &seen);
         let view = kernel_view(row.id, &row.spec, &row.entries, &services, seen.ipv6);
         let said = hostlet_policy::explain(&view, call, &observe::routes()?, &observe::local()?);
+        let said = match (*call, said.address) {
+            (
+                Call::Bind {
+                    proto: Proto::Udp,
+                    port,
+                    ..
+                },
+                Some(on),
+            ) if !row.spec.fallen_back && port != 0 => {
+                let four = on.to_canonical().is_ipv4();
+                let such = |s: &Socket| if four { !s.v6only } else { s.ipv6 };
+                held_by_host(holder(port, such), port).unwrap_or(said)
+            }
+            _ => said,
+        };
         Ok(ExplainReport {
             hostlet: row.name,
             call: call.to_string(),
@@ -133,6 +152,10 @@ fn standing(d: &Definition, boot_id: &str) -> &'static str {
 
 /// Everything about one hostlet.
 pub(crate) fn report(machine: &Machine<'_>, d: Definition) -> Result<HostletReport> {
+    report_of(machine, d, &There::look(machine)?)
+}
+
+fn report_of(machine: &Machine<'_>, d: Definition, there: &There) -> Result<HostletReport> {
     let members = machine.members(&d.name)?.len();
     let cgroup = machine.tree.path_of(d.name.as_str());
     Ok(HostletReport {
@@ -152,6 +175,7 @@ pub(crate) fn report(machine: &Machine<'_>, d: Definition) -> Result<HostletRepo
                 interface: e.interface.clone(),
                 onlink: e.onlink,
                 assigned: e.assigned,
+                missing: there.lacks(machine, &d, e),
             })
             .collect(),
         loopback: vec![IpAddr::V4(d.id.loopback4()), IpAddr::V6(d.id.loopback6())],

@@ -66,6 +66,8 @@ pub struct AddressReport {
     pub onlink: u8,
     /// Whether hostlet put it there.
     pub assigned: bool,
+    /// Whether the machine does not have it any more: somebody removed it, or its interface.
+    pub missing: bool,
 }
 
 /// A process in a hostlet.
@@ -121,7 +123,7 @@ pub struct SocketReport {
     pub processes: Vec<HolderReport>,
 }
 
-/// A socket of a member that lies outside policy.
+/// A socket of a member that lies outside policy; or an address that is gone, which has no socket's values.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Finding {
     /// The hostlet.
@@ -156,6 +158,8 @@ pub enum Reason {
     Raw,
     /// A packet socket: it sees every frame of an interface.
     Packet,
+    /// No socket, but an address of the set that the machine does not have any more.
+    AddressGone,
     /// The connection by which a user came in, which the login itself holds: normal, and told because it is outside.
     Login,
 }

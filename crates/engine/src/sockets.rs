@@ -14,6 +14,7 @@ use hostlet_store::Definition;
 use crate::Engine;
 use crate::destroy::bound;
 use crate::error::Result;
+use crate::gone::There;
 use crate::machine::Machine;
 use crate::read::chosen;
 use crate::report::{Finding, HolderReport, Reason, SocketReport};
@@ -40,15 +41,18 @@ impl Engine {
         Ok(all)
     }
 
-    /// Every socket of a member that lies outside policy.
+    /// Every socket of a member that lies outside policy, and every address of a hostlet that the machine does not have
+    /// any more.
     ///
     /// # Errors
     /// There is no hostlet of that name, or sockets cannot be listed.
     pub fn check(&self, name: Option<&Name>) -> Result<Vec<Finding>> {
         let machine = self.reading("check hostlets")?;
         machine.must_be_here()?;
+        let there = There::look(&machine)?;
         let mut found = Vec::new();
         for row in chosen(&machine, name)? {
+            found.extend(there.findings(&machine, &row));
             found.extend(outside(&machine, row, None)?);
         }
         logins::tell(&machine.store.sessions()?, &mut found);

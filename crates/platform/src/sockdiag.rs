@@ -18,6 +18,7 @@ pub use tables::{PacketSocket, packet_sockets};
 
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const SOCK_DESTROY: u16 = 21;
+const INET_DIAG_SKV6ONLY: u16 = 11;
 const INET_DIAG_CGROUP_ID: u16 = 21;
 const RESPONSE_HEADER: usize = 72;
 
@@ -153,6 +154,8 @@ impl From<u8> for State {
 pub struct Socket {
     /// Whether it is an AF_INET6 socket. One that serves IPv4 as well shows mapped addresses.
     pub ipv6: bool,
+    /// Whether it is for IPv6 alone. The kernel tells of those that are not connected.
+    pub v6only: bool,
     /// Its protocol.
     pub protocol: Protocol,
     /// Its state.
@@ -243,13 +246,19 @@ fn message(kind: u16, request: &InetRequest) -> Message {
 fn parse(protocol: Protocol, body: &[u8]) -> Option<Socket> {
     let header = InetResponseHeader::parse(body).ok()?;
     let id = header.socket_id;
-    let cgroup_id = NlasIterator::new(body.get(RESPONSE_HEADER..)?)
-        .filter_map(Result::ok)
-        .find(|nla| nla.kind() == INET_DIAG_CGROUP_ID)
-        .and_then(|nla| nla.value().try_into().ok())
-        .map(u64::from_ne_bytes);
+    let (mut cgroup_id, mut v6only) = (None, false);
+    for nla in NlasIterator::new(body.get(RESPONSE_HEADER..)?).filter_map(Result::ok) {
+        match nla.kind() {
+            INET_DIAG_CGROUP_ID => {
+                cgroup_id = nla.value().try_into().ok().map(u64::from_ne_bytes);
+            }
+            INET_DIAG_SKV6ONLY => v6only = nla.value().first() == Some(&1),
+            _ => {}
+        }
+    }
     Some(Socket {
         ipv6: header.family == family(true),
+        v6only,
         protocol,
         state: State::from(header.state),
         local: SocketAddr::new(id.source_address, id.source_port),
@@ -311,6 +320,7 @@ pub fn can_destroy() -> Option<bool> {
     let socket = Socket {
         protocol: Protocol::Tcp,
         ipv6: false,
+        v6only: false,
         local: nobody,
         remote: nobody,
         ifindex: 0,

@@ -41,6 +41,16 @@ fn ip(s: &str) -> IpAddr {
     s.parse().unwrap()
 }
 
+/// A7, C6: the kernel refuses it; no hook does.
+#[test]
+fn tcp_connects_to_no_group() {
+    for to in ["239.1.2.3", "10.0.0.255", "255.255.255.255", "ff02::1"] {
+        let said = connect(&both(), to, 80, None);
+        assert_eq!(said.verdict, Verdict::Refused("ENETUNREACH"), "{to}");
+        assert_eq!(said.rule, "group-address");
+    }
+}
+
 /// A7, C6: `::` and a port by number stands on an address of IPv4.
 #[test]
 fn a_socket_of_both_families_connects_to_ipv6_from_port_0_alone() {

@@ -28,7 +28,7 @@ fallen back uses this machine's addresses until it ends.
 
 JSON (--json): {\"name\", \"id\", \"state\": \"live\"|\"cut-off\"|\"fallen-back\"|\"pending\"|\"removing\"|\"stale\",
 \"fallen_back\": bool, \"lifetime\":
-\"run\"|\"kept\"|\"declared\", \"addresses\": [{\"address\", \"interface\", \"onlink\", \"assigned\"}],
+\"run\"|\"kept\"|\"declared\", \"addresses\": [{\"address\", \"interface\", \"onlink\", \"assigned\", \"missing\"}],
 \"loopback\": [address…], \"further_loopback\": {address: what stands for it}, \"source\", \"host_loopback\": [ADDR:PORT…], \"guard\", \"raw\", \"created\" (RFC 3339),
 \"uid\", \"user\", \"program\": [word…], \"cgroup\", \"cgroup_id\" (null: not there), \"attached_cgroups\": [DIR…],
 \"members\": count}
@@ -87,14 +87,15 @@ pub struct Sockets {
 #[command(after_long_help = "\
 Looks at every socket that a member has open: one whose local address is outside the set, one that was
 made in another cgroup (inherited, passed in, socket activation) and so is not checked by the kernel, and
-raw or packet sockets.
+raw or packet sockets. And at every address: one that somebody removed from its interface is told.
 
 The connection by which a user logged in, which sshd accepted before the session began, is a note
 (\"login\" in the JSON) and no finding, where the session's FROM is the address that it comes from.
 
 Exit status: 0 all is well, 3 something was found, 1 the check could not be made.
 
-JSON (--json): [{\"hostlet\", \"reason\": \"foreign-address\"|\"foreign-cgroup\"|\"raw\"|\"packet\"|\"login\",
+JSON (--json): [{\"hostlet\", \"reason\": \"foreign-address\"|\"foreign-cgroup\"|\"raw\"|\"packet\"|\"login\"|
+\"address-gone\" (no socket: \"local\" is the address, the others are empty),
 \"text\", \"protocol\", \"state\", \"local\", \"remote\", \"inode\", \"processes\": [{\"pid\", \"comm\"}]}]
 
 Example:

@@ -51,6 +51,7 @@ fn line(protocol: Protocol, ipv6: bool, line: &str) -> Option<Socket> {
     let fields: Vec<_> = line.split_ascii_whitespace().collect();
     Some(Socket {
         ipv6,
+        v6only: false,
         protocol,
         state: State::from(u8::from_str_radix(fields.get(3)?, 16).ok()?),
         local: address(fields.get(1)?)?,

@@ -95,6 +95,31 @@ pub(super) fn bind(
     )
 }
 
+/// What becomes of a bind of UDP while `holder` of the host has the port on the wildcard, if anybody.
+pub fn held_by_host(holder: Option<String>, port: u16) -> Option<Explanation> {
+    let holder = holder?;
+    Some(say(
+        Verdict::Refused("EADDRINUSE"),
+        None,
+        "port-held",
+        "C4",
+        format!(
+            "{holder} holds UDP port {port} on the machine's wildcard, which UDP cannot share (unless both sockets set SO_REUSEADDR, or SO_REUSEPORT for one user): bind that service to single addresses"
+        ),
+    ))
+}
+
+/// The hostlet's own sockets are not looked at: how they share a port depends on options of both.
+pub(super) fn unless_taken(mut said: Explanation, proto: Proto, port: u16) -> Explanation {
+    let done = matches!(said.verdict, Verdict::Allowed | Verdict::Translated);
+    if done && port != 0 && proto != Proto::Ping {
+        said.text += &format!(
+            "; if no other socket of the hostlet holds port {port} there (EADDRINUSE otherwise)"
+        );
+    }
+    said
+}
+
 /// The wildcard: `0.0.0.0`, `::ffff:0.0.0.0`, `::`.
 fn bind_wildcard(view: &KernelView, asked: IpAddr, v6only: bool) -> Option<Explanation> {
     let addr = asked.to_canonical();

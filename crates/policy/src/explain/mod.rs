@@ -12,7 +12,8 @@ use hostlet_model::IpNet;
 use crate::source::Route;
 use crate::view::KernelView;
 
-use bind::bind;
+pub use bind::held_by_host;
+use bind::{bind, unless_taken};
 use outward::outward;
 
 /// What kind of socket.
@@ -202,7 +203,7 @@ pub fn explain(view: &KernelView, call: &Call, routes: &[Route], local: &[IpNet]
             addr,
             port,
             v6only,
-        } => bind(view, proto, addr, port, v6only),
+        } => unless_taken(bind(view, proto, addr, port, v6only), proto, port),
         Call::Connect { proto, addr, .. } | Call::Send { proto, addr, .. }
             if addr.to_canonical() == LOOPBACK_BROADCAST =>
         {
@@ -226,8 +227,25 @@ pub fn explain(view: &KernelView, call: &Call, routes: &[Route], local: &[IpNet]
             DUAL_STACK,
         ),
         Call::Connect {
-            addr, port, from, ..
-        } => outward(view, addr, port, from, &network, false),
+            proto,
+            addr,
+            port,
+            from,
+            ..
+        } => {
+            let said = outward(view, addr, port, from, &network, false);
+            let refused = matches!(said.verdict, Verdict::Refused(_));
+            if proto == Proto::Tcp && !refused && is_group(view, addr.to_canonical()) {
+                return say(
+                    Verdict::Refused("ENETUNREACH"),
+                    None,
+                    "group-address",
+                    "A7",
+                    "nobody connects by TCP to a multicast or broadcast address, on any machine",
+                );
+            }
+            said
+        }
         Call::Send {
             addr, port, from, ..
         } => outward(view, addr, port, from, &network, true),

@@ -153,8 +153,10 @@ impl Draft<'_> {
                 return Err(Error::NoAddress {
                     pool: pool.name.to_string(),
                     message: format!(
-                        "user '{}' has {held} of the {most} addresses of pool '{}' that limit-per-user allows, and asks for {wants}; end a hostlet to free some (see 'hostlet leases')",
-                        owner.user, pool.name
+                        "user '{}' has {held} of the {most} addresses of pool '{}' that limit-per-user allows, and asks for {wants}; {}",
+                        owner.user,
+                        pool.name,
+                        what_helps(wants, limit)
                     ),
                 });
             }
@@ -236,6 +238,16 @@ impl Draft<'_> {
     }
 }
 
+/// What somebody does who asks for more than the limit: where one hostlet alone takes more (an address of each family of
+/// a pool), to end others helps nobody.
+fn what_helps(wants: usize, limit: usize) -> &'static str {
+    if wants > limit {
+        "one hostlet takes as many (one of each family of the pool), so limit-per-user must be raised to that at least"
+    } else {
+        "end a hostlet to free some (see 'hostlet leases')"
+    }
+}
+
 impl Drop for Draft<'_> {
     fn drop(&mut self) {
         if !self.whole {
@@ -283,5 +295,16 @@ impl Drawn {
                 .and_then(|t| t.expires)
                 .map(|at| format!("{at:.0}")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::what_helps;
+
+    #[test]
+    fn nobody_is_told_to_end_what_he_does_not_have() {
+        assert!(what_helps(2, 1).contains("limit-per-user must be raised"));
+        assert!(what_helps(1, 1).contains("end a hostlet"));
     }
 }

@@ -133,9 +133,10 @@ fn last_of_host(addr: IpAddr, ifindex: u32, interface: &str, seen: &Observed) ->
             && !local_only(o.addr)
             && seen.owner_of(&Owned::Single(o.addr), None).is_none()
     });
+    let family = if addr.is_ipv4() { "IPv4" } else { "IPv6" };
     (!left && !local_only(addr)).then(|| {
         format!(
-            "{addr} was the last address of {interface} for this machine itself: its own services are no longer reached there"
+            "{addr} was the last {family} address of {interface} for this machine itself: its own services are no longer reached there"
         )
     })
 }

@@ -122,6 +122,10 @@ pub struct Attach {
 #[command(after_long_help = "\
 Wildcard sockets of running members serve the new address at once.
 
+Where this machine does not have the address, it is put on IFACE of --assign; without that, on the
+interface that the hostlet was made with (`create --assign`, or `assign` of its declaration), if any.
+`hostlet revoke` takes it away again.
+
 Example:
   hostlet grant web 192.0.2.11 --assign eth0")]
 pub struct Grant {

@@ -220,6 +220,10 @@ pub(super) fn failed_call_port(d: &Difference) -> Option<bool> {
         "opt" | "bind" => d.step.real == "EINVAL" && refused(socket, &["connect"]),
         // The port is there, and no hook knows it: a later connect leaves the source to the route.
         "name" | "send" => refused(socket, &calls),
+        // Nor does the error come of what it sent.
+        op if d.step.real == "ECONNREFUSED" && (op.starts_with("recv") || op == "send") => {
+            refused(socket, &calls)
+        }
         _ => {
             let missing = matches!(d.step.hostlet, "EAGAIN" | "out");
             missing && refused(socket, &calls) && d.about(|s| d.past.went_to(s, socket))

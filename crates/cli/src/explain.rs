@@ -6,9 +6,9 @@ use hostlet_policy::{Call, Proto};
 
 use crate::args::{ExplainCall, SocketKind};
 
-/// The call that is asked about.
-pub fn call(asked: &ExplainCall) -> Call {
-    match *asked {
+/// The call that is asked about, if it is one that is known.
+pub fn call(asked: &ExplainCall) -> Option<Call> {
+    Some(match *asked {
         ExplainCall::Bind {
             address,
             udp,
@@ -42,7 +42,9 @@ pub fn call(asked: &ExplainCall) -> Call {
         ExplainCall::Socket { kind } => Call::Socket {
             proto: kind_of(kind),
         },
-    }
+        // Refused with the other words that do not fit together.
+        ExplainCall::Other(_) => return None,
+    })
 }
 
 fn transport(udp: bool) -> Proto {

@@ -160,7 +160,10 @@ fn read(engine: &Engine, verb: Verb, out: &mut dyn Write) -> Result<End> {
         }
         Verb::Explain(a) => match (&a.name, &a.call) {
             (Some(name), Some(call)) => {
-                let report = engine.explain(name, &explain::call(call))?;
+                let Some(call) = explain::call(call) else {
+                    bail!("this call is not explained");
+                };
+                let report = engine.explain(name, &call)?;
                 if a.json {
                     print::json(out, &report)?
                 } else {

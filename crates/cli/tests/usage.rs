@@ -102,7 +102,11 @@ fn wrong_usage_is_2_and_125_where_a_program_would_run() {
         &["cannot be used with"],
     );
     refused(2, &["events", "--since", "yesterday"], &["10m"]);
-    refused(2, &["explain", "web", "dance"], &["dance"]);
+    refused(
+        2,
+        &["explain", "web", "dance"],
+        &["dance", "bind, connect, send and socket"],
+    );
     refused(125, &["run", "--address", "192.0.2.1"], &["PROGRAM"]);
     refused(125, &["run", "--", "true"], &["--address", "--pool"]);
     refused(

@@ -106,6 +106,17 @@ fn what_is_read_as_json_has_the_documented_fields() {
         "{told}"
     );
     assert_eq!(told["row"], "A5");
+    for (range, verdict, said) in [
+        ("1 0", "refused (EACCES)", "is empty"),
+        ("0 7", "allowed", "from 0 to 7"),
+    ] {
+        m.sh(&format!(
+            "echo '{range}' > /proc/sys/net/ipv4/ping_group_range"
+        ));
+        let told = json(&m, &["explain", "web", "socket", "ping"]);
+        assert_eq!(told["verdict"], verdict, "{told}");
+        assert!(told["text"].as_str().unwrap().contains(said), "{told}");
+    }
     let history = json(&m, &["history", "--address", "10.1.0.1"]);
     assert_eq!(history[0]["hostlet"], "web");
     assert!(history[0]["to"].is_null());

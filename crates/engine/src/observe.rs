@@ -91,6 +91,13 @@ fn has_ipv6() -> bool {
         && switch("/proc/sys/net/ipv6/conf/lo/disable_ipv6") == Some(false)
 }
 
+/// The groups whose users may have echo sockets; the first is beyond the last where nobody may.
+pub(crate) fn ping_groups() -> Option<(u32, u32)> {
+    let text = fs::read_to_string("/proc/sys/net/ipv4/ping_group_range").ok()?;
+    let mut words = text.split_whitespace().map(str::parse);
+    Some((words.next()?.ok()?, words.next()?.ok()?))
+}
+
 /// A sysctl of this network namespace; none if this kernel does not have it.
 fn switch(path: &str) -> Option<bool> {
     fs::read_to_string(path).ok().map(|text| text.trim() != "0")

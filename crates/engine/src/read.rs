@@ -6,7 +6,9 @@ use std::net::IpAddr;
 use hostlet_model::{Lifetime, Name};
 use hostlet_platform::proc::Process;
 use hostlet_platform::sockdiag::Socket;
-use hostlet_policy::{Call, Interface, Proto, held_by_host, kernel_view, reachable_services};
+use hostlet_policy::{
+    Call, Interface, Proto, held_by_host, kernel_view, reachable_services, within_groups,
+};
 use hostlet_store::{Definition, HistoryQuery, HistoryRow, Store, StoreError};
 
 use crate::error::Result;
@@ -111,6 +113,9 @@ impl Engine {
                 let four = on.to_canonical().is_ipv4();
                 let such = |s: &Socket| if four { !s.v6only } else { s.ipv6 };
                 held_by_host(holder(port, such), port).unwrap_or(said)
+            }
+            (Call::Socket { proto: Proto::Ping }, _) if !row.spec.fallen_back => {
+                observe::ping_groups().map_or(said, |(first, last)| within_groups(first, last))
             }
             _ => said,
         };

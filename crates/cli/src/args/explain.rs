@@ -1,5 +1,6 @@
 //! `hostlet explain`: what a call would do, and what the rules give whom.
 
+use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -71,6 +72,16 @@ impl Explain {
             (Some(name), None) => format!(
                 "'hostlet explain {name}' needs a call: bind, connect, send or socket; see 'hostlet help explain'"
             ),
+            (Some(_), Some(ExplainCall::Other(words))) => {
+                let error = format!(
+                    "'{}' is no call that is explained; bind, connect, send and socket are",
+                    words
+                        .first()
+                        .map(|w| w.to_string_lossy())
+                        .unwrap_or_default()
+                );
+                return Err(Cli::command().error(ErrorKind::InvalidSubcommand, error));
+            }
             (None, Some(_)) => {
                 "a call is of a hostlet: name it before the call, and leave --user out".to_owned()
             }
@@ -124,6 +135,9 @@ pub enum ExplainCall {
         /// The kind of socket
         kind: SocketKind,
     },
+    /// None that is known
+    #[command(external_subcommand)]
+    Other(Vec<OsString>),
 }
 
 /// Kinds of sockets that `explain socket` knows.

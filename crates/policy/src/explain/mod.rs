@@ -252,6 +252,28 @@ pub fn explain(view: &KernelView, call: &Call, routes: &[Route], local: &[IpNet]
     }
 }
 
+/// Echo sockets are for groups of a range that the machine has (`net.ipv4.ping_group_range`), and for nobody if that is empty.
+pub fn within_groups(first: u32, last: u32) -> Explanation {
+    if first > last {
+        return say(
+            Verdict::Refused("EACCES"),
+            None,
+            "ping-group-range",
+            "A15",
+            "this machine gives echo sockets to nobody: net.ipv4.ping_group_range is empty; its programs then use raw sockets",
+        );
+    }
+    say(
+        Verdict::Allowed,
+        None,
+        "confined-protocol",
+        "A15",
+        format!(
+            "echo sockets can be confined, so they are allowed; this machine gives them to users of a group from {first} to {last} (net.ipv4.ping_group_range; EACCES to others)"
+        ),
+    )
+}
+
 fn say(
     verdict: Verdict,
     address: Option<IpAddr>,

@@ -52,6 +52,12 @@ struct sock {
 	kuid_t sk_uid;
 } CORE;
 
+struct sk_buff {
+	__u16 network_header;
+	unsigned char *head;
+	unsigned char *data;
+} CORE;
+
 /* Only where the kernel has MPTCP. */
 struct tcp_sock {
 	bool is_mptcp;

@@ -235,6 +235,8 @@ int hl_ingress(struct __sk_buff *skb)
 		   reachable(h, &p.to, 0)) {
 		return ALLOW;
 	}
+	if (ARRIVES_ABROAD(skb))
+		return ALLOW;
 	/* To the hostlet's loopback, under the name that its programs have for it: see told.h. */
 	if (addr_loopback(&p.to) && skb->mark == LOOP_MARK(h))
 		return ALLOW;

@@ -42,6 +42,7 @@
 #include "lookup.h"
 #include "guard.h"
 #include "told.h"
+#include "home.h"
 #include "learn.h"
 #include "ping.h"
 

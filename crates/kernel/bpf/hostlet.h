@@ -13,7 +13,7 @@
 #include <linux/bpf.h>
 
 /* Raised whenever a structure or a table below changes its shape. */
-enum { HL_LAYOUT = 6 };
+enum { HL_LAYOUT = 7 };
 
 struct hl_addr {
 	__u32 w[4];
@@ -249,6 +249,15 @@ struct hl_known {
 	struct hl_addr shown; /* the source that a machine would have chosen */
 };
 
+/*
+ * answers (LRU hash): the same for what the kernel answers by itself, without the socket. The key has no
+ * hostlet. Fragments that follow have their datagram's number in place of the ports.
+ */
+struct hl_answer {
+	struct hl_known known;
+	__u64 at; /* when the packet arrived, ns */
+};
+
 /* wild_udp (hash): hostlets with a wildcard UDP socket on a port, for multicast. */
 enum { HL_MCAST_SLOTS = 16 };
 
@@ -311,6 +320,8 @@ struct hl_kernel {
 	__u8 pad[3];
 };
 
+enum { HL_FILTER = 1024 }; /* bits */
+
 /* globals (array of one) */
 struct hl_globals {
 	__u64 netns; /* the installation's network namespace */
@@ -324,6 +335,8 @@ struct hl_globals {
 	__u32 known_as; /* how many open sockets are in the table of that name */
 	__u32 known_ever; /* whether one ever was: what it sent, and who accepted it, outlive it */
 	__u64 abroad_at; /* when a packet last left abroad, ns; 0: none did */
+	__u64 abroad_to[HL_FILTER / 64]; /* a filter of the addresses that such packets leave from */
+	__u64 abroad_from[HL_FILTER / 64]; /* and of those where their sockets stand */
 };
 
 #endif

@@ -263,7 +263,7 @@ int hl_learn(struct __sk_buff *skb)
 	if (skb->pkt_type == PACKET_LOOPBACK && (skb->mark & ABROAD_MASK) == ABROAD_MARK &&
 	    mend_source(skb) == TC_ACT_SHOT)
 		return TC_ACT_SHOT;
-	if (any_abroad(g)) {
+	if (any_abroad(g) && may_come_home(g, skb)) {
 		if (comes_home(skb))
 			return TC_ACT_UNSPEC;
 		mend_quoted(skb);

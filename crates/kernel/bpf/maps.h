@@ -92,6 +92,9 @@ struct {
 	__type(value, struct hl_known_key);
 } known_at SEC(".maps");
 
+/* Written where packets for such connections arrive. */
+TABLE(answers, LRU_HASH, struct hl_known_key, struct hl_answer, 4096, 0);
+
 /* Written by every refusal. */
 TABLE(events, ARRAY, __u32, struct hl_event, HL_EVENTS, 0);
 

@@ -65,6 +65,9 @@ int hl_ping(struct __sk_buff *skb)
 	__u32 id;
 	bool four;
 
+	/* The second is one that was reflected (the setting fwmark_reflect). */
+	if (!skb->mark || skb->mark == ABROAD_MARK)
+		return mend_answer(skb);
 	if ((skb->mark & ABROAD_MASK) == ABROAD_MARK)
 		return mend_source(skb);
 	if ((skb->mark & COPY_MASK) != PING_MARK)

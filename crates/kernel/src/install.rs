@@ -19,7 +19,7 @@ use crate::probe;
 const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/hostlet.bpf.o"));
 
 /// The tables that this program reads or writes; all are pinned, for tools such as bpftool.
-pub(crate) const TABLES: [&str; 26] = [
+pub(crate) const TABLES: [&str; 27] = [
     "hostlets",
     "owners",
     "prefixes",
@@ -36,6 +36,7 @@ pub(crate) const TABLES: [&str; 26] = [
     "asked",
     "known_as",
     "known_at",
+    "answers",
     "events",
     "globals",
     "wake",

@@ -15,6 +15,11 @@ struct Ready {
     script: Script,
 }
 
+/// The beginnings of all cases' names.
+pub fn groups() -> Vec<String> {
+    ALL.iter().map(|(file, _)| (*file).to_owned()).collect()
+}
+
 /// Performs all cases whose name contains the filter.
 ///
 /// # Errors

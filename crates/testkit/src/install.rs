@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use crate::binaries;
 use crate::dir::TestDir;
 use crate::netns::NetNs;
+use crate::sweep;
 
 /// A `--root` directory and the commands that use it. What is left of it in the
 /// kernel goes when this is dropped.
@@ -36,8 +37,7 @@ impl Installation {
 
     /// The cgroup that holds those of its hostlets, below the mount.
     pub fn cgroup_parent(&self) -> String {
-        let root = self.root.path().as_os_str();
-        format!("hostlet-{:08x}", fnv1a(root.as_encoded_bytes()))
+        sweep::cgroup_parent(self.root.path())
     }
 
     /// `hostlet --root … ARGS` in the namespace, not yet started.
@@ -96,16 +96,10 @@ impl Installation {
 
 impl Drop for Installation {
     fn drop(&mut self) {
-        // The product keeps the parent of its cgroups for the next hostlet.
-        for mount in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
-            let _ = std::fs::remove_dir(Path::new(mount).join(self.cgroup_parent()));
+        // The product keeps the parent of its cgroups for the next hostlet, and a test that
+        // fails keeps its hostlets.
+        for cgroup in sweep::cgroups(self.root.path()) {
+            let _ = sweep::remove_cgroup(&cgroup);
         }
     }
-}
-
-/// The documented hash that names the cgroups of a `--root`.
-fn fnv1a(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x811c_9dc5, |hash, byte| {
-        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
-    })
 }

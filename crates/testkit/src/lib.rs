@@ -22,6 +22,8 @@ pub mod servers;
 pub mod sniffer;
 pub mod sshd;
 pub mod suites;
+pub mod supervised;
+pub mod sweep;
 pub mod systemd;
 pub mod wait;
 pub mod wire;

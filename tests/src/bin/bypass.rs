@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
+use hostlet_testkit::supervised::supervised;
 use hostlet_tests::bypass::{ALL, Attempt, Row, Tally, perform, table};
 
 const USAGE: &str = "bypass [--table] [GROUP|ID]…";
@@ -13,7 +14,11 @@ fn main() -> ExitCode {
         print!("{}", table());
         return ExitCode::SUCCESS;
     }
-    match run(&args) {
+    supervised("bypass", || work(&args))
+}
+
+fn work(args: &[String]) -> ExitCode {
+    match run(args) {
         Ok(tally) => {
             println!("{tally}");
             if tally.failed == 0 {
@@ -30,13 +35,21 @@ fn main() -> ExitCode {
 }
 
 fn run(names: &[String]) -> Result<Tally> {
+    let all = || ALL.iter().flat_map(|(_, attempts)| attempts.iter());
+    for name in names {
+        let group = ALL.iter().any(|(group, _)| group == name);
+        if !group && !all().any(|attempt| attempt.id == name) {
+            let groups: Vec<_> = ALL.iter().map(|(group, _)| *group).collect();
+            let groups = groups.join(", ");
+            bail!(
+                "nothing is called {name}; groups are {groups}, ids are those of `bypass --table`; usage: {USAGE}"
+            );
+        }
+    }
     let mut chosen: Vec<Attempt> = Vec::new();
     for (group, attempts) in ALL {
         let named = |id: &str| names.is_empty() || names.iter().any(|n| n == group || n == id);
         chosen.extend(attempts.iter().filter(|a| named(a.id)));
-    }
-    if chosen.is_empty() {
-        bail!("nothing is called that; usage: {USAGE}");
     }
     println!(
         "{:<28} {:<36} {:<36} layer",

@@ -4,10 +4,12 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use hostlet_testkit::supervised::supervised;
 use hostlet_tests::generated::Settings;
 use hostlet_tests::{Summary, generated, matrix, named};
 
-const USAGE: &str = "conformance named [FILTER] [--jobs J]
+const USAGE: &str = "conformance all [--cases N] [--seed S] [--jobs J]
+       conformance named [FILTER] [--jobs J]
        conformance generated [--cases N] [--seed S] [--first CASE] [--jobs J]
        conformance show SEED CASE
        conformance explain FILE";
@@ -20,7 +22,11 @@ fn main() -> ExitCode {
         println!("{}", generated::script(seed, case));
         return ExitCode::SUCCESS;
     }
-    if let [verb, file] = &args[..]
+    supervised("conformance", || work(&args))
+}
+
+fn work(args: &[String]) -> ExitCode {
+    if let [verb, file] = args
         && verb == "explain"
     {
         let text = std::fs::read_to_string(file).context(file.clone());
@@ -35,7 +41,7 @@ fn main() -> ExitCode {
             }
         };
     }
-    match run(&args) {
+    match run(args) {
         Ok(summary) => {
             println!("{summary}");
             if summary.divergences == 0 {
@@ -74,16 +80,36 @@ fn run(args: &[String]) -> Result<Summary> {
             word => filter = word,
         }
     }
+    let settings = Settings {
+        cases,
+        seed,
+        first,
+        jobs,
+    };
     match verb.as_str() {
-        "named" => Ok(named::run(filter, jobs)? + matrix::run(filter, 1, jobs)?),
-        "generated" if filter.is_empty() => generated::run(Settings {
-            cases,
-            seed,
-            first,
-            jobs,
-        }),
+        "named" => by_name(filter, jobs),
+        "generated" if filter.is_empty() => generated::run(settings),
+        "all" if filter.is_empty() => {
+            let summary = by_name("", jobs)?;
+            if summary.divergences > 0 {
+                return Ok(summary);
+            }
+            println!("{summary}");
+            generated::run(settings)
+        }
         _ => bail!("usage: {USAGE}"),
     }
+}
+
+fn by_name(filter: &str, jobs: usize) -> Result<Summary> {
+    let summary = named::run(filter, jobs)? + matrix::run(filter, 1, jobs)?;
+    if summary.cases == 0 {
+        let groups = [named::groups(), matrix::groups()].concat().join(", ");
+        bail!(
+            "no named case is called {filter}; cases are GROUP::NAME or matrix/GROUP/…, of these groups: {groups}"
+        );
+    }
+    Ok(summary)
 }
 
 /// A seed that no run before had.

@@ -14,14 +14,19 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use hostlet_testkit::dir::TestDir;
 use hostlet_testkit::suites::{self, SUITES, Terms};
+use hostlet_testkit::supervised::supervised;
 
 fn main() -> ExitCode {
+    supervised("suites", work)
+}
+
+fn work() -> ExitCode {
     match perform() {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(why) => {
             eprintln!("suites: {why:#}");
-            ExitCode::FAILURE
+            ExitCode::from(2)
         }
     }
 }

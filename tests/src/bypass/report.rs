@@ -87,12 +87,8 @@ impl fmt::Display for Tally {
         } = self;
         write!(
             f,
-            "{attempts} attempts, {stopped} stopped, {possible} possible by design, {failed} failed"
-        )?;
-        match not_here {
-            0 => Ok(()),
-            _ => write!(f, ", {not_here} not possible to try here"),
-        }
+            "{attempts} attempts, {stopped} stopped, {possible} possible by design, {not_here} not here, {failed} failed"
+        )
     }
 }
 

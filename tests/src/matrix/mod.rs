@@ -45,6 +45,18 @@ pub fn cells() -> Vec<Cell> {
     all
 }
 
+/// The beginnings of all cells' names, as a filter takes them.
+pub fn groups() -> Vec<String> {
+    let first = |cell: Cell| {
+        cell.name
+            .split('/')
+            .next()
+            .map(|word| format!("matrix/{word}"))
+    };
+    let all: BTreeSet<String> = cells().into_iter().filter_map(first).collect();
+    all.into_iter().collect()
+}
+
 /// What came of the cells that a worker performed.
 #[derive(Default)]
 struct Found {

@@ -30,6 +30,7 @@ pub(super) fn go(package: &str, dir: &Path) -> Result<(PathBuf, PathBuf)> {
             .args(["test", "-c", "-o"])
             .arg(&program)
             .arg(package)
+            .env("TMPDIR", dir)
             .env("GOCACHE", dir.join("gocache"))
             .env("GOPATH", dir.join("gopath"))
             .env("GOPROXY", "off")
@@ -74,6 +75,7 @@ pub(super) fn libuv(dir: &Path) -> Result<PathBuf> {
             .contains(&name)
     })?);
     let mut command = Command::new("cc");
+    command.env("TMPDIR", dir);
     // Some tests contain a file of the library; it is the same.
     command.args(["-O1", "-w", "-Wl,-z,muldefs", "-D_GNU_SOURCE"]);
     command.args(["-D_FILE_OFFSET_BITS=64", "-D_LARGEFILE_SOURCE"]);

@@ -1,6 +1,6 @@
 //! The machines, one hostlet that stays all the time, and what there was before.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use hostlet_testkit::agent::Agent;
 use hostlet_testkit::bpf;
 use hostlet_testkit::install::Installation;
@@ -28,7 +28,7 @@ impl Stage {
         let bare = Residue::of(install, lan.host())?;
         install.run(lan.host(), &["create", WITNESS, "--address", "10.0.0.5"])?;
         let before = Residue::of(install, lan.host())?;
-        anyhow::ensure!(before.count("pin") > 0, "no tables are seen");
+        ensure!(before.count("pin") > 0, "no tables are seen");
         Ok(Stage { lan, before, bare })
     }
 
@@ -81,10 +81,14 @@ impl Stage {
 
     /// With no hostlet but the one that stays, all is as it was before; without that one, nothing is left, nothing loaded.
     pub(super) fn clean(&self) -> Result<()> {
-        for name in self.names()? {
-            self.run(&["remove", &name, "--kill"])?;
-        }
         let install = self.install()?;
+        for name in self.names()? {
+            // The one whose `run` was killed goes with the next command, which may be this one.
+            let done = install.output(self.host(), &["remove", &name, "--kill"])?;
+            let said = String::from_utf8_lossy(&done.stderr);
+            let gone = done.status.success() || said.contains("there is no hostlet");
+            ensure!(gone, "remove {name}: {said}");
+        }
         // What the kernel takes away by itself (a cgroup's storage, a closed socket) may take a moment.
         let mut last = Ok(());
         let _ = wait::until("all to be as before", || {

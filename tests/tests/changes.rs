@@ -230,3 +230,30 @@ fn a_running_wildcard_server_follows_the_set() -> Result<()> {
     }
     Ok(())
 }
+
+/// A17: a socket on the host's real wildcard that connects over and over pushes nobody's connection out of the table.
+#[test]
+fn many_connects_from_the_real_wildcard_harm_no_other() -> Result<()> {
+    let mut s = Stage::new("two")?;
+    s.play(
+        "peer l = socket tcp6
+         peer bind l [::]:8080
+         peer listen l
+         in c = socket tcp6
+         in bind c [::]:0
+         in connect c [2001:db8::100]:8080
+         peer a = accept l => from [2001:db8::5]:*
+         in u = socket udp6
+         in bind u [::]:0",
+    )?;
+    for port in 1..20_000 {
+        s.ask("in", &format!("connect u [2001:db8::100]:{port}"))?;
+    }
+    s.play(
+        "peer send a down
+         in recv c => down
+         in send c up
+         peer recv a => up
+         in name c => [2001:db8::5]:*",
+    )
+}

@@ -68,21 +68,23 @@ static inline int go_abroad(struct bpf_sock *sk, struct hl_known_key *key, const
 	struct hl_known known = {.stands = *from, .shown = *source};
 	struct hl_sock *s = bpf_sk_storage_get(&socks, sk, 0, 0);
 	struct hl_globals *g = global();
-	struct hl_known_key *at;
-	struct hl_known *before;
+	struct hl_known_at *at;
 
 	if (!s || !g)
 		return 0;
-	at = bpf_sk_storage_get(&known_at, sk, key, BPF_SK_STORAGE_GET_F_CREATE);
+	at = bpf_sk_storage_get(&known_at, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!at)
 		return ENOBUFS;
 	/* Connected already: the source stays. */
-	before = addr_wild(from) ? 0 : bpf_map_lookup_elem(&known_as, at);
-	if (before)
-		known.shown = before->shown;
+	if (!addr_wild(from) && at->key.id)
+		known.shown = at->shown;
+	/* One entry a socket: who connects often shall not push out what others have. */
+	if (s->flags & HL_SOCK_ABROAD)
+		bpf_map_delete_elem(&known_as, &at->key);
 	if (bpf_map_update_elem(&known_as, key, &known, BPF_ANY))
 		return ENOBUFS;
-	*at = *key;
+	at->key = *key;
+	at->shown = known.shown;
 	g->abroad_at = bpf_ktime_get_ns();
 	put_in(g->abroad_to, &known.shown);
 	s->flags |= HL_SOCK_ABROAD;
@@ -114,7 +116,7 @@ static inline bool sends_abroad(struct bpf_sock *sk, const struct hl_hostlet *h,
 	if (addr_wild(from) || !is_abroad(sk) || owns(h, from))
 		return false;
 	key = known_key(h->id, IPPROTO_UDP, port, to, to_port);
-	if (bpf_map_lookup_elem(&known_as, &key))
+	if (bpf_map_lookup_elem(&known_as, &key) || same_known(bpf_sk_storage_get(&known_at, sk, 0, 0), &key))
 		return true;
 	*from = (struct hl_addr){}; /* to somebody else: as if it were not connected */
 	return false;
@@ -131,11 +133,13 @@ static inline bool sends_abroad(struct bpf_sock *sk, const struct hl_hostlet *h,
 		    bpf_map_lookup_elem(&watched, &ifindex_))                                                \
 			s_ = bpf_sk_storage_get(&socks, sk_, 0, 0);                                          \
 		s_ && (s_->flags & HL_SOCK_ABROAD) &&                                                        \
-			noted_abroad(skb, h, from_, to_, proto_, header_);                             \
+			noted_abroad(skb, h, from_, to_, proto_, header_,                                    \
+				     bpf_sk_storage_get(&known_at, sk_, 0, 0));                              \
 	})
 
 static inline bool noted_abroad(struct __sk_buff *skb, const struct hl_hostlet *h, const struct hl_addr *from,
-				const struct hl_addr *to, __u8 proto, __u16 header)
+				const struct hl_addr *to, __u8 proto, __u16 header,
+				const struct hl_known_at *at)
 {
 	struct hl_globals *g = global();
 	struct hl_known_key key;
@@ -146,6 +150,12 @@ static inline bool noted_abroad(struct __sk_buff *skb, const struct hl_hostlet *
 		return false;
 	key = known_key(h->id, proto, bpf_ntohs(ports[0]), to, bpf_ntohs(ports[1]));
 	k = bpf_map_lookup_elem(&known_as, &key);
+	/* It had to give way to others. */
+	if (!k && same_known(at, &key)) {
+		copy = (struct hl_known){.stands = *from, .shown = at->shown};
+		bpf_map_update_elem(&known_as, &key, &copy, BPF_ANY);
+		k = bpf_map_lookup_elem(&known_as, &key);
+	}
 	/* The hostlet may have lost the address meanwhile, and another have got it. */
 	if (!k || !owns(h, &k->shown))
 		return false;
@@ -178,7 +188,7 @@ static inline bool noted_abroad(struct __sk_buff *skb, const struct hl_hostlet *
 #define ARRIVES_ABROAD(skb)                                                                                  \
 	({                                                                                                   \
 		struct bpf_sock *sk_ = (skb)->sk;                                                            \
-		(skb)->mark == ABROAD_MARK && sk_ && WENT_ABROAD(sk_);                                       \
+		(skb)->mark == ABROAD_MARK &&sk_ &&WENT_ABROAD(sk_);                                         \
 	})
 
 /* From the network header on: a tunnel's packets have no other. */

@@ -52,7 +52,8 @@ static inline void note_answer(struct hl_known_key *key, const struct hl_addr *s
 }
 
 /* Which datagram a fragment is of, and whether more of it follow; false for what is whole. */
-static inline bool is_fragment(struct __sk_buff *skb, const struct ends *e, struct hl_known_key *key, bool *more)
+static inline bool is_fragment(struct __sk_buff *skb, const struct ends *e, struct hl_known_key *key,
+			       bool *more)
 {
 	struct {
 		__u8 next;
@@ -210,7 +211,8 @@ static inline void mend_quoted4(struct __sk_buff *skb)
 		return;
 	at = network_at(skb) + in + 8;
 	bpf_skb_store_bytes(skb, at + offsetof(struct iphdr, saddr), &stands.w[3], sizeof(stands.w[3]), 0);
-	bpf_l3_csum_replace(skb, at + offsetof(struct iphdr, check), ip.saddr, stands.w[3], sizeof(stands.w[3]));
+	bpf_l3_csum_replace(skb, at + offsetof(struct iphdr, check), ip.saddr, stands.w[3],
+			    sizeof(stands.w[3]));
 	e.to = from;
 	e.proto = IPPROTO_ICMP;
 	rewrite(skb, &e, &stands, true);
@@ -238,8 +240,7 @@ static inline void mend_quoted6(struct __sk_buff *skb)
 		return;
 	__builtin_memcpy(&from, &ip.saddr, sizeof(from));
 	__builtin_memcpy(&to, &ip.daddr, sizeof(to));
-	if (!addr_eq(&from, &outer_to) ||
-	    !noted_at(ip.nexthdr, &from, ports[0], &to, ports[1], &stands) ||
+	if (!addr_eq(&from, &outer_to) || !noted_at(ip.nexthdr, &from, ports[0], &to, ports[1], &stands) ||
 	    !at_its_place(skb, ip.nexthdr, &stands, ports[0], &to, ports[1], false))
 		return;
 	at = network_at(skb) + sizeof(ip);

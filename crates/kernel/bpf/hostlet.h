@@ -249,6 +249,12 @@ struct hl_known {
 	struct hl_addr shown; /* the source that a machine would have chosen */
 };
 
+/* known_at (socket storage): the key of its entry, and what must not be lost when that gives way to others. */
+struct hl_known_at {
+	struct hl_known_key key;
+	struct hl_addr shown;
+};
+
 /*
  * answers (LRU hash): the same for what the kernel answers by itself, without the socket. The key has no
  * hostlet. Fragments that follow have their datagram's number in place of the ports.

@@ -18,6 +18,13 @@ static inline struct hl_known_key known_key(__u32 id, __u32 proto, __u16 port, c
 		.id = id, .port = port, .peer_port = peer_port, .peer = *peer, .proto = proto};
 }
 
+static inline bool same_known(const struct hl_known_at *at, const struct hl_known_key *key)
+{
+	return at && at->key.id == key->id && at->key.port == key->port &&
+	       at->key.peer_port == key->peer_port && at->key.proto == key->proto &&
+	       addr_eq(&at->key.peer, &key->peer);
+}
+
 /* The socket for a packet from there to here; ports in network order. */
 #define SOCKET_OF(lookup_, ctx, from_, from_port_, to_, to_port_)                                            \
 	({                                                                                                   \
@@ -90,13 +97,13 @@ leave:
 /* It is not any more what the table says of it. When it closes that stays: what it sent may still be read. */
 static inline void forget_known(struct bpf_sock *sk, struct hl_sock *s)
 {
-	struct hl_known_key *at;
+	struct hl_known_at *at;
 
 	if (!(s->flags & HL_SOCK_KNOWN_AS))
 		return;
 	at = bpf_sk_storage_get(&known_at, sk, 0, 0);
 	if (at)
-		bpf_map_delete_elem(&known_as, at);
+		bpf_map_delete_elem(&known_as, &at->key);
 	count_known(s, false);
 }
 
@@ -107,12 +114,12 @@ static inline void note_known(struct bpf_sock *sk, struct hl_hostlet *h, struct 
 	struct hl_sock *s = bpf_sk_storage_get(&socks, sk, 0, 0);
 	struct hl_addr stays = *from;
 	bool connected = sk->state == BPF_TCP_ESTABLISHED;
-	struct hl_known_key *at;
+	struct hl_known_at *at;
 	struct hl_known *k;
 
 	if (s && connected && (s->flags & HL_SOCK_KNOWN_AS)) {
 		at = bpf_sk_storage_get(&known_at, sk, 0, 0);
-		k = at ? bpf_map_lookup_elem(&known_as, at) : 0;
+		k = at ? bpf_map_lookup_elem(&known_as, &at->key) : 0;
 		if (k)
 			stays = k->shown;
 	}
@@ -122,9 +129,9 @@ static inline void note_known(struct bpf_sock *sk, struct hl_hostlet *h, struct 
 			 connected ? &stays : 0) ||
 	    !s)
 		return;
-	at = bpf_sk_storage_get(&known_at, sk, key, BPF_SK_STORAGE_GET_F_CREATE);
+	at = bpf_sk_storage_get(&known_at, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (at) {
-		*at = *key;
+		at->key = *key;
 		count_known(s, true);
 	}
 }
@@ -146,7 +153,7 @@ static inline void not_known(struct bpf_sock *sk)
 static inline bool known_from_loop(struct bpf_sock *sk, const struct hl_hostlet *h)
 {
 	struct hl_globals *g = global();
-	struct hl_known_key *at;
+	struct hl_known_at *at;
 	struct hl_known *k;
 	struct hl_sock *s;
 
@@ -156,7 +163,7 @@ static inline bool known_from_loop(struct bpf_sock *sk, const struct hl_hostlet 
 	if (!s || !(s->flags & HL_SOCK_KNOWN_AS))
 		return false;
 	at = bpf_sk_storage_get(&known_at, sk, 0, 0);
-	k = at ? bpf_map_lookup_elem(&known_as, at) : 0;
+	k = at ? bpf_map_lookup_elem(&known_as, &at->key) : 0;
 	return k && is_loop(h, &k->shown);
 }
 
@@ -198,6 +205,14 @@ static inline bool show_known(struct bpf_sock *sk, const struct hl_hostlet *h, s
 	peer = other_end(sk, a);
 	key = known_key(h->id, sk->protocol, sk->src_port, &peer, bpf_ntohs(sk->dst_port));
 	k = bpf_map_lookup_elem(&known_as, &key);
+	if (!k && (s->flags & HL_SOCK_ABROAD)) {
+		struct hl_known_at *at = bpf_sk_storage_get(&known_at, sk, 0, 0);
+
+		if (!at || !same_known(at, &key) || owns(h, a) || addr_multicast(a) || addr_broadcast(a))
+			return false;
+		*a = at->shown;
+		return true;
+	}
 	if (!k)
 		return false;
 	/* From the real wildcard: what the route gave may be one of the set, and stays then. */

@@ -89,7 +89,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, int);
-	__type(value, struct hl_known_key);
+	__type(value, struct hl_known_at);
 } known_at SEC(".maps");
 
 /* Written where packets for such connections arrive. */

@@ -3,9 +3,9 @@
 #ifndef HOSTLET_LIB_H
 #define HOSTLET_LIB_H
 
-#define AF_INET	 2
-#define AF_INET6 10
-#define SOCK_RAW 3
+#define AF_INET		   2
+#define AF_INET6	   10
+#define SOCK_RAW	   3
 #define SOCK_BINDPORT_LOCK 8
 
 #define EPERM		1

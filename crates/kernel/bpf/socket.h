@@ -324,7 +324,8 @@ static inline struct hl_sock *listening_unbound(struct bpf_sock_ops *ctx, struct
 }
 
 /* It listens again after a shutdown, which gave its port back: the kernel chose another just now. */
-static inline void move_listener(struct bpf_sock *sk, struct hl_sock *s, const struct hl_addr *local, __u16 port)
+static inline void move_listener(struct bpf_sock *sk, struct hl_sock *s, const struct hl_addr *local,
+				 __u16 port)
 {
 	if (s->flags & HL_SOCK_LISTEN)
 		count_listener(s, -1);

@@ -99,6 +99,10 @@ fn copied_redis(machines: &Machines) -> Result<()> {
     servers[2]
         .said()?
         .wait("MASTER <-> REPLICA sync: Finished with success")?;
+    // Its source takes it for a copy a little later, when it has heard so.
+    servers[1]
+        .said()?
+        .wait("Synchronization with replica 10.0.0.9:6379 succeeded")?;
     // The copy leaves from its machine's address, and has the port that it listens on there.
     let copies = cli("in", &["info", "replication"])?;
     ensure!(

@@ -1,6 +1,7 @@
 //! Processes of which each forks the next and ends: there is none to end that all come from.
 
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use super::breakout::Shout;
 use super::{Outcome, Trouble, check};
@@ -23,47 +24,90 @@ pub(super) fn links() -> u64 {
 }
 
 fn share() -> Result<(), Trouble> {
-    if counter().is_some() {
-        return Ok(());
+    if counter().is_none() {
+        let page = map(size_of::<AtomicU64>(), libc::MAP_SHARED)?;
+        LINKS.store(page.cast(), Ordering::Relaxed);
     }
-    // SAFETY: asks for a page of its own.
-    let page = unsafe {
+    Ok(())
+}
+
+fn map(bytes: usize, kind: i32) -> Result<*mut u8, Trouble> {
+    // SAFETY: asks for memory of its own.
+    let at = unsafe {
         libc::mmap(
             std::ptr::null_mut(),
-            size_of::<AtomicU64>(),
+            bytes,
             libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_SHARED | libc::MAP_ANONYMOUS,
+            kind | libc::MAP_ANONYMOUS,
             -1,
             0,
         )
     };
-    check(if page == libc::MAP_FAILED { -1 } else { 0 })?;
-    LINKS.store(page.cast(), Ordering::Relaxed);
-    Ok(())
+    check(if at == libc::MAP_FAILED { -1 } else { 0 })?;
+    Ok(at.cast())
+}
+
+/// How many processes of a chain have a stack: one that has forked ends long before its stack's next turn.
+const STACKS: usize = 64;
+const STACK: usize = 64 * 1024;
+
+/// What the processes of one chain share: all memory, for it is the copies of page tables that make forks slow.
+struct Chain<'a> {
+    end: Instant,
+    shout: &'a Shout,
+    stacks: *mut u8,
+    turn: AtomicUsize,
+}
+
+impl Chain<'_> {
+    /// Starts the next process.
+    fn fork(&self) {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % STACKS;
+        // SAFETY: the top of a stack of this chain; the chain lives until the last of its processes has ended.
+        unsafe {
+            let top = self.stacks.add((turn + 1) * STACK);
+            let this = std::ptr::from_ref(self).cast_mut().cast();
+            libc::clone(link, top.cast(), libc::CLONE_VM | libc::SIGCHLD, this);
+        }
+    }
+}
+
+/// One process: shouts now and then, forks the next, and ends.
+extern "C" fn link(chain: *mut libc::c_void) -> libc::c_int {
+    // SAFETY: what `fork` gave.
+    let chain = unsafe { &*chain.cast::<Chain<'_>>() };
+    let number = counter().map_or(0, |links| links.fetch_add(1, Ordering::Relaxed));
+    // The more of them fork only, the more there are.
+    if number.is_multiple_of(SHOUTS) {
+        let _ = chain.shout.call();
+    }
+    if Instant::now() < chain.end {
+        chain.fork();
+    }
+    // SAFETY: takes no pointers.
+    unsafe { libc::_exit(0) }
 }
 
 /// Processes that each fork the next and end, and shout now and then: so many at a time, until the time is over.
 pub(super) fn start(count: u32, seconds: u64, shout: &Shout) -> Outcome {
     share()?;
-    let end = std::time::Instant::now() + std::time::Duration::from_secs(seconds);
+    let end = Instant::now() + Duration::from_secs(seconds);
     for _ in 0..count.min(64) {
         // SAFETY: a probe has one thread; the children make plain system calls only.
-        if check(unsafe { libc::fork() })? != 0 {
-            continue;
-        }
-        while std::time::Instant::now() < end {
-            let number = counter().map_or(0, |links| links.fetch_add(1, Ordering::Relaxed));
-            // The more of them fork only, the more there are.
-            if number.is_multiple_of(SHOUTS) {
-                let _ = shout.call();
+        if check(unsafe { libc::fork() })? == 0 {
+            if let Ok(stacks) = map(STACKS * STACK, libc::MAP_PRIVATE) {
+                let turn = AtomicUsize::new(0);
+                Chain {
+                    end,
+                    shout,
+                    stacks,
+                    turn,
+                }
+                .fork();
             }
-            // SAFETY: as above.
-            if unsafe { libc::fork() } != 0 {
-                break;
-            }
+            // SAFETY: takes no pointers. The chain is on the stack that this leaves to it, and never returns from.
+            unsafe { libc::_exit(0) };
         }
-        // SAFETY: takes no pointers.
-        unsafe { libc::_exit(0) };
     }
     Ok("ok".into())
 }

@@ -9,7 +9,7 @@ SYSTEMD  = $(DESTDIR)$(PREFIX)/lib/systemd/system
 # Where PAM and the C library look for modules, whatever the prefix; nothing uses them before it is told to.
 LIBDIR  ?= /usr/lib/$(shell cc -print-multiarch 2>/dev/null)
 
-.PHONY: build demo demo-leases demo-sessions conformance test lint figures suites fuzz endurance vm-test bypass install clean
+.PHONY: build demo demo-leases demo-sessions conformance test lint bench bench-quick suites fuzz endurance vm-test bypass install clean
 
 build: ; @scripts/install-missing build && cargo build --release -p hostlet -p hostlet-daemon -p hostlet-pam -p hostlet-nss
 
@@ -25,7 +25,9 @@ test: ; @scripts/test
 
 lint: ; @scripts/lint
 
-figures: ; @scripts/figures
+bench: ; @scripts/bench
+
+bench-quick: ; @scripts/bench --quick
 
 suites: ; @scripts/suites
 

@@ -6,8 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::CLIENT4;
-use crate::stage::{Place, Stage, output};
+use crate::stage::{CLIENT4, Place, Stage, output};
 use crate::stats::{Programs, between};
 
 const SOURCE: &str = r#"
@@ -34,7 +33,7 @@ impl Empty {
                 .args([&object, &source]),
         )?;
         let this = Self {
-            cgroup: cgroup2()?.join(format!("hostlet-figures-{}", std::process::id())),
+            cgroup: cgroup2()?.join(format!("hostlet-bench-{}", std::process::id())),
             pins: stage.root.join("bpf-empty"),
         };
         fs::create_dir(&this.cgroup).with_context(|| format!("make {}", this.cgroup.display()))?;

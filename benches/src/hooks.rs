@@ -8,10 +8,15 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 
 use crate::empty::Empty;
+use crate::report::{Better, Bound, Plot, Row, Section, median};
+use crate::stage::{CLIENT4, CLIENT6};
 use crate::stage::{Place, Stage};
 use crate::stats::{Counting, Counts, Programs, between};
-use crate::table::{Figure, Promise, median};
-use crate::{CLIENT4, CLIENT6, MANY, ONE, ROUNDS};
+
+/// A hostlet with one address of each family.
+const ONE: (&str, [&str; 2]) = ("one", ["192.0.2.41", "2001:db8::41"]);
+/// A hostlet with eight of each; the addresses named are not its primaries.
+const MANY: (&str, [&str; 2]) = ("many", ["192.0.2.58", "2001:db8::58"]);
 
 /// These run for packets; every other program of ours is a call hook.
 const PACKET_HOOKS: &[&str] = &["hl_egress", "hl_ingress", "hl_learn", "hl_ping"];
@@ -99,20 +104,47 @@ fn cases(name: &'static str, [own4, own6]: [&str; 2]) -> Vec<Case> {
     cases
 }
 
-/// Mean nanoseconds of each hook: medians over the rounds, for one address and for several.
-pub fn cost(stage: &Stage) -> Result<Vec<Figure>> {
+/// All of them.
+pub fn measure(stage: &Stage) -> Result<Section> {
+    let one: Vec<String> = ONE.1.iter().map(ToString::to_string).collect();
+    let many: Vec<String> = (51..=58)
+        .flat_map(|last| [format!("192.0.2.{last}"), format!("2001:db8::{last}")])
+        .collect();
+    for (name, addresses) in [(ONE.0, one), (MANY.0, many)] {
+        let options = addresses
+            .iter()
+            .map(|address| format!("--address={address}"));
+        let words: Vec<String> = ["create".to_owned(), name.to_owned()]
+            .into_iter()
+            .chain(options)
+            .collect();
+        stage.hostlet(&words.iter().map(String::as_str).collect::<Vec<_>>())?;
+    }
+    let mut rows = cost(stage)?;
+    rows.push(established(stage)?);
+    for name in [ONE.0, MANY.0] {
+        stage.hostlet(&["remove", name])?;
+    }
+    let about =
+        "Nanoseconds of each kernel program by the kernel's own count, over those of an empty one.";
+    Ok(Section::new("calls", "What the hooks cost", about, Plot::None).with(rows))
+}
+
+/// Mean nanoseconds of each hook, for one address and for several.
+fn cost(stage: &Stage) -> Result<Vec<Row>> {
+    let rounds = stage.rounds(5);
     let programs = Programs::pinned_below(&stage.root.join("bpf"))?;
     let _counting = Counting::start()?;
     let _sink = stage.start(Place::Client, &["accept", "[::]:7000"])?;
     let empty = Empty::load(stage)?;
     let mut floor = Vec::new();
-    let mut figures = Vec::new();
+    let mut figures: Vec<(String, Vec<f64>, Option<f64>)> = Vec::new();
     for (name, what, addresses) in [(ONE.0, "one address", ONE.1), (MANY.0, "eight", MANY.1)] {
         let server = stage.start(Place::Hostlet(name), &["accept", "[::]:7002"])?;
         let cases = cases(name, addresses);
         let mut means: BTreeMap<String, Vec<f64>> = BTreeMap::new();
         let mut others: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-        for _ in 0..ROUNDS {
+        for _ in 0..rounds {
             floor.push(empty.cost(stage)?);
             for case in &cases {
                 let before = programs.read()?;
@@ -133,35 +165,31 @@ pub fn cost(stage: &Stage) -> Result<Vec<Figure>> {
         for (_, label, promised) in cases.iter().flat_map(|case| &case.watched) {
             let measured = means
                 .remove(label)
-                .and_then(median)
                 .with_context(|| format!("{label}: the program never ran"))?;
-            figures.push(Figure::alone(
-                format!("{label}; {what}"),
-                "ns",
-                measured,
-                Promise::AtMost(*promised),
-            ));
+            figures.push((format!("{label}; {what}"), measured, Some(*promised)));
         }
         for (program, means) in others {
             let watched = cases.iter().flat_map(|case| &case.watched);
             if watched.clone().any(|(name, _, _)| *name == program) {
                 continue;
             }
-            let measured = median(means).context("a mean is only kept of what ran")?;
-            figures.push(Figure::alone(
-                format!("{program}; {what}"),
-                "ns",
-                measured,
-                Promise::None,
-            ));
+            figures.push((format!("{program}; {what}"), means, None));
         }
     }
     let floor = median(floor).context("the empty program never ran")?;
-    Ok(figures.into_iter().map(|f| f.more_than(floor)).collect())
+    let rows = figures.into_iter().map(|(what, means, promised)| {
+        let row =
+            Row::new(what, "ns", Better::Less).way("hostlet", means.iter().map(|m| m - floor));
+        match promised {
+            Some(most) => row.goal("hostlet", Bound::AtMost(most)),
+            None => row,
+        }
+    });
+    Ok(rows.collect())
 }
 
 /// How often call hooks ran while an established connection exchanged data.
-pub fn established(stage: &Stage) -> Result<Figure> {
+fn established(stage: &Stage) -> Result<Row> {
     let programs = Programs::pinned_below(&stage.root.join("bpf"))?;
     let _counting = Counting::start()?;
     let server = stage.start(Place::Client, &["echo", "[::]:7000"])?;
@@ -181,12 +209,10 @@ pub fn established(stage: &Stage) -> Result<Figure> {
         packets >= 10_000,
         "the guard saw only {packets} packets: nothing was counted"
     );
-    Ok(Figure::alone(
-        "call hooks run by 10,000 exchanges on a TCP connection",
-        "runs",
-        call_hook_runs(&counts) as f64,
-        Promise::AtMost(0.0),
-    ))
+    let what = "call hooks run by 10,000 exchanges on a TCP connection";
+    Ok(Row::new(what, "runs", Better::Less)
+        .way("hostlet", [call_hook_runs(&counts) as f64])
+        .goal("hostlet", Bound::AtMost(0.0)))
 }
 
 fn call_hook_runs(counts: &Counts) -> u64 {

@@ -6,28 +6,31 @@ use anyhow::{Context, Result};
 use hostlet_model::Name;
 
 use crate::lending::{Bare, DHCP, Lending, RANGES, Used};
+use crate::report::{Against, Better, Bound, Plot, Row, Section, median, percentile};
 use crate::stage::Stage;
-use crate::table::{Figure, Promise, median, percentile};
 
-/// How often one lease is taken and given back, of each kind.
+/// How often at most one lease is taken and given back, of each kind.
 const TIMES: usize = 300;
 /// How many are held at once.
 const HELD: usize = 1000;
 /// How long it is watched what holding them wakes.
-const SPAN: Duration = Duration::from_secs(30);
+const SPAN: Duration = Duration::from_secs(10);
 /// What hostletd may add to a lease.
-const OURS: Promise = Promise::AtMost(3.0);
+const OURS: Bound = Bound::AtMost(3.0);
 
 fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
 /// All of them.
-pub fn measure(stage: &Stage) -> Result<Vec<Figure>> {
+pub fn measure(stage: &Stage) -> Result<Section> {
     let lending = Lending::start(stage)?;
-    let mut figures = one_by_one(&lending)?;
-    figures.extend(thousand(&lending)?);
-    Ok(figures)
+    let about = "How long whoever starts a program waits for an address that hostletd lends, and what holding many costs.";
+    Ok(
+        Section::new("leases", "Addresses on loan", about, Plot::None)
+            .with(one_by_one(stage, &lending)?)
+            .with(thousand(stage, &lending)?),
+    )
 }
 
 /// Milliseconds from the connection to the answer, as whoever starts a program waits; then it is given back.
@@ -41,7 +44,8 @@ fn lease(lending: &Lending, pool: &str) -> Result<f64> {
     Ok(took)
 }
 
-fn one_by_one(lending: &Lending) -> Result<Vec<Figure>> {
+fn one_by_one(stage: &Stage, lending: &Lending) -> Result<Vec<Row>> {
+    let times = stage.rounds(TIMES);
     let mut bare = Bare::open()?;
     let (mut ranges, mut dhcp, mut server) = (Vec::new(), Vec::new(), Vec::new());
     // The first of each brings the kernel part and the sockets there.
@@ -49,7 +53,7 @@ fn one_by_one(lending: &Lending) -> Result<Vec<Figure>> {
     lease(lending, DHCP)?;
     bare.ask()?;
     let mut cpu = 0.0;
-    for _ in 0..TIMES {
+    for _ in 0..times {
         let before = lending.used()?;
         ranges.push(lease(lending, RANGES)?);
         cpu += lending.used()?.cpu - before.cpu;
@@ -59,33 +63,30 @@ fn one_by_one(lending: &Lending) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for (what, of) in [("median", 0.5), ("99th percentile", 0.99)] {
         let at = |values: &[f64]| percentile(values, of).context("nothing was measured");
-        figures.push(Figure::alone(
-            format!("a pool lease, {what}"),
-            "ms",
-            at(&ranges)?,
-            OURS,
-        ));
         figures.push(
-            Figure::alone(
-                format!("a DHCP lease, over the server alone, {what}"),
-                "ms",
-                at(&dhcp)?,
-                OURS,
-            )
-            .more_than(at(&server)?),
+            Row::new(format!("a pool lease, {what}"), "ms", Better::Less)
+                .way("hostlet", [at(&ranges)?])
+                .goal("hostlet", OURS),
+        );
+        figures.push(
+            Row::new(format!("a DHCP lease, {what}"), "ms", Better::Less)
+                .way("the server alone", [at(&server)?])
+                .way("hostlet", [at(&dhcp)?])
+                .against("the server alone", Against::More)
+                .goal("hostlet", OURS),
         );
     }
-    figures.push(Figure::alone(
-        "CPU time of hostletd for a pool lease and its end",
+    figures.push(alone(
+        "CPU time of hostletd for a pool lease and its end".to_owned(),
         "ms",
-        cpu / TIMES as f64,
-        Promise::None,
+        cpu / times as f64,
     ));
     Ok(figures)
 }
 
 /// Takes and gives back a thousand from each kind of pool.
-fn thousand(lending: &Lending) -> Result<Vec<Figure>> {
+fn thousand(stage: &Stage, lending: &Lending) -> Result<Vec<Row>> {
+    let held = stage.rounds(HELD);
     let mut figures = Vec::new();
     let empty = lending.memory("Pss")?;
     for (pool, kind) in [(RANGES, "pool"), (DHCP, "DHCP")] {
@@ -94,30 +95,30 @@ fn thousand(lending: &Lending) -> Result<Vec<Figure>> {
         let start = Instant::now();
         let mut names: Vec<Name> = Vec::new();
         let mut last = Vec::new();
-        for n in 0..HELD {
+        for n in 0..held {
             let begin = Instant::now();
             let request = Lending::request(pool, Some(format!("{pool}-{n}")))?;
             names.push(client.open(&request)?.name);
-            if n >= HELD - HELD / 10 {
+            if n >= held - held / 10 {
                 last.push(milliseconds(begin.elapsed()));
             }
         }
         let opened = start.elapsed().as_secs_f64();
         let after = lending.used()?;
-        figures.push(alone(format!("1,000 {kind} leases: to open"), "s", opened));
+        figures.push(alone(format!("{held} {kind} leases: to open"), "s", opened));
         figures.push(alone(
-            format!("1,000 {kind} leases: each of the last hundred"),
+            format!("{held} {kind} leases: each of the last hundred"),
             "ms",
             median(last).context("nothing was measured")?,
         ));
         figures.push(alone(
-            format!("1,000 {kind} leases: CPU time of each"),
+            format!("{held} {kind} leases: CPU time of each"),
             "ms",
-            (after.cpu - before.cpu) / HELD as f64,
+            (after.cpu - before.cpu) / held as f64,
         ));
         for key in ["Rss", "Pss"] {
             figures.push(alone(
-                format!("1,000 {kind} leases: hostletd's {}", key.to_uppercase()),
+                format!("{held} {kind} leases: hostletd's {}", key.to_uppercase()),
                 "MiB",
                 lending.memory(key)?,
             ));
@@ -125,7 +126,7 @@ fn thousand(lending: &Lending) -> Result<Vec<Figure>> {
         drop(client);
         figures.push(alone(
             format!(
-                "1,000 {kind} leases: wakeups a minute, over {} s",
+                "{held} {kind} leases: wakeups a minute, over {} s",
                 SPAN.as_secs()
             ),
             "",
@@ -137,7 +138,7 @@ fn thousand(lending: &Lending) -> Result<Vec<Figure>> {
             client.close(name, false)?;
         }
         figures.push(alone(
-            format!("1,000 {kind} leases: to give back"),
+            format!("{held} {kind} leases: to give back"),
             "s",
             start.elapsed().as_secs_f64(),
         ));
@@ -146,8 +147,8 @@ fn thousand(lending: &Lending) -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
-fn alone(what: String, unit: &'static str, value: f64) -> Figure {
-    Figure::alone(what, unit, value, Promise::None)
+fn alone(what: String, unit: &str, value: f64) -> Row {
+    Row::new(what, unit, Better::Less).way("hostlet", [value])
 }
 
 /// While nobody asks for anything.

@@ -1,122 +1,182 @@
-//! The figures hostlet promises, measured side by side in one run. `make figures` starts it.
+//! What hostlet costs and what people use instead costs, measured side by side in one run. `make bench` starts it.
 
 mod empty;
+mod facts;
 mod hooks;
 mod leases;
 mod lending;
 mod pam;
+#[allow(dead_code, reason = "sections to come use it")]
+mod report;
 mod sessions;
 mod stage;
 mod stats;
-mod table;
+#[allow(dead_code, reason = "sections to come use it")]
+mod turns;
 mod whole;
 mod work;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use hostlet_testkit::supervised::supervised;
 
+use report::{Results, Section};
 use stage::Stage;
 
-/// How often each thing is measured; the report gives the median.
-const ROUNDS: usize = 5;
+/// Measures one section.
+type Measure = fn(&Stage) -> Result<Section>;
 
-const MACHINE4: &str = "192.0.2.1";
-const CLIENT4: &str = "192.0.2.2";
-/// Held by no hostlet; for those that come and go.
-const ANOTHER4: &str = "192.0.2.61";
-const CLIENT6: &str = "[2001:db8::2]";
+/// All sections, in the order of the page, by the names that the command line knows.
+const SECTIONS: &[(&str, Measure)] = &[
+    ("calls", hooks::measure),
+    ("hostlets", whole::measure),
+    ("leases", leases::measure),
+    ("sessions", sessions::measure),
+];
 
-/// A hostlet with one address of each family.
-const ONE: (&str, [&str; 2]) = ("one", ["192.0.2.41", "2001:db8::41"]);
-/// A hostlet with eight of each; the addresses named are not its primaries.
-const MANY: (&str, [&str; 2]) = ("many", ["192.0.2.58", "2001:db8::58"]);
+/// Where the results are, below the directory of the command line.
+const RESULTS: &str = "bench/results.json";
+
+const USAGE: &str = "hostlet-bench [--quick] [--only SECTION,…] DIRECTORY
+           measures; writes bench/results.json and docs/performance.md below the directory
+       hostlet-bench page DIRECTORY
+           writes the page anew from the results that are there";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let result = match words[..] {
-        ["work", ref rest @ ..] => {
-            work::run(&rest.iter().map(ToString::to_string).collect::<Vec<_>>()).map(|()| true)
+    match &words[..] {
+        ["work", rest @ ..] => {
+            let rest: Vec<String> = rest.iter().map(ToString::to_string).collect();
+            told(work::run(&rest).map(|()| ExitCode::SUCCESS))
         }
-        [] => figures(None, false),
-        ["--json"] => figures(None, true),
-        ["--only", only @ ("hostlets" | "leases" | "sessions")] => figures(Some(only), false),
-        [
-            "--only",
-            only @ ("hostlets" | "leases" | "sessions"),
-            "--json",
-        ] => figures(Some(only), true),
-        _ => {
-            eprintln!(
-                "hostlet-figures: usage: hostlet-figures [--only hostlets|leases|sessions] [--json]"
-            );
-            return ExitCode::from(2);
-        }
-    };
-    match result {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(3),
-        Err(error) => {
-            eprintln!("hostlet-figures: {error:#}");
-            ExitCode::FAILURE
-        }
+        ["page", to] => told(page(Path::new(to))),
+        _ => match Wanted::of(&words) {
+            Some(wanted) => supervised("hostlet-bench", move || told(measure(&wanted))),
+            None => {
+                eprintln!("usage: {USAGE}");
+                ExitCode::from(2)
+            }
+        },
     }
 }
 
-/// Measures and prints; whether every promise is kept.
-fn figures(only: Option<&str>, json: bool) -> Result<bool> {
-    let stage = Stage::from_environment()?;
-    let mut figures = Vec::new();
-    let mut failed = Vec::new();
-    let mut add = |what: &str, result: Result<Vec<table::Figure>>| match result {
-        Ok(more) => figures.extend(more),
-        Err(error) => failed.push(format!("{what}: {error:#}")),
-    };
-    let wanted = |what| only.is_none_or(|only| only == what);
-    if wanted("hostlets") {
-        hostlets(&stage, &mut add)?;
-    }
-    if wanted("leases") {
-        add("leases", leases::measure(&stage));
-    }
-    if wanted("sessions") {
-        add("sessions", sessions::measure(&stage));
-    }
-    if json {
-        table::print_json(&figures);
-    } else {
-        table::print(&figures);
-    }
-    for failure in &failed {
-        eprintln!("not measured: {failure}");
-    }
-    Ok(failed.is_empty() && figures.iter().all(table::Figure::kept))
+fn told(result: Result<ExitCode>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        eprintln!("hostlet-bench: {error:#}");
+        ExitCode::FAILURE
+    })
 }
 
-/// What needs no hostletd.
-fn hostlets(stage: &Stage, add: &mut dyn FnMut(&str, Result<Vec<table::Figure>>)) -> Result<()> {
-    let mut create = vec!["create".to_owned(), ONE.0.to_owned()];
-    create.extend(ONE.1.map(|address| format!("--address={address}")));
-    stage.hostlet(&create.iter().map(String::as_str).collect::<Vec<_>>())?;
-    let mut create = vec!["create".to_owned(), MANY.0.to_owned()];
-    for last in 51..=58 {
-        create.push(format!("--address=192.0.2.{last}"));
-        create.push(format!("--address=2001:db8::{last}"));
-    }
-    stage.hostlet(&create.iter().map(String::as_str).collect::<Vec<_>>())?;
+/// What the command line says.
+struct Wanted {
+    quick: bool,
+    only: Vec<String>,
+    to: PathBuf,
+}
 
-    add("cost of the hooks", hooks::cost(stage));
-    add(
-        "an established connection",
-        hooks::established(stage).map(|f| vec![f]),
+impl Wanted {
+    fn of(words: &[&str]) -> Option<Self> {
+        let (mut quick, mut only, mut to) = (false, Vec::new(), None);
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            match *word {
+                "--quick" => quick = true,
+                "--only" => only = words.next()?.split(',').map(ToOwned::to_owned).collect(),
+                option if option.starts_with('-') => return None,
+                directory => to = Some(PathBuf::from(directory)),
+            }
+        }
+        let known = |name: &String| SECTIONS.iter().any(|(known, _)| known == name);
+        only.iter().all(known).then_some(())?;
+        Some(Self {
+            quick,
+            only,
+            to: to?,
+        })
+    }
+}
+
+/// Measures, writes, prints. 0: all goals met, or missed by no more than the noise; 3: a goal is missed; 1: something could not be
+/// measured.
+fn measure(wanted: &Wanted) -> Result<ExitCode> {
+    let begin = Instant::now();
+    let stage = Stage::set_up(wanted.quick)?;
+    let mut results = Results {
+        quick: wanted.quick,
+        date: 0,
+        took: 0,
+        machine: facts::machine(),
+        versions: facts::versions(),
+        sections: Vec::new(),
+        failures: Vec::new(),
+    };
+    for (name, measure) in SECTIONS {
+        if !wanted.only.is_empty() && !wanted.only.iter().any(|only| only == name) {
+            continue;
+        }
+        let at = begin.elapsed().as_secs();
+        eprintln!("{:3}:{:02}  {name}", at / 60, at % 60);
+        match measure(&stage) {
+            Ok(section) => results.sections.push(section),
+            Err(why) => {
+                eprintln!("        not measured: {why:#}");
+                results.failures.push(format!("{name}: {why:#}"));
+            }
+        }
+    }
+    drop(stage);
+    results.took = begin.elapsed().as_secs();
+    results.date = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let file = wanted.to.join(RESULTS);
+    let text = format!("{}\n", serde_json::to_string_pretty(&results)?);
+    report::write(&file, &text)?;
+    report::write_page(&results, &wanted.to)?;
+    report::print(&results);
+    Ok(verdict(&results))
+}
+
+fn verdict(results: &Results) -> ExitCode {
+    let missed = results.missed();
+    println!();
+    for (text, clearly) in &missed {
+        let how = match clearly {
+            true => "MISSED",
+            false => "missed within noise",
+        };
+        println!("{how}: {text}");
+    }
+    for failure in &results.failures {
+        println!("NOT MEASURED: {failure}");
+    }
+    let goals: usize = results
+        .sections
+        .iter()
+        .flat_map(|s| &s.rows)
+        .map(|r| r.goals.len())
+        .sum();
+    let clearly = missed.iter().filter(|(_, clearly)| *clearly).count();
+    println!(
+        "{goals} goals: {} met, {} missed within noise, {clearly} missed; {} s",
+        goals - missed.len(),
+        missed.len() - clearly,
+        results.took
     );
-    add("throughput", whole::throughput(stage).map(|f| vec![f]));
-    add("run", whole::run_true(stage).map(|f| vec![f]));
-    add("create", whole::create(stage));
-    add("memory", whole::memory(stage).map(|f| vec![f]));
-    for name in [ONE.0, MANY.0] {
-        stage.hostlet(&["remove", name])?;
+    match (results.failures.is_empty(), clearly) {
+        (false, _) => ExitCode::FAILURE,
+        (true, 0) => ExitCode::SUCCESS,
+        (true, _) => ExitCode::from(3),
     }
-    Ok(())
+}
+
+fn page(to: &Path) -> Result<ExitCode> {
+    let file = to.join(RESULTS);
+    let text =
+        std::fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
+    let results: Results = serde_json::from_str(&text).context("read the results")?;
+    report::write_page(&results, to)?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -8,15 +8,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::lending::Lending;
+use crate::report::{Against, Better, Bound, Plot, Row, Section, median};
 use crate::stage::{Place, Stage, output, wall};
-use crate::table::{Figure, Promise, median, percentile};
+use crate::turns::{by_turns, needed};
 
 /// How often somebody logs in, of each kind.
 const LOGINS: usize = 100;
 /// How many sessions are held at once.
 const HELD: usize = 1000;
 /// What the module may add to a login.
-const OURS: Promise = Promise::AtMost(15.0);
+const OURS: Bound = Bound::AtMost(15.0);
 
 /// The rule by which root's sessions get addresses: no account has to be made for this.
 pub const RULE: &str = r#"
@@ -121,45 +122,43 @@ fn module(stage: &Stage) -> String {
 }
 
 /// All of them.
-pub fn measure(stage: &Stage) -> Result<Vec<Figure>> {
+pub fn measure(stage: &Stage) -> Result<Section> {
     let lending = Lending::start_with(stage, RULE)?;
-    let mut figures = logins(stage)?;
-    figures.extend(thousand(stage, &lending)?);
-    Ok(figures)
+    let about = "Logins by ssh with an address of their own and without, by turns; and many sessions at a time.";
+    Ok(Section::new("sessions", "Logins", about, Plot::None)
+        .with([logins(stage)?])
+        .with(thousand(stage, &lending)?))
 }
 
-fn logins(stage: &Stage) -> Result<Vec<Figure>> {
+fn logins(stage: &Stage) -> Result<Row> {
     let with = Sshd::start(stage, "sshd-with", 2201, &module(stage))?;
     let without = Sshd::start(stage, "sshd-without", 2202, "")?;
-    let (mut ours, mut plain) = (Vec::new(), Vec::new());
-    for _ in 0..LOGINS {
-        ours.push(with.log_in(stage)?);
-        plain.push(without.log_in(stage)?);
-    }
-    let mut figures = Vec::new();
-    for (what, of, promise) in [
-        ("median", 0.5, OURS),
-        ("99th percentile", 0.99, Promise::None),
-    ] {
-        let at = |values: &[f64]| percentile(values, of).context("nothing was measured");
-        let text = format!("a login by ssh with a pool lease, and its end, {what}");
-        figures.push(Figure::alone(text, "ms", at(&ours)?, promise).more_than(at(&plain)?));
-    }
-    Ok(figures)
+    let row = Row::new(
+        "a login by ssh with a pool lease, and its end",
+        "ms",
+        Better::Less,
+    );
+    let native = |_| without.log_in(stage);
+    let hostlet = |_| with.log_in(stage);
+    let takers = vec![needed("native", native), needed("hostlet", hostlet)];
+    Ok(by_turns(row, stage.rounds(LOGINS), takers)?
+        .against("native", Against::More)
+        .goal("hostlet", OURS))
 }
 
-fn thousand(stage: &Stage, lending: &Lending) -> Result<Vec<Figure>> {
+fn thousand(stage: &Stage, lending: &Lending) -> Result<Vec<Row>> {
+    let count = stage.rounds(HELD);
     service_file("figures-with", &module(stage))?;
     let empty = lending.memory("Rss")?;
     let start = Instant::now();
     let (mut held, mut opening) = (Vec::new(), Vec::new());
-    for _ in 0..HELD {
+    for _ in 0..count {
         let (session, said) = stage.start_saying(Place::Machine, &["session", "figures-with"])?;
         opening.push(said.parse::<f64>().context(said)? / 1e3);
         held.push(session);
     }
     let opened = start.elapsed().as_secs_f64();
-    let last = opening.split_off(HELD - HELD / 10);
+    let last = opening.split_off(count - count / 10);
     let full = lending.memory("Rss")?;
     let start = Instant::now();
     drop(held);
@@ -170,12 +169,7 @@ fn thousand(stage: &Stage, lending: &Lending) -> Result<Vec<Figure>> {
     }
     let closed = start.elapsed().as_secs_f64();
     let alone = |what: &str, unit, value| {
-        Figure::alone(
-            format!("{HELD} sessions: {what}"),
-            unit,
-            value,
-            Promise::None,
-        )
+        Row::new(format!("{count} sessions: {what}"), unit, Better::Less).way("hostlet", [value])
     };
     Ok(vec![
         alone("to open, one after the other", "s", opened),

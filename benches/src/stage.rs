@@ -1,25 +1,38 @@
-//! The place of the measurements: a machine and a client, each in a network namespace of its own, made
-//! by `scripts/figures`, and the hostlet command to use there.
+//! The place of the measurements: a machine and a client, each in a network namespace of its own, and the hostlet command to use there.
+//!
+//! The machine is the namespace of this very process, which has its own mounts as well: all that is made here ends with it.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use hostlet_testkit::dir::TestDir;
+use hostlet_testkit::{binaries, netns::NetNs};
+
+/// The client's addresses.
+pub const CLIENT4: &str = "192.0.2.2";
+pub const CLIENT6: &str = "[2001:db8::2]";
+/// Held by no hostlet; for those that come and go.
+pub const ANOTHER4: &str = "192.0.2.61";
 
 /// Where to measure and with what.
 #[derive(Debug)]
 pub struct Stage {
     /// The hostlet command.
     pub hostlet: PathBuf,
-    /// The network namespace of the client.
-    pub client: PathBuf,
     /// The installation's root.
     pub root: PathBuf,
     /// This program, for its loops.
     pub myself: PathBuf,
+    /// The client's machine: 192.0.2.2, 2001:db8::2 on its `eth0`, at the other end of this machine's wire.
+    pub client: NetNs,
+    /// Everything is to be short: it is tried whether it works.
+    pub quick: bool,
+    _dir: TestDir,
 }
 
 /// Where a command runs.
@@ -34,44 +47,110 @@ pub enum Place<'a> {
 }
 
 impl Stage {
-    /// As `scripts/figures` set it up.
-    pub fn from_environment() -> Result<Self> {
-        let path = |name: &str| {
-            std::env::var_os(name)
-                .map(PathBuf::from)
-                .with_context(|| format!("{name} is not set; start this through `make figures`"))
-        };
-        Ok(Self {
-            hostlet: path("HOSTLET")?,
-            client: path("HOSTLET_CLIENT")?,
-            root: path("HOSTLET_ROOT")?,
+    /// Makes both machines. To be called before there are threads.
+    pub fn set_up(quick: bool) -> Result<Self> {
+        // SAFETY: takes no pointers, and there is this thread alone.
+        if unsafe { libc::unshare(libc::CLONE_NEWNS | libc::CLONE_NEWNET) } != 0 {
+            let why = std::io::Error::last_os_error();
+            bail!("this needs root: namespaces cannot be made: {why}");
+        }
+        let dir = TestDir::new("bench")?;
+        let stage = Self {
+            hostlet: binaries::hostlet()?,
+            root: dir.path().to_path_buf(),
             myself: std::env::current_exe().context("find this program's own file")?,
-        })
+            client: NetNs::new("client")?,
+            quick,
+            _dir: dir,
+        };
+        stage.mounts()?;
+        stage.wire()?;
+        Ok(stage)
+    }
+
+    /// Logins are measured with PAM services, and leave records, that are not this machine's.
+    fn mounts(&self) -> Result<()> {
+        let mount = |words: &[&str]| output(Command::new("mount").args(words)).map(drop);
+        let text = |path: &Path| path.display().to_string();
+        mount(&["--make-rprivate", "/"])?;
+        // Here, and not by the first hostlet command: some have mounts of their own.
+        let bpf = self.root.join("bpf");
+        fs::create_dir(&bpf).with_context(|| format!("make {}", bpf.display()))?;
+        mount(&["-t", "bpf", "bpf", &text(&bpf)])?;
+        let pam = self.root.join("pam.d");
+        output(Command::new("cp").args(["-a", "/etc/pam.d"]).arg(&pam))?;
+        mount(&["--bind", &text(&pam), "/etc/pam.d"])?;
+        for at in ["/var/log", "/run"] {
+            mount(&["-t", "tmpfs", "-o", "mode=755", "tmpfs", at])?;
+        }
+        fs::create_dir("/run/sshd").context("make /run/sshd")
+    }
+
+    fn wire(&self) -> Result<()> {
+        for key in [
+            "ipv6/conf/all/accept_dad",
+            "ipv6/conf/default/accept_dad",
+            "ipv6/conf/default/dad_transmits",
+            "ipv6/conf/default/router_solicitations",
+        ] {
+            let path = format!("/proc/sys/net/{key}");
+            fs::write(&path, "0").with_context(|| format!("write {path}"))?;
+        }
+        let client = self.client.path();
+        let peer = format!("link add eth0 type veth peer name eth0 netns {client}");
+        let mut lines = vec![
+            peer,
+            "link set lo up".to_owned(),
+            "link set eth0 up".to_owned(),
+            "address add 192.0.2.1/24 dev eth0".to_owned(),
+            "address add 2001:db8::1/64 dev eth0 nodad".to_owned(),
+        ];
+        // The addresses of the hostlets that are measured.
+        for last in [41].into_iter().chain(51..=58).chain([61]) {
+            lines.push(format!("address add 192.0.2.{last}/24 dev eth0"));
+            lines.push(format!(
+                "address add 2001:db8::{last}/64 dev eth0 nodad preferred_lft 0"
+            ));
+        }
+        ip(&lines)?;
+        self.client.ip([
+            "link set eth0 up",
+            "address add 192.0.2.2/24 dev eth0",
+            "address add 2001:db8::2/64 dev eth0 nodad",
+        ])
+    }
+
+    /// So many rounds, or as few as say something where it has to be short.
+    pub fn rounds(&self, rounds: usize) -> usize {
+        match self.quick {
+            true => (rounds / 5).max(3),
+            false => rounds,
+        }
+    }
+
+    /// The hostlet command.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.hostlet);
+        command.env("HOSTLET_ROOT", &self.root);
+        command
     }
 
     /// A command at a place; for hostlets it goes through `hostlet enter`.
     pub fn at(&self, place: Place, program: impl AsRef<OsStr>) -> Command {
-        let mut command;
         match place {
-            Place::Machine => return Command::new(program),
-            Place::Client => {
-                command = Command::new("nsenter");
-                let mut net = std::ffi::OsString::from("--net=");
-                net.push(&self.client);
-                command.arg(net);
-            }
+            Place::Machine => Command::new(program),
+            Place::Client => self.client.command(program),
             Place::Hostlet(name) => {
-                command = Command::new(&self.hostlet);
-                command.args(["enter", name, "--"]);
+                let mut command = self.command();
+                command.args(["enter", name, "--"]).arg(program);
+                command
             }
         }
-        command.arg(program);
-        command
     }
 
     /// Runs the hostlet command and gives back what it printed.
     pub fn hostlet(&self, words: &[&str]) -> Result<String> {
-        output(Command::new(&self.hostlet).args(words))
+        output(self.command().args(words))
     }
 
     /// Runs one of the loops to its end; nanoseconds a round.
@@ -95,6 +174,22 @@ impl Stage {
         let mut command = self.at(place, &self.myself);
         Talking::start(command.arg("work").args(words))
     }
+}
+
+/// Runs lines of `ip` on the machine.
+pub fn ip(lines: &[String]) -> Result<()> {
+    use std::io::Write;
+    let mut child = Command::new("ip")
+        .args(["-batch", "-"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .context("start ip")?;
+    let mut input = child.stdin.take().context("stdin was asked for")?;
+    input.write_all((lines.join("\n") + "\n").as_bytes())?;
+    drop(input);
+    let status = child.wait().context("wait for ip")?;
+    anyhow::ensure!(status.success(), "ip: {status}:\n{}", lines.join("\n"));
+    Ok(())
 }
 
 /// Runs to the end; what it printed, or an error with what it complained about.

@@ -7,79 +7,41 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use hostlet_engine::{Engine, Paths};
 use hostlet_model::{HostletSpec, Name, SourcePolicy};
-use serde_json::Value;
 
-use crate::stage::{Place, Stage, output, wall};
-use crate::table::{Figure, Promise, median};
-use crate::{ANOTHER4, MACHINE4, ONE, ROUNDS};
+use crate::report::{Against, Better, Bound, Plot, Row, Section};
+use crate::stage::{ANOTHER4, Stage, wall};
+use crate::turns::{by_turns, needed};
 
 fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-fn middle(values: Vec<f64>) -> Result<f64> {
-    median(values).context("nothing was measured")
-}
-
-/// Bytes a second from the client to a hostlet, against the same server without one.
-pub fn throughput(stage: &Stage) -> Result<Figure> {
-    let (mut inside, mut outside) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        outside.push(iperf(stage, Place::Machine, MACHINE4)?);
-        inside.push(iperf(stage, Place::Hostlet(ONE.0), ONE.1[0])?);
-    }
-    Ok(Figure::alone(
-        "iperf3 from the client to a hostlet",
-        "Gbit/s",
-        middle(inside)? / 1e9,
-        Promise::AtLeast(0.98),
-    )
-    .share_of(middle(outside)? / 1e9))
-}
-
-fn iperf(stage: &Stage, place: Place, address: &str) -> Result<f64> {
-    // As a daemon it returns once it listens; it ends by itself after one client.
-    output(
-        stage
-            .at(place, "iperf3")
-            .args(["--server", "--one-off", "--daemon"]),
-    )?;
-    let printed = output(
-        stage
-            .at(Place::Client, "iperf3")
-            .args(["--client", address, "--time", "2", "--omit", "1", "--json"]),
-    )?;
-    let report: Value = serde_json::from_str(&printed).context("read iperf3's report")?;
-    report["end"]["sum_received"]["bits_per_second"]
-        .as_f64()
-        .context("iperf3's report has no rate")
+/// Starting, creating, memory.
+pub fn measure(stage: &Stage) -> Result<Section> {
+    let section = Section::new("hostlets", "Starting, creating, memory", "", Plot::None);
+    let mut rows = vec![run_true(stage)?];
+    rows.extend(create(stage)?);
+    rows.push(memory(stage)?);
+    Ok(section.with(rows))
 }
 
 /// `hostlet run -- true` over `true`.
-pub fn run_true(stage: &Stage) -> Result<Figure> {
-    let (mut with, mut without) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS * 6 {
-        without.push(milliseconds(wall(&mut Command::new("true"))?));
-        with.push(milliseconds(wall(Command::new(&stage.hostlet).args([
-            "run",
-            "--address",
-            "192.0.2.61",
-            "--",
-            "true",
-        ]))?));
-    }
-    let (with, without) = (middle(with)?, middle(without)?);
-    Ok(Figure::alone(
-        "hostlet run -- true, over true",
-        "ms",
-        with,
-        Promise::AtMost(5.0),
-    )
-    .more_than(without))
+fn run_true(stage: &Stage) -> Result<Row> {
+    let native = |_| Ok(milliseconds(wall(&mut Command::new("true"))?));
+    let hostlet = |_| {
+        let words = ["run", "--address", ANOTHER4, "--", "true"];
+        Ok(milliseconds(wall(stage.command().args(words))?))
+    };
+    let row = Row::new("to start true", "ms", Better::Less)
+        .command(format!("hostlet run --address {ANOTHER4} -- true"));
+    let takers = vec![needed("native", native), needed("hostlet", hostlet)];
+    Ok(by_turns(row, stage.rounds(30), takers)?
+        .against("native", Against::More)
+        .goal("hostlet", Bound::AtMost(2.0)))
 }
 
 /// A create, in this process and as a command.
-pub fn create(stage: &Stage) -> Result<Vec<Figure>> {
+fn create(stage: &Stage) -> Result<Vec<Row>> {
     let engine = Engine::new(Paths::under(&stage.root), |warning| eprintln!("{warning}"));
     let name: Name = "figure".parse().context("a name")?;
     let spec = HostletSpec {
@@ -95,12 +57,12 @@ pub fn create(stage: &Stage) -> Result<Vec<Figure>> {
         unreachable: None,
     };
     let (mut within, mut command) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS * 6 {
+    for _ in 0..stage.rounds(30) {
         let start = Instant::now();
         engine.create(&spec)?;
         within.push(milliseconds(start.elapsed()));
         engine.remove(&name, false)?;
-        command.push(milliseconds(wall(Command::new(&stage.hostlet).args([
+        command.push(milliseconds(wall(stage.command().args([
             "create",
             "figure",
             "--address",
@@ -109,18 +71,15 @@ pub fn create(stage: &Stage) -> Result<Vec<Figure>> {
         engine.remove(&name, false)?;
     }
     Ok(vec![
-        Figure::alone(
-            "create, in-process",
-            "ms",
-            middle(within)?,
-            Promise::AtMost(2.0),
-        ),
-        Figure::alone("create, the command", "ms", middle(command)?, Promise::None),
+        Row::new("to create a hostlet, in-process", "ms", Better::Less)
+            .way("hostlet", within)
+            .goal("hostlet", Bound::AtMost(2.0)),
+        Row::new("to create a hostlet, the command", "ms", Better::Less).way("hostlet", command),
     ])
 }
 
 /// Kernel memory of a hostlet with its cgroup: what a block of them adds, divided by how many they are.
-pub fn memory(stage: &Stage) -> Result<Figure> {
+fn memory(stage: &Stage) -> Result<Row> {
     const BLOCK: usize = 150;
     const BLOCKS: usize = 5;
     let names: Vec<(String, String)> = (0..BLOCK * BLOCKS)
@@ -142,12 +101,10 @@ pub fn memory(stage: &Stage) -> Result<Figure> {
     for (name, _) in &names {
         stage.hostlet(&["remove", name])?;
     }
-    Ok(Figure::alone(
-        "kernel memory of a hostlet, its cgroup included",
-        "KiB",
-        middle(each)?,
-        Promise::AtMost(24.0),
-    ))
+    let what = "kernel memory of a hostlet, its cgroup included";
+    Ok(Row::new(what, "KiB", Better::Less)
+        .way("hostlet", each)
+        .goal("hostlet", Bound::AtMost(24.0)))
 }
 
 /// What the kernel holds for itself and cannot give back on demand; other work on the machine shows

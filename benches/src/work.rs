@@ -1,4 +1,4 @@
-//! What is measured: loops of calls, run by `hostlet-figures work …` in a hostlet or beside it.
+//! What is measured: loops of calls, run by `hostlet-bench work …` in a hostlet or beside it.
 
 use std::io::{BufRead, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};

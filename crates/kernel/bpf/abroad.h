@@ -61,29 +61,37 @@ static inline void put_in(__u64 *filter, const struct hl_addr *a)
 		__sync_fetch_and_or(&filter[bit / 64 % (HL_FILTER / 64)], 1ull << bit % 64);
 }
 
-/* A socket on the real wildcard connects; 0, or an error. */
-static inline int go_abroad(struct bpf_sock *sk, struct hl_known_key *key, const struct hl_addr *from,
-			    const struct hl_addr *source)
+/* A socket on the real wildcard connects; 0, or an error. `from`: where it stands; all zero: the route will say. */
+SHARED int go_abroad(struct bpf_sock_addr *ctx, const struct hl_known_key *ends, const struct hl_addr *from,
+		     const struct hl_addr *source)
 {
-	struct hl_known known = {.stands = *from, .shown = *source};
-	struct hl_sock *s = bpf_sk_storage_get(&socks, sk, 0, 0);
+	struct hl_known_key key; /* kernel 6.1 takes no key from an argument of a SHARED function */
+	struct bpf_sock *sk = ctx->sk;
 	struct hl_globals *g = global();
 	struct hl_known_at *at;
+	struct hl_known known;
+	struct hl_sock *s;
 
-	if (!s || !g)
+	if (!sk || !g || !ends || !from || !source)
+		return 0;
+	s = bpf_sk_storage_get(&socks, sk, 0, 0);
+	if (!s)
 		return 0;
 	at = bpf_sk_storage_get(&known_at, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!at)
 		return ENOBUFS;
+	key = *ends;
+	known.stands = *from;
+	known.shown = *source;
 	/* Connected already: the source stays. */
 	if (!addr_wild(from) && at->key.id)
 		known.shown = at->shown;
 	/* One entry a socket: who connects often shall not push out what others have. */
 	if (s->flags & HL_SOCK_ABROAD)
 		bpf_map_delete_elem(&known_as, &at->key);
-	if (bpf_map_update_elem(&known_as, key, &known, BPF_ANY))
+	if (bpf_map_update_elem(&known_as, &key, &known, BPF_ANY))
 		return ENOBUFS;
-	at->key = *key;
+	at->key = key;
 	at->shown = known.shown;
 	g->abroad_at = bpf_ktime_get_ns();
 	put_in(g->abroad_to, &known.shown);
@@ -109,17 +117,12 @@ static inline bool is_abroad(struct bpf_sock *sk)
  * exit, for the host's firewall is to see both directions alike.
  */
 static inline bool sends_abroad(struct bpf_sock *sk, const struct hl_hostlet *h, __u16 port,
-				const struct hl_addr *to, __u16 to_port, struct hl_addr *from)
+				const struct hl_addr *to, __u16 to_port)
 {
-	struct hl_known_key key;
+	struct hl_known_key key = known_key(h->id, IPPROTO_UDP, port, to, to_port);
 
-	if (addr_wild(from) || !is_abroad(sk) || owns(h, from))
-		return false;
-	key = known_key(h->id, IPPROTO_UDP, port, to, to_port);
-	if (bpf_map_lookup_elem(&known_as, &key) || same_known(bpf_sk_storage_get(&known_at, sk, 0, 0), &key))
-		return true;
-	*from = (struct hl_addr){}; /* to somebody else: as if it were not connected */
-	return false;
+	return bpf_map_lookup_elem(&known_as, &key) ||
+	       same_known(bpf_sk_storage_get(&known_at, sk, 0, 0), &key);
 }
 
 /* A packet with a foreign source: is it of a connection that was noted? */
@@ -298,7 +301,7 @@ SHARED int rewrite(struct __sk_buff *skb, const struct ends *its, const struct h
  * At the exit: the source that was noted. Others may use such a mark for something else: what is of no
  * connection here goes its way, unless its socket says that it is of one.
  */
-static inline int mend_source(struct __sk_buff *skb)
+SHARED int mend_source(struct __sk_buff *skb)
 {
 	__u32 id = skb->mark & ~ABROAD_MASK;
 	struct bpf_sock *sk = skb->sk;

@@ -14,13 +14,14 @@ struct connecting {
 	bool socket6;
 };
 
-static inline int bind_source(struct bpf_sock_addr *ctx, const struct connecting *c,
-			      const struct hl_addr *source)
+SHARED int bind_source(struct bpf_sock_addr *ctx, const struct hl_addr *source)
 {
 	struct sockaddr_in in = {.sin_family = AF_INET};
 	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
 
-	if (!c->socket6) {
+	if (!source)
+		return -EINVAL;
+	if (ONCE(ctx->family) != AF_INET6) {
 		in.sin_addr.s_addr = source->w[3];
 		return bpf_bind(ctx, (struct sockaddr *)&in, sizeof(in));
 	}
@@ -40,27 +41,34 @@ static inline bool dual_stack(struct bpf_sock *sk)
 }
 
 /* A bound socket cannot be given a source; those who see it may be told of one. */
-static inline void note_source(struct bpf_sock *sk, struct hl_hostlet *h, struct connecting *c, bool own_loop)
+SHARED int note_source(struct bpf_sock_addr *ctx, struct hl_hostlet *h, const struct connecting *c,
+		       bool own_loop)
 {
+	struct bpf_sock *sk = ctx->sk;
 	struct hl_known_key key;
+	struct hl_addr from;
 
+	if (!sk || !h || !c)
+		return 0;
 	if (addr_is4(&c->from) != addr_is4(&c->to))
-		return; /* which the kernel refuses */
+		return 0; /* which the kernel refuses */
 	if (own_loop || owns(h, &c->to)) {
+		from = c->from;
 		key = known_key(h->id, c->proto, c->from_port, &c->to, c->port);
-		note_known(sk, h, &key, &c->from);
+		note_known(sk, h, &key, &from);
 	} else {
 		not_known(sk);
 	}
+	return 0;
 }
 
 static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struct connecting *c)
 {
 	struct bpf_sock *sk = ctx->sk;
-	struct hl_addr asked = c->to, source = {};
-	enum hl_reason reason = HL_REASON_FOREIGN_ADDRESS;
+	struct hl_addr asked = c->to, source = {}, copy;
+	struct hl_known_key key;
 	bool unbound, hears, own_loop = false;
-	int error = 0;
+	int why, error;
 
 	if (!sk)
 		return ALLOW;
@@ -72,12 +80,11 @@ static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 			return ALLOW; /* the kernel refuses it, with its own error */
 	}
 	if (h->flags & HL_GONE) {
-		reason = HL_REASON_REMOVED;
-		error = ENETUNREACH;
+		why = WHY(HL_REASON_REMOVED, ENETUNREACH);
 		goto refuse;
 	}
-	if (c->from_port)
-		mean_oneself(sk, &c->from, &c->to);
+	if (c->from_port && addr_wild(&c->to))
+		mean_oneself(bpf_sk_storage_get(&socks, sk, 0, 0), &c->from, &c->to);
 	if (addr_loopback(&c->to) || addr_wild(&c->to) || dedicated_loop(&c->to)) {
 		/* Echo sockets show what the kernel knows: they stay where the guard lets echo pass. */
 		if ((c->proto == IPPROTO_ICMP || c->proto == IPPROTO_ICMPV6) &&
@@ -86,56 +93,50 @@ static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 		own_loop = true;
 		/* A socket of IPv6 asks for :: and means the loopback of that family. */
 		source = *loop_like(h, &c->to);
-		if (!host_service(h, &c->to, c->port, c->proto)) {
-			error = to_own_loop(h, &c->to, c->port, c->proto, c->proto != IPPROTO_TCP, &reason);
-			if (error == ECONNREFUSED)
-				goto ordinary;
-			if (error)
-				goto refuse;
-		}
+		copy = c->to;
+		why = to_own_loop(h, &copy, c->port, c->proto, c->proto != IPPROTO_TCP);
+		c->to = copy;
+		if (why)
+			goto refuse;
 	}
 	unbound = addr_wild(&c->from);
 	/* Bound to a group or a broadcast address: that is where it hears, not where it sends from. */
 	hears = addr_multicast(&c->from) || addr_broadcast(&c->from);
 	if (!unbound && !hears && c->from_port && is_abroad(sk)) {
-		struct hl_known_key key = known_key(h->id, c->proto, c->from_port, &c->to, c->port);
-
-		error = go_abroad(sk, &key, &c->from, &c->from);
-		if (!error)
+		key = known_key(h->id, c->proto, c->from_port, &c->to, c->port);
+		copy = c->from;
+		if (!go_abroad(ctx, &key, &copy, &copy))
 			return ALLOW;
-		reason = HL_REASON_TABLE_FULL;
+		why = WHY(HL_REASON_TABLE_FULL, ENOBUFS);
 		goto refuse;
 	}
 	if (!unbound && !hears && !owns(h, &c->from) && !reachable(h, &c->from, 0)) {
-		reason = HL_REASON_FOREIGN_SOURCE;
-		error = addr_is4(&c->from) ? kernel.foreign_source_error : EINVAL;
+		why = WHY(HL_REASON_FOREIGN_SOURCE,
+			  addr_is4(&c->from) ? kernel.foreign_source_error : EINVAL);
 		goto refuse;
 	}
 	/* Without an address of the family there is no route, whatever the source. */
 	if (!own_loop && !(h->flags & (addr_is4(&c->to) ? HL_V4 : HL_V6)) && !(h->flags & HL_FIT_PASS)) {
-		reason = HL_REASON_NO_ADDRESS;
-		error = ENETUNREACH;
+		why = WHY(HL_REASON_NO_ADDRESS, ENETUNREACH);
 		goto refuse;
 	}
 	if (!unbound && !hears && c->from_port) {
 		if (!own_loop &&
 		    (no_way_from_loop(h, &c->from, &c->to) || (addr_is4(&c->from) == addr_is4(&c->to) &&
 							       known_from_loop(sk, h) && !owns(h, &c->to)))) {
-			bpf_set_retval(-EINVAL);
-			return REFUSE;
-		}
-		if (addr_is4(&c->from) && !addr_is4(&c->to) && dual_stack(sk)) {
-			reason = HL_REASON_DUAL_STACK;
-			error = EAFNOSUPPORT;
+			why = WHY(0, EINVAL);
 			goto refuse;
 		}
-		note_source(sk, h, c, own_loop);
+		if (addr_is4(&c->from) && !addr_is4(&c->to) && dual_stack(sk)) {
+			why = WHY(HL_REASON_DUAL_STACK, EAFNOSUPPORT);
+			goto refuse;
+		}
+		note_source(ctx, h, c, own_loop);
 		/* UDP that an earlier connect gave a source: it can be refused, but not be given another. */
 		if (c->proto == IPPROTO_TCP || own_loop || !unfit(sk, h, &c->to) ||
 		    bpf_sk_storage_get(&socks, sk, 0, 0))
 			return ALLOW;
-		error = ENETUNREACH;
-		reason = HL_REASON_NO_ROUTE;
+		why = WHY(HL_REASON_NO_ROUTE, ENETUNREACH);
 		goto refuse;
 	}
 	/*
@@ -148,50 +149,45 @@ static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 		if (s && !(s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6))) {
 			if (own_loop || !no_way_from_loop(h, &c->from, &c->to))
 				return ALLOW;
-			bpf_set_retval(-EINVAL);
-			return REFUSE;
+			why = WHY(0, EINVAL);
+			goto refuse;
 		}
 	}
 	if (!own_loop && unfit(sk, h, &c->to)) {
-		reason = HL_REASON_NO_ROUTE;
-		error = ENETUNREACH;
+		why = WHY(HL_REASON_NO_ROUTE, ENETUNREACH);
 		if (!(h->flags & HL_FIT_PASS))
 			goto refuse;
 		/* What an earlier connect left goes: the route shall give the source. */
-		if (!unbound && bind_source(ctx, c, &source))
+		if (!unbound && bind_source(ctx, &source))
 			goto refuse;
-		error = let_pass(sk);
-		if (!error)
+		why = let_pass(ctx);
+		if (!why)
 			return ALLOW;
-		reason = HL_REASON_TABLE_FULL;
 		goto refuse;
 	}
 	if (!own_loop) {
-		error = addr_multicast(&c->to) ? multicast_source(sk, h, &c->to, &source)
-					       : choose_source(h, &c->to, &source);
+		copy = c->to;
+		error = source_for(ctx, h, &copy, &source);
 		if (error) {
-			reason = HL_REASON_NO_ADDRESS;
+			why = WHY(HL_REASON_NO_ADDRESS, error);
 			goto refuse;
 		}
 	}
 	/* On the real wildcard, by bind or an earlier sendto: the route gives its source (see abroad.h). */
 	if (c->from_port) {
-		struct hl_known_key key = known_key(h->id, c->proto, c->from_port, &c->to, c->port);
-
-		struct hl_addr none = {};
-
-		error = has_ports(c->proto) && (h->flags & HL_GUARD) ? go_abroad(sk, &key, &none, &source)
-								     : 0;
-		if (!error)
+		if (!has_ports(c->proto) || !(h->flags & HL_GUARD))
 			return ALLOW;
-		reason = HL_REASON_TABLE_FULL;
+		key = known_key(h->id, c->proto, c->from_port, &c->to, c->port);
+		copy = (struct hl_addr){};
+		if (!go_abroad(ctx, &key, &copy, &source))
+			return ALLOW;
+		why = WHY(HL_REASON_TABLE_FULL, ENOBUFS);
 		goto refuse;
 	}
 	if (!unbound && addr_eq(&c->from, &source))
 		return ALLOW;
-	if (bind_source(ctx, c, &source)) {
-		error = EADDRNOTAVAIL;
-		reason = HL_REASON_FOREIGN_SOURCE;
+	if (bind_source(ctx, &source)) {
+		why = WHY(HL_REASON_FOREIGN_SOURCE, EADDRNOTAVAIL);
 		goto refuse;
 	}
 	if (!unbound) {
@@ -202,11 +198,14 @@ static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 	}
 	return ALLOW;
 refuse:
-	refused(h, HL_CALL_CONNECT, reason, error, c->proto, &asked, c->port, &c->from);
-	if (reason == HL_REASON_DUAL_STACK)
+	if (WHY_REASON(why)) {
+		copy = c->from;
+		refused(h, HL_CALL_CONNECT, WHY_REASON(why), WHY_ERROR(why), c->proto, &asked, c->port,
+			&copy);
+	}
+	if (WHY_REASON(why) == HL_REASON_DUAL_STACK)
 		return ALLOW; /* so far as there is a route; the kernel knows */
-ordinary: /* as on every machine: no event */
-	bpf_set_retval(-error);
+	bpf_set_retval(-WHY_ERROR(why));
 	return REFUSE;
 }
 

@@ -60,40 +60,6 @@ static inline void count_known(struct hl_sock *s, bool is)
 	__sync_fetch_and_add(&g->known_as, is ? 1 : -1);
 }
 
-/*
- * Enters what a bound socket would have had for its source, or has from an earlier connect; whether that is
- * another than where it stands.
- */
-SHARED int enter_known(struct hl_hostlet *h, struct hl_known_key *at, struct hl_addr *from, bool wild,
-		       struct hl_addr *stays)
-{
-	struct hl_known_key key; /* kernel 6.1 takes no key from an argument of a SHARED function */
-	struct hl_known known;
-
-	if (!h || !at || !from)
-		return 0;
-	key = *at;
-	known.stands = known.shown = *from;
-	if (!wild)
-		goto leave;
-	if (stays)
-		known.shown = *stays;
-	else if (addr_loopback(&key.peer) || is_loop(h, &key.peer))
-		known.shown = *loop_like(h, &key.peer);
-	else if (choose_source(h, &key.peer, &known.shown))
-		goto leave;
-	if (!addr_eq(&known.shown, from))
-		return !bpf_map_update_elem(&known_as, &key, &known, BPF_ANY);
-leave:
-	/* What an earlier socket of this port left. */
-	bpf_map_delete_elem(&known_as, &key);
-	if (key.proto == IPPROTO_UDP) {
-		key.peer = *loop_like(h, from);
-		bpf_map_delete_elem(&known_as, &key);
-	}
-	return 0;
-}
-
 /* It is not any more what the table says of it. When it closes that stays: what it sent may still be read. */
 static inline void forget_known(struct bpf_sock *sk, struct hl_sock *s)
 {
@@ -107,32 +73,48 @@ static inline void forget_known(struct bpf_sock *sk, struct hl_sock *s)
 	count_known(s, false);
 }
 
-/* A bound socket connects to an address of its own. */
+/*
+ * A bound socket connects to an address of its own: what it would have had for its source, or has from an earlier
+ * connect, is noted if that is another than where it stands.
+ */
 static inline void note_known(struct bpf_sock *sk, struct hl_hostlet *h, struct hl_known_key *key,
-			      struct hl_addr *from)
+			      const struct hl_addr *from)
 {
 	struct hl_sock *s = bpf_sk_storage_get(&socks, sk, 0, 0);
-	struct hl_addr stays = *from;
 	bool connected = sk->state == BPF_TCP_ESTABLISHED;
-	struct hl_known_at *at;
-	struct hl_known *k;
+	struct hl_known known = {.stands = *from, .shown = *from}, *k;
+	struct hl_known_at *at = 0;
 
-	if (s && connected && (s->flags & HL_SOCK_KNOWN_AS)) {
+	barrier(); /* clang would keep all words of the addresses twice */
+	if (!s || !(s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)))
+		;
+	else if (!connected && (addr_loopback(&key->peer) || is_loop(h, &key->peer)))
+		known.shown = *loop_like(h, &key->peer);
+	else if (!connected && choose_source(h, &key->peer, &known.shown))
+		known.shown = known.stands;
+	else if (connected && (s->flags & HL_SOCK_KNOWN_AS)) {
 		at = bpf_sk_storage_get(&known_at, sk, 0, 0);
 		k = at ? bpf_map_lookup_elem(&known_as, &at->key) : 0;
 		if (k)
-			stays = k->shown;
+			known.shown = k->shown;
 	}
 	if (s)
 		forget_known(sk, s);
-	if (!enter_known(h, key, from, s && (s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)),
-			 connected ? &stays : 0) ||
-	    !s)
+	if (s && !addr_eq(&known.shown, &known.stands)) {
+		if (bpf_map_update_elem(&known_as, key, &known, BPF_ANY))
+			return;
+		at = bpf_sk_storage_get(&known_at, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+		if (at) {
+			at->key = *key;
+			count_known(s, true);
+		}
 		return;
-	at = bpf_sk_storage_get(&known_at, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (at) {
-		at->key = *key;
-		count_known(s, true);
+	}
+	/* What an earlier socket of this port left. */
+	bpf_map_delete_elem(&known_as, key);
+	if (key->proto == IPPROTO_UDP) {
+		key->peer = *loop_like(h, from);
+		bpf_map_delete_elem(&known_as, key);
 	}
 }
 

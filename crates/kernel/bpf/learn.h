@@ -95,38 +95,57 @@ static inline struct bpf_sock *wild_socket(struct __sk_buff *skb, __u16 port, co
 	return bpf_sk_lookup_udp(skb, &t, sizeof(t.ipv6), BPF_F_CURRENT_NETNS, 0);
 }
 
-static inline void learn(struct __sk_buff *skb, const struct hl_owner *o, const struct datagram *d)
+/* Has sk_lookup give this and all later datagrams of this kind to whom they are for. */
+SHARED int learn(struct __sk_buff *skb, const struct datagram *d)
 {
-	struct hl_port_key key = port_key(o->id, bpf_ntohs(d->to_port), IPPROTO_UDP, family_of(&d->to));
-	struct hl_listener_key lk = {.id = o->id, .port = key.port, .family = key.family};
-	struct hl_port *p = bpf_map_lookup_elem(&ports, &key);
+	const struct hl_owner *o;
+	struct hl_listener_key lk = {};
+	struct hl_port_key key;
+	struct hl_port *p;
 	struct bpf_sock *sk;
 	struct hl_addr at;
 
+	if (!d)
+		return 0;
+	at = d->to;
+	o = owner_of(&at);
+	if (!o)
+		return 0;
+	key = port_key(o->id, bpf_ntohs(d->to_port), IPPROTO_UDP, family_of(&at));
+	lk.id = key.id;
+	lk.port = key.port;
+	lk.family = key.family;
+	p = bpf_map_lookup_elem(&ports, &key);
 	if (!p || p->learned || !has_wild(p))
-		return;
+		return 0;
 	at = p->wild_addr;
 	sk = wild_socket(skb, d->to_port, &at);
 	if (!sk)
-		return;
+		return 0;
 	if (!bpf_map_update_elem(&udp_sockets, &lk, sk, BPF_ANY))
 		p->learned = 1;
 	bpf_sk_release(sk);
+	return 0;
 }
 
 /*
  * A datagram between sockets of a hostlet, one of which is known by another address than the one where
  * it stands (see known.h): for the socket that is connected to who it is known as.
  */
-static inline bool relay(struct __sk_buff *skb, const struct datagram *d)
+SHARED int relay(struct __sk_buff *skb, const struct datagram *d)
 {
-	const struct hl_owner *o = owner_of(&d->to);
-	struct hl_addr from = d->from, at = d->to;
+	const struct hl_owner *o;
+	struct hl_addr from, at;
 	struct hl_known_key key;
 	struct bpf_sock *sk;
 	struct hl_known *k;
 	bool known = false, done;
 
+	if (!d)
+		return false;
+	from = d->from;
+	at = d->to;
+	o = owner_of(&at);
 	if (!o)
 		return false;
 	key = known_key(o->id, IPPROTO_UDP, bpf_ntohs(d->from_port), &d->to, bpf_ntohs(d->to_port));
@@ -151,32 +170,41 @@ static inline bool relay(struct __sk_buff *skb, const struct datagram *d)
 	return done;
 }
 
-/* A copy made below comes back here with the slot it is for. */
-static inline int deliver_copy(struct __sk_buff *skb, const struct datagram *d, __u8 slot)
+/* Gives it to the socket on the wildcard of a hostlet; 0 if there is none. */
+SHARED int give_to_wild(struct __sk_buff *skb, __u32 id, const struct datagram *d)
 {
-	struct hl_wild_udp_key wk = {
-		.port = bpf_ntohs(d->to_port), .family = family_of(&d->to), .slot = slot};
-	__u32 *id = bpf_map_lookup_elem(&wild_udp, &wk);
 	struct hl_port_key key;
 	struct hl_port *p;
 	struct bpf_sock *sk;
 	struct hl_addr at;
 	long error;
 
-	if (!id)
-		return TC_ACT_SHOT;
-	key = port_key(*id, wk.port, IPPROTO_UDP, wk.family);
+	if (!d)
+		return 0;
+	key = port_key(id, bpf_ntohs(d->to_port), IPPROTO_UDP, family_of(&d->to));
 	p = bpf_map_lookup_elem(&ports, &key);
-	if (!p)
-		return TC_ACT_SHOT;
+	if (!p || !has_wild(p))
+		return 0;
 	at = p->wild_addr;
 	sk = wild_socket(skb, d->to_port, &at);
 	if (!sk)
-		return TC_ACT_SHOT;
+		return 0;
 	error = bpf_sk_assign(skb, sk, 0);
 	bpf_sk_release(sk);
+	return !error;
+}
+
+/* A copy made below comes back here with the slot it is for. */
+static inline int deliver_copy(struct __sk_buff *skb, const struct datagram *d, __u8 slot)
+{
+	struct hl_wild_udp_key wk = {
+		.port = bpf_ntohs(d->to_port), .family = family_of(&d->to), .slot = slot};
+	__u32 *id = bpf_map_lookup_elem(&wild_udp, &wk);
+
+	if (!id || !give_to_wild(skb, *id, d))
+		return TC_ACT_SHOT;
 	skb->mark = 0;
-	return error ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+	return TC_ACT_UNSPEC;
 }
 
 static inline void copy_to_all(struct __sk_buff *skb, const struct datagram *d)
@@ -202,23 +230,12 @@ static inline void copy_to_all(struct __sk_buff *skb, const struct datagram *d)
  * a forgery of an own address; so the one that there is goes to one hostlet, the sender's own if it listens,
  * unless a socket of the host, or one that is bound to the group, is there to get it.
  */
-static inline struct bpf_sock *wild_of(struct __sk_buff *skb, __u32 id, const struct datagram *d)
-{
-	struct hl_port_key key = port_key(id, bpf_ntohs(d->to_port), IPPROTO_UDP, family_of(&d->to));
-	struct hl_port *p = bpf_map_lookup_elem(&ports, &key);
-	struct hl_addr at;
-
-	if (!p || !has_wild(p))
-		return NULL;
-	at = p->wild_addr;
-	return wild_socket(skb, d->to_port, &at);
-}
-
 static inline void looped4(struct __sk_buff *skb, const struct datagram *d)
 {
-	struct hl_wild_udp_key wk = {.port = bpf_ntohs(d->to_port), .family = family_of(&d->to)};
-	const struct hl_owner *o = owner_of(&d->from);
+	struct hl_wild_udp_key wk = {.port = bpf_ntohs(d->to_port), .family = 4};
 	struct bpf_sock *sk = wild_socket(skb, d->to_port, &d->to);
+	struct hl_addr from = d->from;
+	const struct hl_owner *o;
 	__u32 *id;
 	int i;
 
@@ -226,18 +243,15 @@ static inline void looped4(struct __sk_buff *skb, const struct datagram *d)
 		bpf_sk_release(sk);
 		return;
 	}
-	if (o)
-		sk = wild_of(skb, o->id, d);
-	for (i = 0; !sk && i < HL_MCAST_SLOTS; i++) {
+	o = owner_of(&from);
+	if (o && give_to_wild(skb, o->id, d))
+		return;
+	for (i = 0; i < HL_MCAST_SLOTS; i++) {
 		wk.slot = i;
 		id = bpf_map_lookup_elem(&wild_udp, &wk);
-		if (id)
-			sk = wild_of(skb, *id, d);
+		if (id && give_to_wild(skb, *id, d))
+			return;
 	}
-	if (!sk)
-		return;
-	bpf_sk_assign(skb, sk, 0);
-	bpf_sk_release(sk);
 }
 
 static inline void looped6(struct __sk_buff *skb, const struct datagram *d)
@@ -250,11 +264,26 @@ static inline void looped6(struct __sk_buff *skb, const struct datagram *d)
 		copy_to_all(skb, d);
 }
 
+/* To a group or to all. */
+SHARED int to_many(struct __sk_buff *skb, const struct datagram *d)
+{
+	if (!d)
+		return TC_ACT_UNSPEC;
+	if ((skb->mark & COPY_MASK) == COPY_MARK)
+		return deliver_copy(skb, d, skb->mark & 0xff);
+	if (skb->pkt_type != PACKET_LOOPBACK)
+		copy_to_all(skb, d);
+	else if (addr_is4(&d->to))
+		looped4(skb, d);
+	else
+		looped6(skb, d);
+	return TC_ACT_UNSPEC;
+}
+
 SEC("tc")
 int hl_learn(struct __sk_buff *skb)
 {
 	struct hl_globals *g = global();
-	const struct hl_owner *o;
 	struct datagram d;
 
 	if (!g)
@@ -273,20 +302,9 @@ int hl_learn(struct __sk_buff *skb)
 	/* Whoever is in that table is on the wildcard, or was. */
 	if (g->known_as && skb->ifindex == LOOPBACK_IFINDEX && relay(skb, &d))
 		return TC_ACT_UNSPEC;
-	if (addr_multicast(&d.to) || skb->pkt_type == PACKET_BROADCAST || addr_broadcast(&d.to)) {
-		if ((skb->mark & COPY_MASK) == COPY_MARK)
-			return deliver_copy(skb, &d, skb->mark & 0xff);
-		if (skb->pkt_type != PACKET_LOOPBACK)
-			copy_to_all(skb, &d);
-		else if (addr_is4(&d.to))
-			looped4(skb, &d);
-		else
-			looped6(skb, &d);
-		return TC_ACT_UNSPEC;
-	}
-	o = owner_of(&d.to);
-	if (o)
-		learn(skb, o, &d);
+	if (addr_multicast(&d.to) || skb->pkt_type == PACKET_BROADCAST || addr_broadcast(&d.to))
+		return to_many(skb, &d);
+	learn(skb, &d);
 told:
 	if ((skb->mark & COPY_MASK) == LOOP_MARKED)
 		tell_loopback(skb);

@@ -41,9 +41,13 @@ static inline struct hl_addr addr4(__u32 ip)
 	return (struct hl_addr){{0, 0, MAPPED, ip}};
 }
 
+/*
+ * Of an address all words are looked at in one: a branch for each would double the ways that the verifier has to
+ * go from there, and take no less time.
+ */
 static inline bool addr_eq(const struct hl_addr *a, const struct hl_addr *b)
 {
-	return a->w[3] == b->w[3] && a->w[2] == b->w[2] && a->w[1] == b->w[1] && a->w[0] == b->w[0];
+	return !((a->w[0] ^ b->w[0]) | (a->w[1] ^ b->w[1]) | (a->w[2] ^ b->w[2]) | (a->w[3] ^ b->w[3]));
 }
 
 static inline bool addr_any(const struct hl_addr *a)
@@ -53,13 +57,15 @@ static inline bool addr_any(const struct hl_addr *a)
 
 static inline bool addr_is4(const struct hl_addr *a)
 {
-	return a->w[0] == 0 && a->w[1] == 0 && a->w[2] == MAPPED;
+	return !(a->w[0] | a->w[1] | (a->w[2] ^ MAPPED));
 }
 
 /* 0.0.0.0 or ::, also as ::ffff:0.0.0.0 */
 static inline bool addr_wild(const struct hl_addr *a)
 {
-	return !(a->w[0] | a->w[1] | a->w[3]) && (a->w[2] == 0 || a->w[2] == MAPPED);
+	__u32 third = a->w[2];
+
+	return !(a->w[0] | a->w[1] | a->w[3] | (__u64)third * (third ^ MAPPED));
 }
 
 static inline bool addr_loopback(const struct hl_addr *a)
@@ -145,11 +151,36 @@ static inline const struct hl_owner *owner_of(const struct hl_addr *a)
 	return bpf_map_lookup_elem(&prefixes, &key);
 }
 
+/* The rest of owns, for a hostlet with more than one address of the family. */
+SHARED int owns_more(const struct hl_hostlet *h, const struct hl_addr *a)
+{
+	struct hl_prefix_key key = {128}; /* kernel 6.1 takes no key from an argument of a SHARED function */
+	const struct hl_owner *o;
+	int i;
+
+	if (!h || !a)
+		return false;
+	key.addr = *a;
+	if (addr_is4(a)) {
+		for (i = 0; i < HL_FEW4; i++)
+			if (a->w[3] == h->few4[i])
+				return a->w[3] != 0;
+	} else {
+		for (i = 0; i < HL_FEW6; i++)
+			if (addr_eq(a, &h->few6[i]))
+				return true;
+	}
+	o = bpf_map_lookup_elem(&owners, &key.addr);
+	if (!o && (h->flags & HL_PREFIX))
+		o = bpf_map_lookup_elem(&prefixes, &key);
+	return o && o->id == h->id;
+}
+
 /* Is it in the hostlet's set, or its loopback. */
 static inline bool owns(const struct hl_hostlet *h, const struct hl_addr *a)
 {
-	const struct hl_owner *o;
-	int i;
+	struct hl_addr
+		copy; /* what a SHARED function is given, clang and the verifier know nothing of afterwards */
 
 	if (addr_is4(a)) {
 		if (a->w[3] == h->primary4.w[3] || a->w[3] == h->loop4.w[3])
@@ -158,9 +189,6 @@ static inline bool owns(const struct hl_hostlet *h, const struct hl_addr *a)
 			return own_extra(h, a->w[3]);
 		if (!(h->flags & HL_MANY4))
 			return false;
-		for (i = 0; i < HL_FEW4; i++)
-			if (a->w[3] == h->few4[i])
-				return a->w[3] != 0;
 	} else {
 		if (addr_any(a))
 			return false;
@@ -168,17 +196,9 @@ static inline bool owns(const struct hl_hostlet *h, const struct hl_addr *a)
 			return true;
 		if (!(h->flags & HL_MANY6))
 			return false;
-		for (i = 0; i < HL_FEW6; i++)
-			if (addr_eq(a, &h->few6[i]))
-				return true;
 	}
-	o = bpf_map_lookup_elem(&owners, a);
-	if (!o && (h->flags & HL_PREFIX)) {
-		struct hl_prefix_key key = {128, *a};
-
-		o = bpf_map_lookup_elem(&prefixes, &key);
-	}
-	return o && o->id == h->id;
+	copy = *a;
+	return owns_more(h, &copy);
 }
 
 static inline bool is_loop(const struct hl_hostlet *h, const struct hl_addr *a)
@@ -238,32 +258,52 @@ static inline void event_end(struct hl_event *e, __u64 seq)
 	bpf_ringbuf_output(&wake, &none, sizeof(none), BPF_RB_FORCE_WAKEUP);
 }
 
-/* Reports what a process asked for and did not get. */
-static inline void refused(const struct hl_hostlet *h, enum hl_call call, enum hl_reason reason, int error,
-			   __u32 proto, const struct hl_addr *addr, __u16 port, const struct hl_addr *other)
+struct refusal {
+	__u16 call; /* enum hl_call */
+	__u16 reason; /* enum hl_reason */
+	__u16 proto;
+	__u16 port;
+	int error;
+};
+
+SHARED int report(const struct hl_hostlet *h, const struct refusal *what, const struct hl_addr *addr,
+		  const struct hl_addr *other)
 {
 	/* By hand: on kernel 6.1 the helpers are not there for a program on TCP's state. */
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct hl_addr none = {};
+	struct hl_event *e;
 	__u64 seq;
-	struct hl_event *e = event_begin(&seq);
 
+	if (!h || !what)
+		return 0;
+	e = event_begin(&seq);
 	if (!e)
-		return;
+		return 0;
 	e->id = h->id;
 	e->pid = BPF_CORE_READ(task, tgid);
 	e->uid = BPF_CORE_READ(task, cred, uid.val);
-	e->call = call;
-	e->reason = reason;
-	e->error = -error;
-	e->port = port;
-	e->proto = proto;
+	e->call = what->call;
+	e->reason = what->reason;
+	e->error = -what->error;
+	e->port = what->port;
+	e->proto = what->proto;
 	e->family = addr ? family_of(addr) : 0;
 	e->addr = addr ? *addr : none;
 	e->other = other && !addr_wild(other) ? *other : none;
 	e->more = 0;
 	bpf_probe_read_kernel_str(e->comm, sizeof(e->comm), &task->comm);
 	event_end(e, seq);
+	return 0;
+}
+
+/* Reports what a process asked for and did not get. */
+static inline void refused(const struct hl_hostlet *h, enum hl_call call, enum hl_reason reason, int error,
+			   __u32 proto, const struct hl_addr *addr, __u16 port, const struct hl_addr *other)
+{
+	struct refusal what = {.call = call, .reason = reason, .proto = proto, .port = port, .error = error};
+
+	report(h, &what, addr, other);
 }
 
 /*
@@ -333,14 +373,24 @@ static inline struct sock *kernel_sock(struct bpf_sock *sk)
 	return raw;
 }
 
+SHARED __u64 facts_at(__u64 sock)
+{
+	struct sock *raw = (struct sock *)sock;
+	__u64 class_ = (BPF_CORE_READ_BITFIELD_PROBED(raw, __sk_common.skc_reuse) ? 1 : 0) |
+		       (BPF_CORE_READ_BITFIELD_PROBED(raw, __sk_common.skc_reuseport) ? 2 : 0);
+	__u64 v6only = BPF_CORE_READ_BITFIELD_PROBED(raw, __sk_common.skc_ipv6only);
+	__u64 uid = BPF_CORE_READ(raw, sk_uid.val);
+
+	return uid << 32 | v6only << 8 | class_;
+}
+
 static inline void learn_facts(struct bpf_sock *sk, struct facts *f)
 {
-	struct sock *raw = kernel_sock(sk);
+	__u64 all = facts_at((__u64)kernel_sock(sk));
 
-	f->class_ = (BPF_CORE_READ_BITFIELD_PROBED(raw, __sk_common.skc_reuse) ? 1 : 0) |
-		    (BPF_CORE_READ_BITFIELD_PROBED(raw, __sk_common.skc_reuseport) ? 2 : 0);
-	f->v6only = BPF_CORE_READ_BITFIELD_PROBED(raw, __sk_common.skc_ipv6only);
-	f->uid = BPF_CORE_READ(raw, sk_uid.val);
+	f->class_ = all & (HL_CLASSES - 1);
+	f->v6only = all >> 8 & 1;
+	f->uid = all >> 32;
 }
 
 /* Did a bind name its port? */

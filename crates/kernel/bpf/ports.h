@@ -40,16 +40,20 @@ static inline struct hl_port_key port_key(__u32 id, __u16 port, __u8 proto, __u8
 
 static inline void change_counts(struct hl_port *p, const struct change *c)
 {
+	__u32 class_ = c->class_ & (HL_CLASSES - 1);
+
+	/* Or clang makes an "or" of the sum of the place and the index, which the verifier knows of numbers alone. */
+	barrier_var(class_);
 	switch (c->claim) {
 	case CLAIM_WILD:
-		p->wild[c->class_ & 3] += c->by;
+		p->wild[class_] += c->by;
 		if (c->by > 0) {
 			p->wild_addr = c->wild_addr;
 			p->learned = 0;
 		}
 		break;
 	case CLAIM_SPECIFIC:
-		p->specific[c->class_ & 3] += c->by;
+		p->specific[class_] += c->by;
 		break;
 	case CLAIM_AUTO:
 		p->autobound += c->by;
@@ -62,7 +66,7 @@ static inline void change_counts(struct hl_port *p, const struct change *c)
 		break;
 	}
 	if (c->by > 0) {
-		if (c->class_ & 2)
+		if (class_ & 2)
 			p->uid = c->uid;
 		if (c->hidden)
 			p->hidden = c->hidden;
@@ -81,56 +85,58 @@ static inline bool port_unused(const struct hl_port *p)
 	return !p->autobound;
 }
 
-/*
- * One step in the book. An entry that reaches zero is marked dead under its
- * lock and then deleted; whoever meets a dead one tries again until it is gone,
- * so that no count is lost. Returns 0, or -ENOBUFS when the table is full.
- */
-SHARED int port_change(const struct hl_port_key *at, const struct change *c)
+/* One try of the below; 1: again. */
+SHARED int try_change(const struct hl_port_key *at, const struct change *c)
 {
-	struct hl_port_key copy,
-		*key = &copy; /* kernel 6.1 takes no key from an argument of a SHARED function */
+	struct hl_port_key key; /* kernel 6.1 takes no key from an argument of a SHARED function */
 	struct hl_port fresh = {};
+	bool dead, unused = false;
 	struct hl_port *p;
-	bool dead, unused;
 	long error;
-	int i;
 
 	if (!at || !c)
 		return 0;
-	copy = *at;
-	for (i = 0; i < 16; i++) {
-		p = bpf_map_lookup_elem(&ports, key);
-		if (!p) {
-			if (c->by < 0)
-				return 0;
-			change_counts(&fresh, c);
-			error = bpf_map_update_elem(&ports, key, &fresh, BPF_NOEXIST);
-			if (!error)
-				return 0;
-			if (error != -EEXIST)
-				return -ENOBUFS;
-			__builtin_memset(&fresh, 0, sizeof(fresh));
-			continue;
-		}
-		unused = false;
-		bpf_spin_lock(&p->lock);
-		dead = p->dead;
-		if (!dead) {
-			change_counts(p, c);
-			if (c->by < 0 && port_unused(p)) {
-				p->dead = 1;
-				unused = true;
-			}
-		}
-		bpf_spin_unlock(&p->lock);
-		if (dead)
-			continue;
-		if (unused)
-			bpf_map_delete_elem(&ports, key);
-		return 0;
+	key = *at;
+	p = bpf_map_lookup_elem(&ports, &key);
+	if (!p) {
+		if (c->by < 0)
+			return 0;
+		change_counts(&fresh, c);
+		error = bpf_map_update_elem(&ports, &key, &fresh, BPF_NOEXIST);
+		return !error ? 0 : error == -EEXIST ? 1 : -ENOBUFS;
 	}
-	return -ENOBUFS;
+	bpf_spin_lock(&p->lock);
+	dead = p->dead;
+	if (!dead) {
+		change_counts(p, c);
+		if (c->by < 0 && port_unused(p)) {
+			p->dead = 1;
+			unused = true;
+		}
+	}
+	bpf_spin_unlock(&p->lock);
+	if (unused)
+		bpf_map_delete_elem(&ports, &key);
+	return dead;
+}
+
+/*
+ * One step in the book. An entry that reaches zero is marked dead under its
+ * lock and then deleted; whoever meets a dead one tries again until it is gone,
+ * so that no count is lost. Returns 0, or of what is added -ENOBUFS when the table is full.
+ */
+SHARED int port_change(const struct hl_port_key *at, const struct change *c)
+{
+	int i, state;
+
+	if (!at || !c)
+		return 0;
+	for (i = 0; i < 16; i++) {
+		state = try_change(at, c);
+		if (state <= 0)
+			return state;
+	}
+	return c->by < 0 ? 0 : -ENOBUFS;
 }
 
 /* Would a machine with these addresses refuse a new socket of this class here? */

@@ -36,27 +36,26 @@ int hl_sock_create(struct bpf_sock *ctx)
 	return REFUSE;
 }
 
-static inline int count_wild_udp(const struct hl_sock *s, __u16 port, __u8 family, bool add)
+/* Notes that a hostlet has a wildcard UDP socket on a port, or that one of them is gone. */
+SHARED int count_wild_udp(__u32 hostlet, __u16 port, __u8 family, bool add)
 {
 	struct hl_wild_udp_key key = {.port = port, .family = family};
-	__u32 owner = s->id; /* kernel 6.1 takes no value from an argument of a SHARED function */
+	struct hl_port_key pk = port_key(hostlet, port, IPPROTO_UDP, family);
+	struct hl_port *p;
+	__u32 *id;
 	int i;
 
 	for (i = 0; i < HL_MCAST_SLOTS; i++) {
-		__u32 *id;
-
 		key.slot = i;
 		id = bpf_map_lookup_elem(&wild_udp, &key);
 		if (add) {
-			if (id && *id == s->id)
+			if (id && *id == hostlet)
 				return 0;
-			if (!id && !bpf_map_update_elem(&wild_udp, &key, &owner, BPF_NOEXIST))
+			if (!id && !bpf_map_update_elem(&wild_udp, &key, &hostlet, BPF_NOEXIST))
 				return 0;
-		} else if (id && *id == s->id) {
-			struct hl_port_key pk = port_key(s->id, port, s->proto, family);
-			struct hl_port *p = bpf_map_lookup_elem(&ports, &pk);
-
+		} else if (id && *id == hostlet) {
 			/* Siblings on the wildcard keep the entry. */
+			p = bpf_map_lookup_elem(&ports, &pk);
 			if (!p || !(p->wild[0] | p->wild[1] | p->wild[2] | p->wild[3]))
 				bpf_map_delete_elem(&wild_udp, &key);
 			return 0;
@@ -65,32 +64,31 @@ static inline int count_wild_udp(const struct hl_sock *s, __u16 port, __u8 famil
 	return 0;
 }
 
-/*
- * A socket on the host's real wildcard: lookup.h keeps others' packets from it. Not one that
- * shares its port, since a socket of the host may be meant.
- */
-static inline void count_autobound(const struct hl_sock *s, int by)
+/* In the book under a family or under both; 0, or an error and it is under none. */
+static inline int account_both(struct hl_port_key *key, struct change *c, bool four, bool six)
 {
-	struct change c = {.claim = CLAIM_AUTO, .by = by};
-	struct hl_port_key key = port_key(0, s->port, s->proto, 4);
-	struct hl_globals *g = global();
+	int error;
 
-	if (s->class_ || !g)
-		return;
-	__sync_fetch_and_add(&g->autobound, by);
-	if (s->flags & HL_SOCK_WILD4)
-		port_change(&key, &c);
-	key.family = 6;
-	if (s->flags & HL_SOCK_WILD6)
-		port_change(&key, &c);
+	key->family = 4;
+	error = four ? port_change(key, c) : 0;
+	if (error || !six)
+		return error;
+	key->family = 6;
+	error = port_change(key, c);
+	if (error && four) {
+		key->family = 4;
+		c->by = -1;
+		port_change(key, c);
+	}
+	return error;
 }
 
 /* Enters a socket into the book of ports, or takes it out. */
 SHARED int account(struct hl_sock *s, int by)
 {
-	struct change c;
 	struct hl_port_key key;
 	struct hl_globals *g;
+	struct change c;
 	bool four, six;
 	int error = 0;
 
@@ -114,62 +112,63 @@ SHARED int account(struct hl_sock *s, int by)
 		six = !four;
 	}
 	key = port_key(s->id, s->port, s->proto, 4);
-	if (four)
-		error = port_change(&key, &c);
+	error = account_both(&key, &c, four, six);
 	if (error)
 		return error;
-	key.family = 6;
-	if (six)
-		error = port_change(&key, &c);
-	if (error)
-		goto undo_four;
-	/* UDP packets are let through to a socket on one address by that address. */
-	if (s->proto == IPPROTO_UDP && !(s->flags & HL_SOCK_AUTO)) {
-		key.family = family_of(&s->addr);
-		key.addr = s->addr;
-		error = port_change(&key, &c);
-		key.addr = (struct hl_addr){};
-		if (error)
-			goto undo_six;
-	}
 	if (s->flags & HL_SOCK_AUTO) {
-		count_autobound(s, by);
-	} else if (s->proto == IPPROTO_UDP && c.claim == CLAIM_WILD) {
+		/*
+		 * On the host's real wildcard: lookup.h keeps others' packets from it. Not one that
+		 * shares its port, since a socket of the host may be meant.
+		 */
+		g = global();
+		if (s->class_ || !g)
+			return 0;
+		__sync_fetch_and_add(&g->autobound, by);
+		key.id = 0;
+		c = (struct change){.claim = CLAIM_AUTO, .by = by};
+		account_both(&key, &c, s->flags & HL_SOCK_WILD4, s->flags & HL_SOCK_WILD6);
+		return 0;
+	}
+	if (s->proto != IPPROTO_UDP)
+		return 0;
+	/* UDP packets are let through to a socket on one address by that address. */
+	key.family = family_of(&s->addr);
+	key.addr = s->addr;
+	error = port_change(&key, &c);
+	if (error) {
+		key.addr = (struct hl_addr){};
+		c.by = -1;
+		account_both(&key, &c, four, six);
+		return error;
+	}
+	if (c.claim == CLAIM_WILD) {
 		if (four)
-			count_wild_udp(s, s->port, 4, by > 0);
+			count_wild_udp(s->id, s->port, 4, by > 0);
 		if (six)
-			count_wild_udp(s, s->port, 6, by > 0);
+			count_wild_udp(s->id, s->port, 6, by > 0);
 		g = global();
 		if (g)
 			__sync_fetch_and_add(&g->wild_udp, by);
 	}
 	return 0;
-	/* Only what is added can fail. */
-undo_six:
-	c.by = -1;
-	key.family = 6;
-	if (six)
-		port_change(&key, &c);
-undo_four:
-	c.by = -1;
-	key.family = 4;
-	if (four)
-		port_change(&key, &c);
-	return error;
 }
 
-/* A socket that has no address of the hostlet yet is as outside from now on; 0 or an error. */
-static inline int let_pass(struct bpf_sock *sk)
+/* A socket that has no address of the hostlet yet is as outside from now on; 0 or WHY not. */
+SHARED int let_pass(struct bpf_sock_addr *ctx)
 {
-	struct hl_sock *s = bpf_sk_storage_get(&socks, sk, 0, 0), left;
+	struct bpf_sock *sk = ctx->sk;
+	struct hl_sock *s, left;
 
+	if (!sk)
+		return 0;
+	s = bpf_sk_storage_get(&socks, sk, 0, 0);
 	/* What is in the book would keep the answers from it. */
 	if (s && s->flags) {
 		left = *s;
 		s->flags = 0;
 		account(&left, -1);
 	}
-	return MARK_PASSING(sk, HL_FIT_PASS) ? 0 : ENOBUFS;
+	return MARK_PASSING(sk, HL_FIT_PASS) ? 0 : WHY(HL_REASON_TABLE_FULL, ENOBUFS);
 }
 
 /* The same for a listener: SO_REUSEADDR does not share with one. */

@@ -46,38 +46,34 @@ static inline bool source_on(const struct hl_hostlet *h, __u32 ifindex, const st
 	return true;
 }
 
-SHARED int routed_source(struct hl_hostlet *h, struct hl_addr *dst, struct hl_addr *out)
+/* To an address beyond the hostlet's own, on a machine with several: as the route has it. */
+static inline bool routed_source(const struct hl_hostlet *h, const struct hl_addr *dst, struct hl_addr *out)
 {
-	struct hl_prefix_key rk = {128};
-	struct hl_onlink_key ok = {160};
+	struct hl_onlink_key key = {.prefixlen = 128};
 	struct hl_route *route;
 	struct hl_onlink *near;
 
-	if (!h || !dst || !out)
-		return 0;
-	rk.addr = *dst;
-	route = bpf_map_lookup_elem(&routes, &rk);
-	if (route) {
-		if (!addr_any(&route->source) && owns(h, &route->source)) {
-			*out = route->source;
-			return 0;
-		}
-		if (h->source == HL_SOURCE_PRIMARY) {
-			ok.id = h->id;
-			ok.addr = addr_any(&route->gateway) ? *dst : route->gateway;
-			near = bpf_map_lookup_elem(&onlink, &ok);
-			if (near && near->ifindex == route->ifindex) {
-				*out = near->addr;
-				return 0;
-			}
-		}
-		if (source_on(h, route->ifindex, dst, out))
-			return 0;
-		if ((h->flags & (HL_FIT_REFUSE | HL_FIT_PASS)) && source_on(h, LOOPBACK_IFINDEX, dst, out))
-			return 0;
+	/* The key of the one table without its end is that of the other. */
+	((struct hl_prefix_key *)&key)->addr = *dst;
+	route = bpf_map_lookup_elem(&routes, &key);
+	if (!route)
+		return false;
+	if (!addr_any(&route->source) && owns(h, &route->source)) {
+		*out = route->source;
+		return true;
 	}
-	source_on(h, 0, dst, out);
-	return 0;
+	if (h->source == HL_SOURCE_PRIMARY) {
+		key.prefixlen = 160;
+		key.id = h->id;
+		key.addr = addr_any(&route->gateway) ? *dst : route->gateway;
+		near = bpf_map_lookup_elem(&onlink, &key);
+		if (near && near->ifindex == route->ifindex) {
+			*out = near->addr;
+			return true;
+		}
+	}
+	return source_on(h, route->ifindex, dst, out) ||
+	       ((h->flags & (HL_FIT_REFUSE | HL_FIT_PASS)) && source_on(h, LOOPBACK_IFINDEX, dst, out));
 }
 
 /*
@@ -110,15 +106,14 @@ SHARED int fits(struct hl_hostlet *h, struct hl_addr *dst, __u32 dev)
 	return bpf_map_lookup_elem(&sources, &sk) != 0;
 }
 
-/*
- * Is this destination one for which the hostlet's addresses are not to be used? Groups and link-local
- * addresses go by an interface that the program names or knows.
- */
-static inline bool unfit(struct bpf_sock *sk, struct hl_hostlet *h, struct hl_addr *dst)
+SHARED int unfit_on(struct hl_hostlet *h, struct hl_addr *dst, __u32 dev)
 {
-	bool four = addr_is4(dst);
+	bool four;
 
-	if (!(h->flags & (HL_FIT_REFUSE | HL_FIT_PASS)) || addr_multicast(dst) || addr_broadcast(dst) ||
+	if (!h || !dst)
+		return false;
+	four = addr_is4(dst);
+	if (addr_multicast(dst) || addr_broadcast(dst) ||
 	    (!four && (dst->w[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000)))
 		return false;
 	/* Cut off from everything: that is no reason to pass. */
@@ -127,7 +122,21 @@ static inline bool unfit(struct bpf_sock *sk, struct hl_hostlet *h, struct hl_ad
 	/* choose_source has the refusal for it. */
 	if (!(h->flags & (four ? HL_V4 : HL_V6)))
 		return h->flags & HL_FIT_PASS;
-	return !fits(h, dst, sk->bound_dev_if);
+	return !fits(h, dst, dev);
+}
+
+/*
+ * Is this destination one for which the hostlet's addresses are not to be used? Groups and link-local
+ * addresses go by an interface that the program names or knows.
+ */
+static inline bool unfit(struct bpf_sock *sk, struct hl_hostlet *h, const struct hl_addr *dst)
+{
+	struct hl_addr copy;
+
+	if (!(h->flags & (HL_FIT_REFUSE | HL_FIT_PASS)))
+		return false;
+	copy = *dst;
+	return unfit_on(h, &copy, sk->bound_dev_if);
 }
 
 /*
@@ -143,53 +152,65 @@ static inline void own_source(const struct hl_hostlet *h, const struct hl_addr *
 }
 
 /* For a destination that is neither the loopback nor multicast; 0 or an error. */
-static inline int choose_source(struct hl_hostlet *h, struct hl_addr *dst, struct hl_addr *out)
+SHARED int choose_source(struct hl_hostlet *h, const struct hl_addr *dst, struct hl_addr *out)
 {
-	bool four = addr_is4(dst);
-	__u32 many = four ? HL_MANY4 : HL_MANY6, routed = four ? HL_ROUTED4 : HL_ROUTED6;
+	bool four;
 
+	if (!h || !dst || !out)
+		return ENETUNREACH;
+	four = addr_is4(dst);
 	if (!(h->flags & (four ? HL_V4 : HL_V6)))
 		return ENETUNREACH;
 	*out = four ? h->primary4 : h->primary6;
-	if (!(h->flags & many))
+	if (!(h->flags & (four ? HL_MANY4 : HL_MANY6)))
 		return 0;
-	if (owns(h, dst))
+	if (owns(h, dst)) {
 		own_source(h, dst, out);
-	else if (h->flags & routed)
-		routed_source(h, dst, out);
-	else if (h->source != HL_SOURCE_PRIMARY)
-		source_on(h, 0, dst, out);
+		return 0;
+	}
+	if (h->flags & (four ? HL_ROUTED4 : HL_ROUTED6)) {
+		if (routed_source(h, dst, out))
+			return 0;
+	} else if (h->source == HL_SOURCE_PRIMARY) {
+		return 0;
+	}
+	source_on(h, 0, dst, out);
 	return 0;
 }
 
-/* For a multicast destination the socket may name an address or an interface (IP_MULTICAST_IF). */
-static inline int multicast_source(struct bpf_sock *sk, struct hl_hostlet *h, struct hl_addr *dst,
-				   struct hl_addr *out)
+/* The same for any but the loopback; to a group the socket may name an address or an interface (IP_MULTICAST_IF). */
+SHARED int source_for(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struct hl_addr *to,
+		      struct hl_addr *out)
 {
-	struct inet_sock *inet = (struct inet_sock *)kernel_sock(sk);
-	struct hl_addr named = addr4(BPF_CORE_READ(inet, mc_addr));
-	int ifindex = BPF_CORE_READ(inet, mc_index);
+	struct bpf_sock *sk = ctx->sk;
+	struct inet_sock *inet;
+	struct hl_addr named;
+	int ifindex;
 
-	if (addr_is4(dst) && !addr_wild(&named) && owns(h, &named)) {
-		*out = named;
-		return 0;
+	if (!sk || !h || !to || !out)
+		return ENETUNREACH;
+	if (addr_is4(to) && addr_multicast(to)) {
+		inet = (struct inet_sock *)kernel_sock(sk);
+		named = addr4(BPF_CORE_READ(inet, mc_addr));
+		ifindex = BPF_CORE_READ(inet, mc_index);
+		if (!addr_wild(&named) && owns(h, &named)) {
+			*out = named;
+			return 0;
+		}
+		if (ifindex && source_on(h, ifindex, to, out))
+			return 0;
 	}
-	if (addr_is4(dst) && ifindex && source_on(h, ifindex, dst, out))
-		return 0;
-	return choose_source(h, dst, out);
+	return choose_source(h, to, out);
 }
 
 /*
  * 0.0.0.0 as a destination is the loopback for who has no address, and the own address for who is bound
  * to one; :: is 127.0.0.1 for who is bound to a mapped one.
  */
-static inline void mean_oneself(struct bpf_sock *sk, const struct hl_addr *from, struct hl_addr *to)
+static inline void mean_oneself(const struct hl_sock *s, const struct hl_addr *from, struct hl_addr *to)
 {
-	struct hl_sock *s;
-
 	if (!addr_wild(to) || addr_wild(from) || !addr_is4(from))
 		return;
-	s = bpf_sk_storage_get(&socks, sk, 0, 0);
 	if (addr_is4(to)) {
 		/* A datagram may name another source than where its socket stands. */
 		if (!s || !(s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)) ||
@@ -228,34 +249,40 @@ static inline bool host_service(const struct hl_hostlet *h, const struct hl_addr
 }
 
 /*
- * The address of the hostlet's own that a loopback address stands for; 0 or an error. To one that was
+ * Why a call is refused, and with which error: what functions that find it out return. 0: it is not. Without a
+ * reason the error is the program's own making, as on every machine, and there is no event.
+ */
+#define WHY(reason_, error_) ((reason_) << 16 | (error_))
+#define WHY_REASON(why_)     ((why_) >> 16)
+#define WHY_ERROR(why_)	     ((why_) & 0xffff)
+
+/*
+ * The address of the hostlet's own that a loopback address stands for, but for a service of the host that was
+ * opened to it; 0 or WHY not. To one that was
  * never named before, a call to a port where the hostlet has no socket needs no address (`make` false).
  */
-static inline int to_own_loop(const struct hl_hostlet *h, struct hl_addr *a, __u16 port, __u8 proto,
-			      bool make, enum hl_reason *reason)
+SHARED int to_own_loop(const struct hl_hostlet *h, struct hl_addr *a, __u16 port, __u8 proto, bool make)
 {
 	struct hl_port_key key;
 	__u32 ip;
 
+	if (!h || !a || host_service(h, a, port, proto))
+		return 0;
 	if (means_loopback(a)) {
 		*a = *loop_like(h, a);
-		*reason = HL_REASON_NO_ADDRESS;
-		return addr_any(a) ? ENETUNREACH : 0;
+		return addr_any(a) ? WHY(HL_REASON_NO_ADDRESS, ENETUNREACH) : 0;
 	}
 	if (is_loop(h, a))
 		return 0;
-	*reason = HL_REASON_FOREIGN_LOOPBACK;
 	if (!addr_is4(a))
-		return ENETUNREACH;
+		return WHY(HL_REASON_FOREIGN_LOOPBACK, ENETUNREACH);
 	if (a->w[3] == LOOP_BROADCAST)
-		return proto == IPPROTO_TCP ? ENETUNREACH : EACCES;
+		return WHY(HL_REASON_FOREIGN_LOOPBACK, proto == IPPROTO_TCP ? ENETUNREACH : EACCES);
 	key = port_key(h->id, port, proto, 4);
 	make = make || bpf_map_lookup_elem(&ports, &key);
 	ip = extra_for(h->id, a->w[3], make);
-	if (!ip) {
-		*reason = HL_REASON_TABLE_FULL;
-		return make ? ENOBUFS : ECONNREFUSED;
-	}
+	if (!ip)
+		return make ? WHY(HL_REASON_TABLE_FULL, ENOBUFS) : WHY(0, ECONNREFUSED);
 	a->w[3] = ip;
 	return 0;
 }

@@ -61,7 +61,7 @@ static inline void put_in(__u64 *filter, const struct hl_addr *a)
 		__sync_fetch_and_or(&filter[bit / 64 % (HL_FILTER / 64)], 1ull << bit % 64);
 }
 
-/* A socket on the real wildcard connects; 0, or an error. `from`: where it stands; all zero: the route will say. */
+/* A socket on the real wildcard connects; 0, or WHY not. `from`: where it stands; all zero: the route will say. */
 SHARED int go_abroad(struct bpf_sock_addr *ctx, const struct hl_known_key *ends, const struct hl_addr *from,
 		     const struct hl_addr *source)
 {
@@ -79,7 +79,7 @@ SHARED int go_abroad(struct bpf_sock_addr *ctx, const struct hl_known_key *ends,
 		return 0;
 	at = bpf_sk_storage_get(&known_at, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!at)
-		return ENOBUFS;
+		return WHY(HL_REASON_TABLE_FULL, ENOBUFS);
 	key = *ends;
 	known.stands = *from;
 	known.shown = *source;
@@ -90,7 +90,7 @@ SHARED int go_abroad(struct bpf_sock_addr *ctx, const struct hl_known_key *ends,
 	if (s->flags & HL_SOCK_ABROAD)
 		bpf_map_delete_elem(&known_as, &at->key);
 	if (bpf_map_update_elem(&known_as, &key, &known, BPF_ANY))
-		return ENOBUFS;
+		return WHY(HL_REASON_TABLE_FULL, ENOBUFS);
 	at->key = key;
 	at->shown = known.shown;
 	g->abroad_at = bpf_ktime_get_ns();

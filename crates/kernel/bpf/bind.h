@@ -16,7 +16,17 @@ struct binding {
 	__u16 flags; /* enum hl_sock_flag */
 	__u8 proto;
 	bool socket6;
+	bool learned; /* of the socket; see facts_once */
+	struct facts facts;
 };
+
+static inline const struct facts *facts_once(struct bpf_sock_addr *ctx, struct binding *b)
+{
+	if (!b->learned)
+		learn_facts(ctx->sk, &b->facts);
+	b->learned = true;
+	return &b->facts;
+}
 
 static inline struct bpf_sock *host_socket(struct bpf_sock_addr *ctx, const struct binding *b)
 {
@@ -46,10 +56,8 @@ static inline int translate(struct bpf_sock_addr *ctx, const struct hl_hostlet *
 		if (!b->socket6 || addr_is4(&b->addr)) {
 			b->flags |= HL_SOCK_WILD4;
 		} else {
-			struct facts f;
-
-			learn_facts(ctx->sk, &f);
-			b->flags |= f.v6only ? HL_SOCK_WILD6 : HL_SOCK_WILD4 | HL_SOCK_WILD6;
+			b->flags |=
+				facts_once(ctx, b)->v6only ? HL_SOCK_WILD6 : HL_SOCK_WILD4 | HL_SOCK_WILD6;
 		}
 		/*
 		 * A port that the kernel chooses may be one that is free on the whole host. On the real
@@ -74,7 +82,7 @@ static inline int translate(struct bpf_sock_addr *ctx, const struct hl_hostlet *
 		b->addr.w[3] = extra_for(h->id, b->addr.w[3], true);
 		return b->addr.w[3] ? 0 : ENOBUFS;
 	}
-	if (owns(h, &b->addr) || addr_multicast(&b->addr) || addr_broadcast(&b->addr) ||
+	if (owns_fast(h, &b->addr) || addr_multicast(&b->addr) || addr_broadcast(&b->addr) ||
 	    reachable(h, &b->addr, 0))
 		return 0;
 	return EADDRNOTAVAIL;
@@ -86,12 +94,11 @@ static inline int check_siblings(struct bpf_sock_addr *ctx, const struct hl_host
 {
 	struct hl_port_key key = port_key(h->id, port, b->proto, family);
 	struct hl_port *p = bpf_map_lookup_elem(&ports, &key);
-	struct facts f;
 
 	if (!p)
 		return 0;
-	learn_facts(ctx->sk, &f);
-	if (conflicts(p, b->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6), b->proto == IPPROTO_TCP, &f))
+	if (conflicts(p, b->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6), b->proto == IPPROTO_TCP,
+		      facts_once(ctx, b)))
 		return EADDRINUSE;
 	if (p->hidden) {
 		b->port = p->hidden;
@@ -109,7 +116,8 @@ static inline void check_host(struct bpf_sock_addr *ctx, const struct hl_hostlet
 			      const struct hl_addr *asked)
 {
 	struct bpf_sock *sk = host_socket(ctx, b);
-	struct facts ours, theirs;
+	const struct facts *ours = &b->facts;
+	struct facts theirs;
 	bool wildcard;
 
 	if (!sk)
@@ -118,19 +126,19 @@ static inline void check_host(struct bpf_sock_addr *ctx, const struct hl_hostlet
 	wildcard = addr_is4(&b->addr) ? sk->src_ip4 == 0
 				      : !(sk->src_ip6[0] | sk->src_ip6[1] | sk->src_ip6[2] | sk->src_ip6[3]);
 	if (wildcard) {
-		learn_facts(ctx->sk, &ours);
+		facts_once(ctx, b);
 		learn_facts(sk, &theirs);
 	}
 	bpf_sk_release(sk);
 	if (!wildcard)
 		return;
 	if (b->proto == IPPROTO_TCP) {
-		if ((ours.class_ & theirs.class_ & 2) && ours.uid == theirs.uid)
+		if ((ours->class_ & theirs.class_ & 2) && ours->uid == theirs.uid)
 			return; /* they share the port, and the kernel lets them */
 		b->flags |= HL_SOCK_HIDDEN;
 		b->port = 0;
-	} else if (!(ours.class_ & theirs.class_ & 1) &&
-		   !((ours.class_ & theirs.class_ & 2) && ours.uid == theirs.uid)) {
+	} else if (!(ours->class_ & theirs.class_ & 1) &&
+		   !((ours->class_ & theirs.class_ & 2) && ours->uid == theirs.uid)) {
 		refused(h, HL_CALL_BIND, HL_REASON_PORT_HELD, EADDRINUSE, b->proto, asked, b->port, 0);
 	}
 }
@@ -169,14 +177,9 @@ static inline int bind(struct bpf_sock_addr *ctx, const struct hl_hostlet *h, st
 	else
 		error = translate(ctx, h, b);
 	/* Of IPv6 alone and an address of IPv4: that comes before whose address it is. */
-	if (b->socket6 && addr_is4(&b->addr)) {
-		struct facts f;
-
-		learn_facts(ctx->sk, &f);
-		if (f.v6only) {
-			error = EINVAL;
-			goto refuse;
-		}
+	if (b->socket6 && addr_is4(&b->addr) && facts_once(ctx, b)->v6only) {
+		error = EINVAL;
+		goto refuse;
 	}
 	/* Bound already: only an IPv4 socket is told of a foreign address before that. */
 	if (ctx->sk && ctx->sk->src_port && (!error || b->socket6)) {

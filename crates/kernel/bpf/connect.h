@@ -14,14 +14,12 @@ struct connecting {
 	bool socket6;
 };
 
-SHARED int bind_source(struct bpf_sock_addr *ctx, const struct hl_addr *source)
+static inline int bind_source(struct bpf_sock_addr *ctx, bool socket6, const struct hl_addr *source)
 {
 	struct sockaddr_in in = {.sin_family = AF_INET};
 	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
 
-	if (!source)
-		return -EINVAL;
-	if (ONCE(ctx->family) != AF_INET6) {
+	if (!socket6) {
 		in.sin_addr.s_addr = source->w[3];
 		return bpf_bind(ctx, (struct sockaddr *)&in, sizeof(in));
 	}
@@ -41,40 +39,114 @@ static inline bool dual_stack(struct bpf_sock *sk)
 }
 
 /* A bound socket cannot be given a source; those who see it may be told of one. */
-SHARED int note_source(struct bpf_sock_addr *ctx, struct hl_hostlet *h, const struct connecting *c,
-		       bool own_loop)
+static inline void note_source(struct bpf_sock_addr *ctx, struct bpf_sock *sk, struct hl_hostlet *h,
+			       const struct connecting *c, bool own_loop)
 {
-	struct bpf_sock *sk = ctx->sk;
 	struct hl_known_key key;
-	struct hl_addr from;
 
-	if (!sk || !h || !c)
-		return 0;
 	if (addr_is4(&c->from) != addr_is4(&c->to))
-		return 0; /* which the kernel refuses */
+		return; /* which the kernel refuses */
 	if (own_loop || owns(h, &c->to)) {
-		from = c->from;
 		key = known_key(h->id, c->proto, c->from_port, &c->to, c->port);
-		note_known(sk, h, &key, &from);
+		note_known(ctx, sk, h, &key, &c->from);
 	} else {
 		not_known(sk);
 	}
+}
+
+/* In place of why not: the socket is to be as outside. */
+#define LET_PASS WHY(HL_REASON_NO_ROUTE, 0)
+
+/*
+ * All but sockets that have neither an address nor a port, in hostlets that have a route for all; 0, or WHY not.
+ * `source`: of the loopback, for a destination there.
+ */
+SHARED int connect_bound(struct bpf_sock_addr *ctx, struct hl_hostlet *h, const struct connecting *c,
+			 bool own_loop, struct hl_addr *source)
+{
+	bool unbound, hears, four;
+	struct hl_known_key key;
+	struct bpf_sock *sk = ctx->sk;
+	struct hl_addr none = {};
+	struct hl_sock *s;
+	int error;
+
+	if (!sk || !h || !c || !source)
+		return 0;
+	four = addr_is4(&c->to);
+	unbound = addr_wild(&c->from);
+	/* Bound to a group or a broadcast address: that is where it hears, not where it sends from. */
+	hears = addr_multicast(&c->from) || addr_broadcast(&c->from);
+	if (!unbound && !hears && c->from_port && is_abroad(sk)) {
+		key = known_key(h->id, c->proto, c->from_port, &c->to, c->port);
+		return go_abroad(ctx, &key, &c->from, &c->from);
+	}
+	if (!unbound && !hears && !owns(h, &c->from) && !reachable(h, &c->from, 0))
+		return WHY(HL_REASON_FOREIGN_SOURCE,
+			   addr_is4(&c->from) ? kernel.foreign_source_error : EINVAL);
+	/* Without an address of the family there is no route, whatever the source. */
+	if (!own_loop && !(h->flags & (four ? HL_V4 : HL_V6)) && !(h->flags & HL_FIT_PASS))
+		return WHY(HL_REASON_NO_ADDRESS, ENETUNREACH);
+	if (!unbound && !hears && c->from_port) {
+		if (!own_loop && (no_way_from_loop(h, &c->from, &c->to) ||
+				  (addr_is4(&c->from) == four && known_from_loop(sk, h) && !owns(h, &c->to))))
+			return WHY(0, EINVAL);
+		if (addr_is4(&c->from) && !four && dual_stack(sk))
+			return WHY(HL_REASON_DUAL_STACK, EAFNOSUPPORT);
+		note_source(ctx, sk, h, c, own_loop);
+		/* UDP that an earlier connect gave a source: it can be refused, but not be given another. */
+		if (c->proto == IPPROTO_TCP || own_loop || !unfit(sk, h, &c->to) ||
+		    bpf_sk_storage_get(&socks, sk, 0, 0))
+			return 0;
+		return WHY(HL_REASON_NO_ROUTE, ENETUNREACH);
+	}
+	s = bpf_sk_storage_get(&socks, sk, 0, 0);
+	/*
+	 * What is left of an earlier connect may change: the program did not ask for it. Nor did it where
+	 * it bound the wildcard and left the port open (IP_BIND_ADDRESS_NO_PORT).
+	 */
+	if (!unbound && !hears && s && !(s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)))
+		return own_loop || !no_way_from_loop(h, &c->from, &c->to) ? 0 : WHY(0, EINVAL);
+	if (!own_loop && unfit(sk, h, &c->to)) {
+		if (!(h->flags & HL_FIT_PASS))
+			return WHY(HL_REASON_NO_ROUTE, ENETUNREACH);
+		/* What an earlier connect left goes: the route shall give the source. */
+		if (!unbound && bind_source(ctx, c->socket6, &none))
+			return WHY(HL_REASON_NO_ROUTE, ENETUNREACH);
+		return LET_PASS;
+	}
+	if (!own_loop) {
+		error = any_source(ctx, h, &c->to, source);
+		if (error)
+			return WHY(HL_REASON_NO_ADDRESS, error);
+	}
+	/* On the real wildcard, by bind or an earlier sendto: the route gives its source (see abroad.h). */
+	if (c->from_port) {
+		if (!has_ports(c->proto) || !(h->flags & HL_GUARD))
+			return 0;
+		key = known_key(h->id, c->proto, c->from_port, &c->to, c->port);
+		return go_abroad(ctx, &key, &none, source);
+	}
+	if (!unbound && addr_eq(&c->from, source))
+		return 0;
+	if (bind_source(ctx, c->socket6, source))
+		return WHY(HL_REASON_FOREIGN_SOURCE, EADDRNOTAVAIL);
+	if (!unbound && s && !s->port)
+		s->addr = *source;
 	return 0;
 }
 
 static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struct connecting *c)
 {
 	struct bpf_sock *sk = ctx->sk;
-	struct hl_addr asked = c->to, source = {}, copy;
-	struct hl_known_key key;
-	bool unbound, hears, own_loop = false;
-	int why, error;
+	struct hl_addr asked = c->to, source = {};
+	bool own_loop = false;
+	struct facts f;
+	int why;
 
 	if (!sk)
 		return ALLOW;
 	if (c->socket6 && addr_is4(&c->to)) {
-		struct facts f;
-
 		learn_facts(sk, &f);
 		if (f.v6only)
 			return ALLOW; /* the kernel refuses it, with its own error */
@@ -93,116 +165,27 @@ static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 		own_loop = true;
 		/* A socket of IPv6 asks for :: and means the loopback of that family. */
 		source = *loop_like(h, &c->to);
-		copy = c->to;
-		why = to_own_loop(h, &copy, c->port, c->proto, c->proto != IPPROTO_TCP);
-		c->to = copy;
+		why = to_own_loop(h, &c->to, c->port, c->proto, c->proto != IPPROTO_TCP);
 		if (why)
 			goto refuse;
 	}
-	unbound = addr_wild(&c->from);
-	/* Bound to a group or a broadcast address: that is where it hears, not where it sends from. */
-	hears = addr_multicast(&c->from) || addr_broadcast(&c->from);
-	if (!unbound && !hears && c->from_port && is_abroad(sk)) {
-		key = known_key(h->id, c->proto, c->from_port, &c->to, c->port);
-		copy = c->from;
-		if (!go_abroad(ctx, &key, &copy, &copy))
-			return ALLOW;
-		why = WHY(HL_REASON_TABLE_FULL, ENOBUFS);
-		goto refuse;
+	if (c->from_port || !addr_wild(&c->from) || (h->flags & (HL_FIT_REFUSE | HL_FIT_PASS))) {
+		why = connect_bound(ctx, h, c, own_loop, &source);
+		if (why == LET_PASS)
+			why = let_pass(ctx);
+	} else {
+		why = own_loop ? 0 : source_for(ctx, h, &c->to, &source);
+		if (why)
+			why = WHY(HL_REASON_NO_ADDRESS, why);
+		else if (bind_source(ctx, c->socket6, &source))
+			why = WHY(HL_REASON_FOREIGN_SOURCE, EADDRNOTAVAIL);
 	}
-	if (!unbound && !hears && !owns(h, &c->from) && !reachable(h, &c->from, 0)) {
-		why = WHY(HL_REASON_FOREIGN_SOURCE,
-			  addr_is4(&c->from) ? kernel.foreign_source_error : EINVAL);
-		goto refuse;
-	}
-	/* Without an address of the family there is no route, whatever the source. */
-	if (!own_loop && !(h->flags & (addr_is4(&c->to) ? HL_V4 : HL_V6)) && !(h->flags & HL_FIT_PASS)) {
-		why = WHY(HL_REASON_NO_ADDRESS, ENETUNREACH);
-		goto refuse;
-	}
-	if (!unbound && !hears && c->from_port) {
-		if (!own_loop &&
-		    (no_way_from_loop(h, &c->from, &c->to) || (addr_is4(&c->from) == addr_is4(&c->to) &&
-							       known_from_loop(sk, h) && !owns(h, &c->to)))) {
-			why = WHY(0, EINVAL);
-			goto refuse;
-		}
-		if (addr_is4(&c->from) && !addr_is4(&c->to) && dual_stack(sk)) {
-			why = WHY(HL_REASON_DUAL_STACK, EAFNOSUPPORT);
-			goto refuse;
-		}
-		note_source(ctx, h, c, own_loop);
-		/* UDP that an earlier connect gave a source: it can be refused, but not be given another. */
-		if (c->proto == IPPROTO_TCP || own_loop || !unfit(sk, h, &c->to) ||
-		    bpf_sk_storage_get(&socks, sk, 0, 0))
-			return ALLOW;
-		why = WHY(HL_REASON_NO_ROUTE, ENETUNREACH);
-		goto refuse;
-	}
-	/*
-	 * What is left of an earlier connect may change: the program did not ask for it. Nor did it where
-	 * it bound the wildcard and left the port open (IP_BIND_ADDRESS_NO_PORT).
-	 */
-	if (!unbound && !hears) {
-		struct hl_sock *s = bpf_sk_storage_get(&socks, sk, 0, 0);
-
-		if (s && !(s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6))) {
-			if (own_loop || !no_way_from_loop(h, &c->from, &c->to))
-				return ALLOW;
-			why = WHY(0, EINVAL);
-			goto refuse;
-		}
-	}
-	if (!own_loop && unfit(sk, h, &c->to)) {
-		why = WHY(HL_REASON_NO_ROUTE, ENETUNREACH);
-		if (!(h->flags & HL_FIT_PASS))
-			goto refuse;
-		/* What an earlier connect left goes: the route shall give the source. */
-		if (!unbound && bind_source(ctx, &source))
-			goto refuse;
-		why = let_pass(ctx);
-		if (!why)
-			return ALLOW;
-		goto refuse;
-	}
-	if (!own_loop) {
-		copy = c->to;
-		error = source_for(ctx, h, &copy, &source);
-		if (error) {
-			why = WHY(HL_REASON_NO_ADDRESS, error);
-			goto refuse;
-		}
-	}
-	/* On the real wildcard, by bind or an earlier sendto: the route gives its source (see abroad.h). */
-	if (c->from_port) {
-		if (!has_ports(c->proto) || !(h->flags & HL_GUARD))
-			return ALLOW;
-		key = known_key(h->id, c->proto, c->from_port, &c->to, c->port);
-		copy = (struct hl_addr){};
-		if (!go_abroad(ctx, &key, &copy, &source))
-			return ALLOW;
-		why = WHY(HL_REASON_TABLE_FULL, ENOBUFS);
-		goto refuse;
-	}
-	if (!unbound && addr_eq(&c->from, &source))
+	if (!why)
 		return ALLOW;
-	if (bind_source(ctx, &source)) {
-		why = WHY(HL_REASON_FOREIGN_SOURCE, EADDRNOTAVAIL);
-		goto refuse;
-	}
-	if (!unbound) {
-		struct hl_sock *s = bpf_sk_storage_get(&socks, sk, 0, 0);
-
-		if (s && !s->port)
-			s->addr = source;
-	}
-	return ALLOW;
 refuse:
-	if (WHY_REASON(why)) {
-		copy = c->from;
+	if (WHY_REASON(why))
 		refused(h, HL_CALL_CONNECT, WHY_REASON(why), WHY_ERROR(why), c->proto, &asked, c->port,
-			&copy);
-	}
+			&c->from);
 	if (WHY_REASON(why) == HL_REASON_DUAL_STACK)
 		return ALLOW; /* so far as there is a route; the kernel knows */
 	bpf_set_retval(-WHY_ERROR(why));

@@ -193,7 +193,7 @@ int hl_egress(struct __sk_buff *skb)
 		return ALLOW;
 	if (!parse(skb, &p))
 		return REFUSE; /* not IP: nothing that a member should have */
-	if (owns(h, &p.from)) {
+	if (owns_fast(h, &p.from)) {
 		if (is_loop(h, &p.to)) {
 			skb->mark = LOOP_MARK(h);
 			return ALLOW;
@@ -231,7 +231,7 @@ int hl_ingress(struct __sk_buff *skb)
 			return ALLOW;
 	} else if (dedicated_loop(&p.from) && !is_loop(h, &p.from)) {
 		/* Another hostlet sends from its loopback: nothing that arrives from another machine. */
-	} else if (owns(h, &p.to) || addr_multicast(&p.to) || addr_broadcast(&p.to) ||
+	} else if (owns_fast(h, &p.to) || addr_multicast(&p.to) || addr_broadcast(&p.to) ||
 		   reachable(h, &p.to, 0)) {
 		return ALLOW;
 	}

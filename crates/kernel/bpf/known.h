@@ -77,8 +77,8 @@ static inline void forget_known(struct bpf_sock *sk, struct hl_sock *s)
  * A bound socket connects to an address of its own: what it would have had for its source, or has from an earlier
  * connect, is noted if that is another than where it stands.
  */
-static inline void note_known(struct bpf_sock *sk, struct hl_hostlet *h, struct hl_known_key *key,
-			      const struct hl_addr *from)
+static inline void note_known(struct bpf_sock_addr *ctx, struct bpf_sock *sk, struct hl_hostlet *h,
+			      struct hl_known_key *key, const struct hl_addr *from)
 {
 	struct hl_sock *s = bpf_sk_storage_get(&socks, sk, 0, 0);
 	bool connected = sk->state == BPF_TCP_ESTABLISHED;
@@ -90,7 +90,7 @@ static inline void note_known(struct bpf_sock *sk, struct hl_hostlet *h, struct 
 		;
 	else if (!connected && (addr_loopback(&key->peer) || is_loop(h, &key->peer)))
 		known.shown = *loop_like(h, &key->peer);
-	else if (!connected && choose_source(h, &key->peer, &known.shown))
+	else if (!connected && any_source(ctx, h, &key->peer, &known.shown))
 		known.shown = known.stands;
 	else if (connected && (s->flags & HL_SOCK_KNOWN_AS)) {
 		at = bpf_sk_storage_get(&known_at, sk, 0, 0);

@@ -96,10 +96,9 @@ static inline struct bpf_sock *wild_socket(struct __sk_buff *skb, __u16 port, co
 }
 
 /* Has sk_lookup give this and all later datagrams of this kind to whom they are for. */
-SHARED int learn(struct __sk_buff *skb, const struct datagram *d)
+SHARED int learn_at(struct __sk_buff *skb, __u32 id, const struct datagram *d)
 {
-	const struct hl_owner *o;
-	struct hl_listener_key lk = {};
+	struct hl_listener_key lk = {.id = id};
 	struct hl_port_key key;
 	struct hl_port *p;
 	struct bpf_sock *sk;
@@ -107,12 +106,7 @@ SHARED int learn(struct __sk_buff *skb, const struct datagram *d)
 
 	if (!d)
 		return 0;
-	at = d->to;
-	o = owner_of(&at);
-	if (!o)
-		return 0;
-	key = port_key(o->id, bpf_ntohs(d->to_port), IPPROTO_UDP, family_of(&at));
-	lk.id = key.id;
+	key = port_key(id, bpf_ntohs(d->to_port), IPPROTO_UDP, family_of(&d->to));
 	lk.port = key.port;
 	lk.family = key.family;
 	p = bpf_map_lookup_elem(&ports, &key);
@@ -126,6 +120,20 @@ SHARED int learn(struct __sk_buff *skb, const struct datagram *d)
 		p->learned = 1;
 	bpf_sk_release(sk);
 	return 0;
+}
+
+static inline void learn(struct __sk_buff *skb, const struct datagram *d)
+{
+	const struct hl_owner *o = owner_of(&d->to);
+	struct hl_port_key key;
+	struct hl_port *p;
+
+	if (!o)
+		return;
+	key = port_key(o->id, bpf_ntohs(d->to_port), IPPROTO_UDP, family_of(&d->to));
+	p = bpf_map_lookup_elem(&ports, &key);
+	if (p && !p->learned && has_wild(p))
+		learn_at(skb, o->id, d);
 }
 
 /*

@@ -163,7 +163,7 @@ SHARED int message_source(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 		if (s && (h->flags & (four ? HL_MANY4 : HL_MANY6)) && !(its_flags & HL_SOCK_AUTO) &&
 		    answer_from(h, m))
 			return 0;
-		error = source_for(ctx, h, &m->to, &m->from);
+		error = socket_source(sk, h, &m->to, &m->from);
 		return error ? WHY(HL_REASON_NO_ADDRESS, error) : 0;
 	}
 	if (addr_localhost(&m->from))
@@ -216,6 +216,13 @@ static inline int send_to(struct bpf_sock_addr *ctx, struct bpf_sock *sk, struct
 	    (h->flags & (HL_FIT_PASS | (four ? HL_V4 : HL_V6))) &&
 	    addr_eq(&m->from, four ? &h->primary4 : &h->primary6))
 		return ALLOW;
+	/* As little if it names none. */
+	if (four ? addr_wild(&m->from) : addr_any(&m->from)) {
+		if (own_loop || (one_source(h, &m->to) && !(h->flags & (HL_FIT_REFUSE | HL_FIT_PASS)))) {
+			m->from = own_loop ? *loop_like(h, &m->to) : four ? h->primary4 : h->primary6;
+			return ALLOW;
+		}
+	}
 	why = message_source(ctx, h, m, s, own_loop);
 	if (WHY_REASON(why) == HL_REASON_NO_ROUTE && (h->flags & HL_FIT_PASS))
 		why = let_pass(ctx);

@@ -142,22 +142,19 @@ SHARED int port_change(const struct hl_port_key *at, const struct change *c)
 /* Would a machine with these addresses refuse a new socket of this class here? */
 static inline bool conflicts(const struct hl_port *p, bool wild, bool tcp, const struct facts *f)
 {
+	__u32 listening = p->wild_listeners + (wild ? p->listeners : 0);
+	__u32 by_address = f->class_ & is_zero(tcp ? listening : 0);
+	__u32 by_port = f->class_ >> 1 & is_zero(f->uid ^ p->uid);
+	__u32 against = 0;
 	int c;
 
 	for (c = 0; c < HL_CLASSES; c++) {
 		__u32 others = p->wild[c] + (wild ? p->specific[c] : 0);
-		__u32 listening = p->wild_listeners + (wild ? p->listeners : 0);
-		__u8 both = f->class_ & c;
+		__u32 shares = (by_address & c) | (by_port & c >> 1);
 
-		if (!others)
-			continue;
-		if ((both & 1) && !(tcp && listening))
-			continue;
-		if ((both & 2) && f->uid == p->uid)
-			continue;
-		return true;
+		against |= shares ? 0 : others;
 	}
-	return false;
+	return against;
 }
 
 #endif

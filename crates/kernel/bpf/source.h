@@ -152,19 +152,16 @@ static inline void own_source(const struct hl_hostlet *h, const struct hl_addr *
 }
 
 /* For a destination that is neither the loopback nor multicast; 0 or an error. */
-SHARED int choose_source(struct hl_hostlet *h, const struct hl_addr *dst, struct hl_addr *out)
+static inline int choose_source(const struct hl_hostlet *h, const struct hl_addr *dst, struct hl_addr *out)
 {
-	bool four;
+	bool four = addr_is4(dst);
 
-	if (!h || !dst || !out)
-		return ENETUNREACH;
-	four = addr_is4(dst);
 	if (!(h->flags & (four ? HL_V4 : HL_V6)))
 		return ENETUNREACH;
 	*out = four ? h->primary4 : h->primary6;
 	if (!(h->flags & (four ? HL_MANY4 : HL_MANY6)))
 		return 0;
-	if (owns(h, dst)) {
+	if (owns_fast(h, dst)) {
 		own_source(h, dst, out);
 		return 0;
 	}
@@ -178,29 +175,58 @@ SHARED int choose_source(struct hl_hostlet *h, const struct hl_addr *dst, struct
 	return 0;
 }
 
-/* The same for any but the loopback; to a group the socket may name an address or an interface (IP_MULTICAST_IF). */
-SHARED int source_for(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struct hl_addr *to,
+/* For a multicast destination the socket may name an address or an interface (IP_MULTICAST_IF). */
+static inline bool named_source(struct bpf_sock *sk, const struct hl_hostlet *h, const struct hl_addr *dst,
+				struct hl_addr *out)
+{
+	struct inet_sock *inet = (struct inet_sock *)kernel_sock(sk);
+	struct hl_addr named = addr4(BPF_CORE_READ(inet, mc_addr));
+	int ifindex = BPF_CORE_READ(inet, mc_index);
+
+	if (!addr_wild(&named) && owns(h, &named)) {
+		*out = named;
+		return true;
+	}
+	return ifindex && source_on(h, ifindex, dst, out);
+}
+
+/* For any but the loopback. */
+static inline int socket_source(struct bpf_sock *sk, const struct hl_hostlet *h, const struct hl_addr *dst,
+				struct hl_addr *out)
+{
+	if (addr_is4(dst) && addr_multicast(dst) && named_source(sk, h, dst, out))
+		return 0;
+	return choose_source(h, dst, out);
+}
+
+SHARED int any_source(struct bpf_sock_addr *ctx, const struct hl_hostlet *h, const struct hl_addr *dst,
 		      struct hl_addr *out)
 {
 	struct bpf_sock *sk = ctx->sk;
-	struct inet_sock *inet;
-	struct hl_addr named;
-	int ifindex;
 
-	if (!sk || !h || !to || !out)
-		return ENETUNREACH;
-	if (addr_is4(to) && addr_multicast(to)) {
-		inet = (struct inet_sock *)kernel_sock(sk);
-		named = addr4(BPF_CORE_READ(inet, mc_addr));
-		ifindex = BPF_CORE_READ(inet, mc_index);
-		if (!addr_wild(&named) && owns(h, &named)) {
-			*out = named;
-			return 0;
-		}
-		if (ifindex && source_on(h, ifindex, to, out))
-			return 0;
+	return sk && h && dst && out ? socket_source(sk, h, dst, out) : ENETUNREACH;
+}
+
+/* Has it but one address for that destination? */
+static inline bool one_source(const struct hl_hostlet *h, const struct hl_addr *dst)
+{
+	__u32 has = addr_is4(dst) ? HL_V4 : HL_V6, many = addr_is4(dst) ? HL_MANY4 : HL_MANY6;
+
+	return (h->flags & (has | many)) == has && !addr_multicast(dst);
+}
+
+/* For a destination that is not the loopback; 0 or an error. */
+static inline int source_for(struct bpf_sock_addr *ctx, const struct hl_hostlet *h, const struct hl_addr *dst,
+			     struct hl_addr *out)
+{
+	struct hl_addr to;
+
+	if (one_source(h, dst)) {
+		*out = addr_is4(dst) ? h->primary4 : h->primary6;
+		return 0;
 	}
-	return choose_source(h, to, out);
+	to = *dst;
+	return any_source(ctx, h, &to, out);
 }
 
 /*
@@ -261,7 +287,7 @@ static inline bool host_service(const struct hl_hostlet *h, const struct hl_addr
  * opened to it; 0 or WHY not. To one that was
  * never named before, a call to a port where the hostlet has no socket needs no address (`make` false).
  */
-SHARED int to_own_loop(const struct hl_hostlet *h, struct hl_addr *a, __u16 port, __u8 proto, bool make)
+SHARED int to_any_loop(const struct hl_hostlet *h, struct hl_addr *a, __u16 port, __u8 proto, bool make)
 {
 	struct hl_port_key key;
 	__u32 ip;
@@ -285,6 +311,23 @@ SHARED int to_own_loop(const struct hl_hostlet *h, struct hl_addr *a, __u16 port
 		return make ? WHY(HL_REASON_TABLE_FULL, ENOBUFS) : WHY(0, ECONNREFUSED);
 	a->w[3] = ip;
 	return 0;
+}
+
+static inline int to_own_loop(const struct hl_hostlet *h, struct hl_addr *a, __u16 port, __u8 proto,
+			      bool make)
+{
+	struct hl_addr copy;
+	int why;
+
+	/* Nothing but the usual one. */
+	if (means_loopback(a) && !(h->flags & HL_REACH) && !addr_any(loop_like(h, a))) {
+		*a = *loop_like(h, a);
+		return 0;
+	}
+	copy = *a;
+	why = to_any_loop(h, &copy, port, proto, make);
+	*a = copy;
+	return why;
 }
 
 #endif

@@ -5,13 +5,13 @@ mod facts;
 mod hooks;
 mod leases;
 mod lending;
+mod net;
 mod pam;
 #[allow(dead_code, reason = "sections to come use it")]
 mod report;
 mod sessions;
 mod stage;
 mod stats;
-#[allow(dead_code, reason = "sections to come use it")]
 mod turns;
 mod whole;
 mod work;
@@ -31,6 +31,10 @@ type Measure = fn(&Stage) -> Result<Section>;
 
 /// All sections, in the order of the page, by the names that the command line knows.
 const SECTIONS: &[(&str, Measure)] = &[
+    ("web", net::web),
+    ("throughput", net::throughput),
+    ("udp", net::udp),
+    ("latency", net::latency),
     ("calls", hooks::measure),
     ("hostlets", whole::measure),
     ("leases", leases::measure),

@@ -230,7 +230,8 @@ pub struct Talking {
 }
 
 impl Talking {
-    fn start(command: &mut Command) -> Result<(Self, String)> {
+    /// Starts it; with the first line that it says.
+    pub fn start(command: &mut Command) -> Result<(Self, String)> {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

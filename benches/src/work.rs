@@ -20,6 +20,7 @@ pub fn run(words: &[String]) -> Result<()> {
         ["accept", address] => accept_forever(parse(address)?),
         ["echo", address] => echo_forever(parse(address)?),
         ["talk", address, rounds] => talk(parse(address)?, parse(rounds)?),
+        ["net", ref rest @ ..] => crate::net::work(rest),
         ["session", service] => crate::pam::hold(service),
         _ => bail!("unknown work: {}", words.join(" ")),
     }

@@ -1,0 +1,185 @@
+//! A client, and a machine for each way, each at the other end of a wire of its own.
+
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use hostlet_testkit::dir::TestDir;
+use hostlet_testkit::netns::NetNs;
+
+use super::sides::{CLIENT, Side, pinned};
+use super::ways::Way;
+use crate::empty::Empty;
+use crate::report::{Kernel, Row, median};
+use crate::stage::{Stage, output};
+use crate::stats::{Count, Counting, Programs, between};
+use crate::turns::{Taker, by_turns, needed, other};
+
+/// What stands for interception in user space.
+const PRELOAD: &str = include_str!("../../../bench/preload.c");
+const NOTIFY: &str = include_str!("../../../bench/notify.c");
+
+/// Whether a way takes part in a row.
+#[derive(Debug, Clone, Copy)]
+pub enum Part {
+    /// It does.
+    Takes,
+    /// It could, but the time is spent otherwise.
+    LeftOut,
+    /// It cannot do that, for this reason.
+    Cannot(&'static str),
+}
+
+/// All machines.
+pub struct World<'a> {
+    stage: &'a Stage,
+    /// Made, or why not.
+    pub sides: Vec<(Way, Result<Side, String>)>,
+    client: NetNs,
+    /// What an empty program takes, by the kernel's count.
+    floor: f64,
+    dir: TestDir,
+}
+
+impl<'a> World<'a> {
+    /// Makes all of them.
+    pub fn new(stage: &'a Stage) -> Result<Self> {
+        let dir = TestDir::new("bench-net")?;
+        compile(&dir)?;
+        let client = NetNs::new("client")?;
+        // As many connections as there are ports, one after the other.
+        client.set("ipv4/ip_local_port_range", "1024 65535")?;
+        let sides = Way::ALL.iter().enumerate().map(|(number, way)| {
+            let made = Side::new(*way, number, &client, dir.path());
+            (*way, made.map_err(|why| format!("{why:#}")))
+        });
+        let sides = sides.collect();
+        let floor = floor(stage)?;
+        Ok(Self {
+            stage,
+            sides,
+            client,
+            floor,
+            dir,
+        })
+    }
+
+    /// A directory for configurations.
+    pub fn dir(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
+    /// The client's machine.
+    pub fn machine(&self) -> &NetNs {
+        &self.client
+    }
+
+    /// A program of the client's, on the client's processor.
+    pub fn client(&self, program: &str) -> Command {
+        let [taskset, words @ ..] = pinned(CLIENT);
+        let mut command = self.client.command(taskset);
+        command.args(words).arg(program);
+        command
+    }
+
+    /// Those that were made.
+    pub fn made(&self) -> impl Iterator<Item = &Side> {
+        self.sides.iter().filter_map(|(_, side)| side.as_ref().ok())
+    }
+
+    /// Measures the row in all ways by turns, except where one cannot.
+    pub fn row(
+        &self,
+        row: Row,
+        rounds: usize,
+        part: impl Fn(Way) -> Part,
+        take: impl Fn(&Side, usize) -> Result<f64>,
+    ) -> Result<Row> {
+        let mut takers: Vec<Taker> = Vec::new();
+        let mut never = Vec::new();
+        for (way, side) in &self.sides {
+            let take = &take;
+            match (side, part(*way)) {
+                (_, Part::LeftOut) => {}
+                (_, Part::Cannot(why)) => never.push((way.name(), why.to_owned())),
+                (Err(why), Part::Takes) if matches!(way, Way::Native | Way::Hostlet) => {
+                    anyhow::bail!("{}: {why}", way.name());
+                }
+                (Err(why), Part::Takes) => never.push((way.name(), why.clone())),
+                (Ok(side), Part::Takes) => {
+                    let take = move |round| take(side, round);
+                    takers.push(match way {
+                        Way::Native | Way::Hostlet => needed(way.name(), take),
+                        _ => other(way.name(), take),
+                    });
+                }
+            }
+        }
+        let mut row = by_turns(row, self.stage.rounds(rounds), takers)?;
+        for (name, why) in never {
+            row = row.cannot(name, why);
+        }
+        Ok(row)
+    }
+
+    /// What the kernel counts of the hostlet's programs while this runs, for each unit of work that it says it has done. `each` is what
+    /// one takes natively, in nanoseconds.
+    pub fn kernel(&self, each: f64, work: impl Fn(&Side) -> Result<f64>) -> Result<Kernel> {
+        let hostlet = self.made().find(|side| side.way == Way::Hostlet);
+        let hostlet = hostlet.context("there is no hostlet")?;
+        let install = hostlet.install().context("it has an installation")?;
+        let programs = Programs::pinned_below(&install.root().join("bpf"))?;
+        let _counting = Counting::start()?;
+        let (mut runs, mut nanoseconds) = (Vec::new(), Vec::new());
+        // A program that is interrupted is counted with what interrupts it.
+        for _ in 0..3 {
+            let before = programs.read()?;
+            let done = work(hostlet)?;
+            let counts = between(&before, &programs.read()?);
+            let sum = |of: fn(&Count) -> u64| counts.values().map(of).sum::<u64>() as f64;
+            let ran = sum(|count| count.runs) / done;
+            runs.push(ran);
+            nanoseconds.push(sum(|count| count.nanoseconds) / done - ran * self.floor);
+        }
+        let runs = median(runs).context("nothing was counted")?;
+        let nanoseconds = median(nanoseconds).context("nothing was counted")?;
+        Ok(Kernel {
+            runs,
+            nanoseconds,
+            leaves: Some(each / (each + nanoseconds)),
+        })
+    }
+}
+
+/// Of a row, what one unit takes natively if the row counts units a second.
+pub fn nanoseconds_each(row: &Row) -> f64 {
+    let native = row.ways.iter().find(|way| way.name == Way::Native.name());
+    let a_second = native.and_then(|way| way.samples.as_ref());
+    a_second.map_or(f64::NAN, |samples| 1e9 / samples.median)
+}
+
+fn floor(stage: &Stage) -> Result<f64> {
+    let _counting = Counting::start()?;
+    Empty::load(stage)?.cost(stage)
+}
+
+fn compile(dir: &TestDir) -> Result<()> {
+    for (name, text, to, options) in [
+        (
+            "preload.c",
+            PRELOAD,
+            "preload.so",
+            &["-shared", "-fPIC"][..],
+        ),
+        ("notify.c", NOTIFY, "notify", &[]),
+    ] {
+        let source = dir.path().join(name);
+        fs::write(&source, text).with_context(|| format!("write {}", source.display()))?;
+        let mut cc = Command::new("cc");
+        cc.args(["-O2", "-o"])
+            .arg(dir.path().join(to))
+            .args(options);
+        output(cc.arg(&source))?;
+    }
+    Ok(())
+}

@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::access::Access;
 use crate::caller::caller;
 use crate::error::{Error, Result};
-use crate::execute::{forward, onward};
+use crate::execute::{Way, all_beside, forward, onward};
 use crate::machine::{Machine, Stamp, observe_declared, with_members};
 use crate::report::{ChangeReport, HostletReport};
 use crate::{Engine, names, network};
@@ -214,13 +214,31 @@ impl Engine {
         }
         let mut errors = Vec::new();
         let mut changing = Changing::begin(&machine, changes.iter().map(|c| &c.actions[..]))?;
-        for change in &changes {
-            let done = match change.what {
-                What::Remove | What::Revoke => onward(&mut machine, &change.actions),
-                What::Create | What::Grant | What::Update => forward(&mut machine, &change.actions),
+        for changes in changes.chunk_by(|a, b| a.what == b.what) {
+            let way = match changes[0].what {
+                What::Remove => Way::Onward,
+                What::Create => Way::Forward,
+                What::Revoke | What::Grant | What::Update => {
+                    for change in changes {
+                        let done = match change.what {
+                            What::Revoke => onward(&mut machine, &change.actions),
+                            _ => forward(&mut machine, &change.actions),
+                        };
+                        changing.done(&change.name, &done);
+                        errors.extend(done.err());
+                    }
+                    continue;
+                }
             };
-            changing.done(&change.name, &done);
-            errors.extend(done.err());
+            let mut plans: Vec<_> = changes.iter().map(|c| &c.actions[..]).collect();
+            if way == Way::Onward {
+                // The kernel looks for an address of `lo` from the newest on.
+                plans.reverse();
+            }
+            match all_beside(&mut machine, &plans, way) {
+                Ok(failed) => errors.extend(failed.into_iter().map(|(_, error)| error)),
+                Err(error) => errors.push(error),
+            }
         }
         self.after(&mut machine)?;
         changing.end(&machine)?;

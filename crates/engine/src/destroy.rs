@@ -23,9 +23,6 @@ impl Machine<'_> {
     /// The sockets of a hostlet on one address. A wildcard socket stands on an address
     /// without being bound to it: it lives on unless the whole hostlet goes.
     pub fn destroy_sockets(&mut self, id: HostletId, owned: &Owned) -> Result<()> {
-        let Some(row) = self.store.get_by_id(id)? else {
-            return Ok(());
-        };
         let loopback = [IpAddr::V4(id.loopback4()), IpAddr::V6(id.loopback6())];
         // With the loopback go the further addresses of it that programs have named.
         let further = match &self.kernel {
@@ -47,6 +44,9 @@ impl Machine<'_> {
         if on_it.is_empty() {
             return Ok(());
         }
+        let Some(row) = self.store.get_by_id(id)? else {
+            return Ok(());
+        };
         // One that fell back gets no more for its wildcard; a socket on what it lost would be deaf for good.
         let all = row.state == store::State::Removing || row.spec.fallen_back;
         let mine = self.cgroup_ids(&row.name)?;

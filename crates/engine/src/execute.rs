@@ -8,6 +8,12 @@ use crate::error::{Error, Result};
 pub(crate) trait Perform {
     /// Performs one, whole or not at all.
     fn perform(&mut self, action: &Action) -> Result<()>;
+
+    /// What is performed from now on is written down together, if it is written down at all.
+    fn begin_together(&mut self) -> Result<()>;
+
+    /// Ends that; if it fails, nothing of it was written down.
+    fn end_together(&mut self) -> Result<()>;
 }
 
 /// All of the plan or nothing of it.
@@ -57,6 +63,78 @@ pub(crate) fn onward(machine: &mut impl Perform, plan: &[Action]) -> Result<()> 
     Error::several(errors)
 }
 
+/// What is done with a plan of which a step failed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// It is taken back, as by [`forward`].
+    Forward,
+    /// It goes on, as by [`onward`].
+    Onward,
+}
+
+/// Performs many plans, each of which makes or removes a hostlet, side by side: what costs as much for one as for many (a
+/// transaction, a look at all sockets, a walk through whole tables) is done once. What failed, with the number of its plan.
+///
+/// # Errors
+/// Nothing more can be written down. What was begun is healed by the next command.
+pub(crate) fn all_beside(
+    machine: &mut impl Perform,
+    plans: &[&[Action]],
+    way: Way,
+) -> Result<Vec<(usize, Error)>> {
+    let mut left = plans.to_vec();
+    let mut errors: Vec<(usize, Error)> = Vec::new();
+    for now in REMEMBERED..=WHOLE {
+        let together = now == REMEMBERED || now == WHOLE;
+        if together {
+            machine.begin_together()?;
+        }
+        for (number, left) in left.iter_mut().enumerate() {
+            while let Some((action, rest)) = left.split_first().filter(|(a, _)| stage(a) <= now) {
+                *left = rest;
+                let failed = || errors.iter().any(|(of, _)| *of == number);
+                if matches!(action, Action::Unremember { .. }) && failed() {
+                    continue;
+                }
+                let Err(error) = machine.perform(action) else {
+                    continue;
+                };
+                let error = match way {
+                    Way::Onward => error,
+                    Way::Forward => {
+                        let done = plans[number].len() - rest.len() - 1;
+                        *left = &[];
+                        take_back(machine, &plans[number][..done], error)
+                    }
+                };
+                errors.push((number, error));
+            }
+        }
+        if together {
+            machine.end_together()?;
+        }
+    }
+    Ok(errors)
+}
+
+/// The first and the last stage, of which only the store knows.
+const REMEMBERED: u8 = 0;
+const WHOLE: u8 = 6;
+
+/// A step's place among those of other plans. The steps of each plan keep their order.
+fn stage(action: &Action) -> u8 {
+    match action {
+        Action::Remember(_) | Action::MarkRemoving { .. } => REMEMBERED,
+        Action::Close { .. } | Action::KillMembers { .. } => 1,
+        Action::DestroySockets { .. } => 2,
+        Action::Forget { .. } => 4,
+        Action::DelAddress { .. } | Action::DelLocalPrefix { .. } | Action::DelLoopback6 { .. } => {
+            5
+        }
+        Action::MarkLive { .. } | Action::Unremember { .. } => WHOLE,
+        _ => 3,
+    }
+}
 #[cfg(test)]
 mod tests {
     use hostlet_model::HostletId;
@@ -71,6 +149,16 @@ mod tests {
     }
 
     impl Perform for Fake {
+        fn begin_together(&mut self) -> Result<()> {
+            self.done.push("together".to_owned());
+            Ok(())
+        }
+
+        fn end_together(&mut self) -> Result<()> {
+            self.done.push("written".to_owned());
+            Ok(())
+        }
+
         fn perform(&mut self, action: &Action) -> Result<()> {
             let text = action.to_string();
             if self.fails.iter().any(|f| text.starts_with(f)) {
@@ -147,5 +235,77 @@ mod tests {
         let mut fake = Fake::default();
         onward(&mut fake, &plan).unwrap();
         assert_eq!(fake.done.len(), 3);
+    }
+
+    fn removal(name: &str) -> Vec<Action> {
+        let name = || -> hostlet_model::Name { name.parse().unwrap() };
+        vec![
+            Action::MarkRemoving { name: name() },
+            Action::RemoveCgroup { name: name() },
+            Action::Forget { id: HostletId(1) },
+            Action::DelLoopback6 { id: HostletId(1) },
+            Action::Unremember { name: name() },
+        ]
+    }
+
+    #[test]
+    fn side_by_side_each_kind_of_step_is_done_for_all() {
+        let (a, b) = (removal("a"), removal("b"));
+        let mut fake = Fake {
+            fails: vec!["remove cgroup a"],
+            ..Fake::default()
+        };
+        let errors = all_beside(&mut fake, &[&a, &b], Way::Onward).unwrap();
+        assert!(matches!(errors[..], [(0, Error::NotRoot { .. })]));
+        assert_eq!(
+            fake.done,
+            [
+                "together",
+                "mark a as being removed",
+                "mark b as being removed",
+                "written",
+                "remove cgroup b",
+                "clear the kernel tables of hostlet 1",
+                "clear the kernel tables of hostlet 1",
+                "remove loopback fd68:6f73:746c:7400::1 from lo",
+                "remove loopback fd68:6f73:746c:7400::1 from lo",
+                "together",
+                "forget the definition of b",
+                "written",
+            ]
+        );
+    }
+
+    #[test]
+    fn side_by_side_only_what_failed_is_taken_back() {
+        let plan = |name: &str| -> Vec<Action> {
+            let name = || -> hostlet_model::Name { name.parse().unwrap() };
+            vec![
+                Action::MakeCgroup { name: name() },
+                Action::Attach { name: name() },
+                Action::MarkLive { name: name() },
+            ]
+        };
+        let (a, b) = (plan("a"), plan("b"));
+        let mut fake = Fake {
+            fails: vec!["attach the kernel programs to cgroup a"],
+            ..Fake::default()
+        };
+        let errors = all_beside(&mut fake, &[&a, &b], Way::Forward).unwrap();
+        assert!(matches!(errors[..], [(0, Error::NotRoot { .. })]));
+        assert_eq!(
+            fake.done,
+            [
+                "together",
+                "written",
+                "make cgroup a",
+                "remove cgroup a",
+                "make cgroup b",
+                "attach the kernel programs to cgroup b",
+                "together",
+                "mark b as live",
+                "written",
+            ]
+        );
     }
 }

@@ -12,7 +12,7 @@ use hostlet_store::{Definition, State, Version};
 use jiff::Timestamp;
 
 use crate::error::{Error, Result};
-use crate::execute::{Perform, forward, onward};
+use crate::execute::{Perform, Way, all_beside, forward, onward};
 use crate::machine::{Machine, abandoned, state_of, with_members};
 use crate::{attached, names, namespace, network};
 
@@ -30,7 +30,7 @@ pub(crate) fn heal(machine: &mut Machine<'_>) -> Result<()> {
     let ails = |row: &&Definition| look.ails(machine, row, &lost);
     let ailing: Vec<Definition> = rows.iter().filter(ails).cloned().collect();
     drop(rows);
-    for row in ailing {
+    for row in remove_all(machine, ailing, &lost) {
         heal_one(machine, row, &lost)?;
     }
     remove_orphans(machine, &look)?;
@@ -156,18 +156,13 @@ fn lost_namespace(machine: &mut Machine<'_>) -> Result<bool> {
 }
 
 fn heal_one(machine: &mut Machine<'_>, row: Definition, lost: &Lost) -> Result<()> {
-    let state = if lost.namespace {
-        "stale"
-    } else {
-        state_of(&row, &machine.boot_id)
-    };
     let name = row.name.clone();
-    let outcome = match state {
+    let known = row.clone();
+    let outcome = match state(machine, &row, lost) {
         "stale" if row.state == State::Live && !matches!(row.lifetime, Lifetime::Run { .. }) => {
             restore(machine, row)
         }
         "stale" => forget(machine, row),
-        "live" if abandoned(machine, &row)? => remove(machine, row, false),
         "live" if lost.kernel || !machine.tree.path_of(name.as_str()).exists() => {
             restore(machine, row)
         }
@@ -175,27 +170,74 @@ fn heal_one(machine: &mut Machine<'_>, row: Definition, lost: &Lost) -> Result<(
             Some(between) => settle(machine, row, between),
             None => Ok(()),
         },
-        // Nobody entered what never became live.
-        "pending" => remove(machine, row, true),
-        _ if machine.members(&name)?.is_empty() => remove(machine, row, false),
         // Somebody is in it: only `remove --kill` ends him.
         _ => Ok(()),
     };
-    // One that cannot be healed must not keep the others from being changed.
     if let Err(error) = outcome {
-        machine.warnings.push(format!(
-            "hostlet '{name}' is {state} and could not be healed: {error}"
-        ));
+        could_not(machine, &known, lost, &error);
     }
     Ok(())
 }
 
-fn remove(machine: &mut Machine<'_>, row: Definition, kill: bool) -> Result<()> {
-    let existing = with_members(machine, row)?;
-    let plan = plan_remove(&existing, kill)?;
-    onward(machine, &plan)?;
-    machine.healed_away.push(existing.spec.name);
-    Ok(())
+/// Removes those that nobody needs any more, side by side: a command that was making thousands of them may have been killed. The
+/// others come back.
+fn remove_all(machine: &mut Machine<'_>, rows: Vec<Definition>, lost: &Lost) -> Vec<Definition> {
+    let (mut others, mut going) = (Vec::new(), Vec::new());
+    for row in rows {
+        match removal(machine, &row, lost) {
+            Ok(None) => others.push(row),
+            Ok(Some(plan)) => going.push((row, plan)),
+            Err(error) => could_not(machine, &row, lost, &error),
+        }
+    }
+    let plans: Vec<&[Action]> = going.iter().map(|(_, plan)| &plan[..]).collect();
+    let failed = match all_beside(machine, &plans, Way::Onward) {
+        Ok(failed) => failed,
+        // Nothing can be written down: whichever is told of.
+        Err(error) => vec![(0, error)],
+    };
+    for (of, error) in &failed {
+        could_not(machine, &going[*of].0, lost, error);
+    }
+    for (number, (row, _)) in going.into_iter().enumerate() {
+        if failed.iter().all(|(of, _)| *of != number) {
+            machine.healed_away.push(row.name);
+        }
+    }
+    others
+}
+
+/// The steps that remove a hostlet which nobody needs any more; none if it is not one.
+fn removal(machine: &Machine<'_>, row: &Definition, lost: &Lost) -> Result<Option<Vec<Action>>> {
+    let kill = match state(machine, row, lost) {
+        "stale" => return Ok(None),
+        // Nobody entered what never became live.
+        "pending" => true,
+        "live" if !abandoned(machine, row)? => return Ok(None),
+        "live" => false,
+        // Somebody is in it: only `remove --kill` ends him.
+        _ if !machine.members(&row.name)?.is_empty() => return Ok(None),
+        _ => false,
+    };
+    let existing = with_members(machine, row.clone())?;
+    Ok(Some(plan_remove(&existing, kill)?))
+}
+
+/// One that cannot be healed must not keep the others from being changed.
+fn could_not(machine: &mut Machine<'_>, row: &Definition, lost: &Lost, error: &Error) {
+    let state = state(machine, row, lost);
+    let name = &row.name;
+    machine.warnings.push(format!(
+        "hostlet '{name}' is {state} and could not be healed: {error}"
+    ));
+}
+
+fn state(machine: &Machine<'_>, row: &Definition, lost: &Lost) -> &'static str {
+    if lost.namespace {
+        "stale"
+    } else {
+        state_of(row, &machine.boot_id)
+    }
 }
 
 /// The machine or the namespace went, and with it everything but the row and perhaps the cgroup.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::sync::Arc;
 
-use hostlet_kernel::{Kernel, Limits, Tables};
+use hostlet_kernel::{Kernel, Limits, Sweep, Tables};
 use hostlet_model::config::Config;
 use hostlet_model::{Lifetime, Name, Paths};
 use hostlet_platform::cgroup::{Cgroup, CgroupError, Tree};
@@ -51,10 +51,12 @@ pub(crate) struct Machine<'p> {
     pub(crate) published: BTreeMap<u32, Tables>,
     /// A listing of sockets, until something else is done.
     pub(crate) listed: Option<Vec<Socket>>,
+    /// What the kernel's tables hold of each hostlet, until something else is done.
+    pub(crate) swept: Option<Sweep>,
     /// Where what was opened goes for the next command, if this process stays.
     pub(crate) keep: &'p Keep,
-    /// What names in hostlets stand for beside their addresses, as this command wrote it last.
-    pub(crate) basis: Option<Basis>,
+    /// What names in hostlets stand for beside their addresses, as this command wrote it; and for how many hostlets.
+    pub(crate) basis: Option<(Basis, usize)>,
     lock: Option<Lock>,
 }
 
@@ -90,6 +92,7 @@ impl<'p> Machine<'p> {
             rows: RefCell::new(rows),
             published: BTreeMap::new(),
             listed: None,
+            swept: None,
             keep,
             basis: None,
             lock: Some(lock),
@@ -114,6 +117,7 @@ impl<'p> Machine<'p> {
             rows: RefCell::new(rows),
             published: BTreeMap::new(),
             listed: None,
+            swept: None,
             keep,
             basis: None,
             lock: None,

@@ -31,6 +31,18 @@ impl Perform for Machine<'_> {
             None => done,
         }
     }
+
+    fn begin_together(&mut self) -> Result<()> {
+        Ok(self.store.begin_together()?)
+    }
+
+    fn end_together(&mut self) -> Result<()> {
+        let done = self.store.end_together();
+        if done.is_err() {
+            self.forget_rows();
+        }
+        Ok(done?)
+    }
 }
 
 /// The row of the store that a step changes.
@@ -56,6 +68,9 @@ impl Machine<'_> {
                 | Action::Close { .. }
         ) {
             self.listed = None;
+        }
+        if !matches!(action, Action::Forget { .. }) {
+            self.swept = None;
         }
         match action {
             Action::Remember(d) => self.remember(d),
@@ -210,13 +225,15 @@ impl Machine<'_> {
         let Some(kernel) = &self.kernel else {
             return Ok(());
         };
-        match self.published.remove(&id.0) {
-            Some(known) => {
-                kernel.set_tables(id.0, &known, &Tables::default())?;
-                Ok(kernel.forget_loopbacks(id.0)?)
-            }
-            None => Ok(kernel.forget(id.0)?),
+        if let Some(known) = self.published.remove(&id.0) {
+            kernel.set_tables(id.0, &known, &Tables::default())?;
+            return Ok(kernel.forget_loopbacks(id.0)?);
         }
+        let swept = match &mut self.swept {
+            Some(swept) => swept,
+            none => none.insert(kernel.sweep()?),
+        };
+        Ok(kernel.forget(id.0, swept)?)
     }
 
     /// Whatever is new is refused from now on; what is open goes on until it is destroyed.

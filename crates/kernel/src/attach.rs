@@ -42,15 +42,15 @@ impl Kernel {
     /// # Errors
     /// If one cannot be attached; those attached by this call are taken off again.
     pub fn attach(&self, cgroup: BorrowedFd<'_>) -> Result<()> {
-        let mut done: Vec<(OwnedFd, sys::bpf_attach_type)> = Vec::new();
+        let mut done: Vec<(BorrowedFd<'_>, sys::bpf_attach_type)> = Vec::new();
         for (name, place) in CGROUP_PROGRAMS {
-            let program = self.program(name)?;
-            match attach_one(program.as_fd(), cgroup, place) {
+            let program = self.cgroup_program(name)?;
+            match attach_one(program, cgroup, place) {
                 Ok(()) => done.push((program, place)),
                 // There already: the work of an earlier call.
                 Err(cause)
                     if cause.raw_os_error() == Some(libc::EINVAL)
-                        && self.holds(cgroup, &program, place)? => {}
+                        && self.holds(cgroup, program, place)? => {}
                 Err(cause) => {
                     for (program, place) in done.into_iter().rev() {
                         // SAFETY: valid descriptors. A failure here leaves what the caller removes with the cgroup.
@@ -77,7 +77,7 @@ impl Kernel {
         let mut outcome = Ok(());
         // The guard goes last.
         for (name, place) in CGROUP_PROGRAMS.into_iter().rev() {
-            let program = self.program(name)?;
+            let program = self.cgroup_program(name)?;
             // SAFETY: valid descriptors.
             let rc =
                 unsafe { sys::bpf_prog_detach2(program.as_raw_fd(), cgroup.as_raw_fd(), place) };
@@ -99,7 +99,7 @@ impl Kernel {
     /// If the kernel does not say.
     pub fn attached(&self, cgroup: BorrowedFd<'_>) -> Result<bool> {
         for (name, place) in CGROUP_PROGRAMS {
-            if !self.holds(cgroup, &self.program(name)?, place)? {
+            if !self.holds(cgroup, self.cgroup_program(name)?, place)? {
                 return Ok(false);
             }
         }
@@ -113,8 +113,7 @@ impl Kernel {
     /// If the kernel does not say what is attached, or does not take it off.
     pub fn supersede(&self, cgroup: BorrowedFd<'_>) -> Result<()> {
         for (name, place) in CGROUP_PROGRAMS {
-            let ours = self.program(name)?;
-            let own = id_of(&ours)?;
+            let own = id_of(self.cgroup_program(name)?)?;
             for id in attached_ids(cgroup, place)? {
                 // SAFETY: a number; the answer is a new descriptor or an error.
                 let Ok(program) = owned(unsafe { sys::bpf_prog_get_fd_by_id(id) }) else {
@@ -139,10 +138,21 @@ impl Kernel {
         Ok(())
     }
 
+    /// One of the programs of a cgroup; its pin is opened once.
+    fn cgroup_program(&self, name: &str) -> Result<BorrowedFd<'_>> {
+        let place = CGROUP_PROGRAMS.iter().position(|(n, _)| *n == name);
+        let kept = &self.programs[place.unwrap_or_default()];
+        if let Some(program) = kept.get() {
+            return Ok(program.as_fd());
+        }
+        let program = self.program(name)?;
+        Ok(kept.get_or_init(|| program).as_fd())
+    }
+
     fn holds(
         &self,
         cgroup: BorrowedFd<'_>,
-        program: &OwnedFd,
+        program: BorrowedFd<'_>,
         place: sys::bpf_attach_type,
     ) -> Result<bool> {
         Ok(attached_ids(cgroup, place)?.contains(&id_of(program)?))
@@ -156,9 +166,8 @@ fn asked(cause: io::Error) -> Error {
     }
 }
 
-fn id_of(program: &OwnedFd) -> Result<u32> {
-    libbpf_rs::Program::id_from_fd(program.as_fd())
-        .map_err(|e| asked(io::Error::other(e.to_string())))
+fn id_of(program: BorrowedFd<'_>) -> Result<u32> {
+    libbpf_rs::Program::id_from_fd(program).map_err(|e| asked(io::Error::other(e.to_string())))
 }
 
 fn attached_ids(cgroup: BorrowedFd<'_>, place: sys::bpf_attach_type) -> Result<Vec<u32>> {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use libbpf_rs::{MapCore, MapFlags, MapHandle, ObjectBuilder, OpenObject};
 
 use crate::abi::{HL_LAYOUT, Plain, hl_globals, hl_kernel};
-use crate::attach::LOOKUP;
+use crate::attach::{CGROUP_PROGRAMS, LOOKUP};
 use crate::error::{Error, Result};
 use crate::probe;
 
@@ -78,6 +78,7 @@ impl Default for Limits {
 pub struct Kernel {
     pub(crate) pins: PathBuf,
     maps: [OnceCell<MapHandle>; TABLES.len()],
+    pub(crate) programs: [OnceCell<OwnedFd>; CGROUP_PROGRAMS.len()],
     globals: hl_globals,
 }
 
@@ -95,6 +96,7 @@ impl Kernel {
         let mut kernel = Self {
             pins: pins.to_owned(),
             maps: Default::default(),
+            programs: Default::default(),
             globals: hl_globals::default(),
         };
         kernel.globals = kernel.read_globals()?;

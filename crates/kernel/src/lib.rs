@@ -27,4 +27,4 @@ pub use install::{Kernel, Limits, netns_cookie};
 pub use loops::{EXTRAS, EXTRAS_EACH};
 pub use port_book::{BoundPort, PortBook};
 pub use record::{Record, RecordFlags, few};
-pub use tables::{OnLink, RouteEntry, SourceList, Tables};
+pub use tables::{OnLink, RouteEntry, SourceList, Sweep, Tables};

@@ -1,5 +1,6 @@
 //! The tables as values: whose address is whose, where sources come from, what is bound.
 
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use hostlet_model::{IpNet, Owned};
@@ -60,6 +61,13 @@ pub struct RouteEntry {
     pub gateway: Option<IpAddr>,
     /// The source that the route itself prefers.
     pub prefsrc: Option<IpAddr>,
+}
+
+/// What tables held for each hostlet, by its id, when they were looked through.
+#[derive(Clone, Debug, Default)]
+pub struct Sweep {
+    owned: HashMap<u32, Vec<Owned>>,
+    keys: HashMap<u32, Vec<(&'static str, Vec<u8>)>>,
 }
 
 pub(crate) type Pair = (Vec<u8>, Vec<u8>);
@@ -205,16 +213,14 @@ impl Kernel {
         self.replace("reach", old.reach_pairs(id), new.reach_pairs(id))
     }
 
-    /// Takes everything out that any table holds for a hostlet, whatever it is; for what a
-    /// crash left behind. Goes through whole tables: [`Kernel::set_tables`] is for every day.
+    /// What the tables hold for each hostlet. Goes through whole tables: [`Kernel::set_tables`] is for every day.
     ///
     /// # Errors
-    /// If a table cannot be read or written.
-    pub fn forget(&self, id: u32) -> Result<()> {
+    /// If a table cannot be read.
+    pub fn sweep(&self) -> Result<Sweep> {
+        let mut sweep = Sweep::default();
         for (owned, owner, _) in self.owners()? {
-            if owner == id {
-                self.disown(&owned)?;
-            }
+            sweep.owned.entry(owner).or_default().push(owned);
         }
         // In all of these the id is the first field, but in onlink, where it follows the length.
         for (table, at) in [
@@ -225,10 +231,25 @@ impl Kernel {
             ("asked", 0),
         ] {
             for (key, _) in self.entries(table)? {
-                if key.get(at..at + 4) == Some(&id.to_ne_bytes()[..]) {
-                    self.take(table, &key)?;
-                }
+                let id = key.get(at..at + 4).and_then(|id| id.try_into().ok());
+                let id = id.map(u32::from_ne_bytes).unwrap_or_default();
+                sweep.keys.entry(id).or_default().push((table, key));
             }
+        }
+        Ok(sweep)
+    }
+
+    /// Takes everything out that any table held for a hostlet, whatever it is; for what a
+    /// crash left behind.
+    ///
+    /// # Errors
+    /// If a table cannot be read or written.
+    pub fn forget(&self, id: u32, sweep: &Sweep) -> Result<()> {
+        for owned in sweep.owned.get(&id).into_iter().flatten() {
+            self.disown(owned)?;
+        }
+        for (table, key) in sweep.keys.get(&id).into_iter().flatten() {
+            self.take(table, key)?;
         }
         self.forget_loopbacks(id)
     }
@@ -323,14 +344,13 @@ impl Kernel {
     }
 
     fn replace(&self, table: &'static str, old: Vec<Pair>, new: Vec<Pair>) -> Result<()> {
-        let known: std::collections::HashMap<&[u8], &[u8]> =
-            old.iter().map(|(k, v)| (&k[..], &v[..])).collect();
+        let known: HashMap<&[u8], &[u8]> = old.iter().map(|(k, v)| (&k[..], &v[..])).collect();
         for (key, value) in &new {
             if known.get(&key[..]) != Some(&&value[..]) {
                 self.put(table, key, value)?;
             }
         }
-        let wanted: std::collections::HashSet<&[u8]> = new.iter().map(|(k, _)| &k[..]).collect();
+        let wanted: HashSet<&[u8]> = new.iter().map(|(k, _)| &k[..]).collect();
         for (key, _) in old.iter().filter(|(k, _)| !wanted.contains(&k[..])) {
             self.take(table, key)?;
         }

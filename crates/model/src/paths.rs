@@ -12,7 +12,7 @@ const ID_END: u32 = 0x40_0000;
 /// The system installation has the lower half of the ids, the others share the upper.
 const ROOTS_FROM: u32 = 0x20_0000;
 /// How many ids an installation with a root of its own has.
-const ROOT_SLICE: u32 = 8192;
+const ROOT_SLICE: u32 = 16_384;
 
 /// The files and names of one installation.
 #[derive(Debug, Clone, PartialEq, Eq)]

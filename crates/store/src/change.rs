@@ -2,7 +2,7 @@
 
 use hostlet_model::{HostletSpec, Lifetime, Name, SetEntry};
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Transaction, named_params};
+use rusqlite::{Connection, OptionalExtension, named_params};
 use serde::Serialize;
 
 use crate::definition::{Definition, State, Version};
@@ -141,7 +141,7 @@ impl Store {
         })
     }
 
-    fn id_of(&self, tx: &Transaction<'_>, name: &Name) -> std::result::Result<u32, Failure> {
+    fn id_of(&self, tx: &Connection, name: &Name) -> std::result::Result<u32, Failure> {
         let id = tx
             .prepare_cached("SELECT id FROM hostlet WHERE name = ?1")?
             .query_row([name.as_str()], |r| r.get(0))
@@ -166,7 +166,7 @@ impl Store {
 }
 
 fn write_entries(
-    tx: &Transaction<'_>,
+    tx: &Connection,
     id: u32,
     entries: &[SetEntry],
 ) -> std::result::Result<(), Failure> {
@@ -185,7 +185,7 @@ fn write_entries(
 
 /// Lets the history follow the definition: a live hostlet holds its entries, any
 /// other holds nothing.
-fn follow(tx: &Transaction<'_>, name: &str, now: Timestamp) -> std::result::Result<(), Failure> {
+fn follow(tx: &Connection, name: &str, now: Timestamp) -> std::result::Result<(), Failure> {
     let live: Option<(u32, String, u32, String)> = tx
         .prepare_cached(
             "SELECT id, program, uid, user FROM hostlet WHERE name = ?1 AND state = 'live'",

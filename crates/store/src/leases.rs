@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use hostlet_model::Name;
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use crate::change::json;
 use crate::error::{Result, StoreError};
@@ -228,7 +228,7 @@ impl Store {
     fn claim_by(&self, lease: &Lease, now: Timestamp, durably: bool) -> Result<Claim> {
         let address = lease.address.to_string();
         let doing = "claim an address";
-        let work = |tx: &Transaction<'_>| {
+        let work = |tx: &Connection| {
             let other = select(tx, "WHERE address = ?1", [&address])?.pop();
             if let Some(other) =
                 other.filter(|o| o.hostlet != lease.hostlet.as_str() || o.holder != lease.holder)
@@ -305,7 +305,7 @@ enum Found {
     Aside(i64, String),
 }
 
-fn write(tx: &Transaction<'_>, address: &str, lease: &Lease) -> Inner<()> {
+fn write(tx: &Connection, address: &str, lease: &Lease) -> Inner<()> {
     let l = lease;
     tx.prepare_cached(
         "INSERT OR REPLACE INTO lease (address, prefix_len, pool, interface, hostlet, holder,

@@ -153,16 +153,19 @@ impl Store {
     fn definitions(&self, tail: &str, params: impl rusqlite::Params) -> Result<Vec<Definition>> {
         // One transaction: the entries belong to the hostlets that were read.
         let raw = self.read("read the hostlets", |conn| {
-            let tx = conn.unchecked_transaction()?;
-            let mut rows = tx
+            let several = self.is_together();
+            let _tx = (!several)
+                .then(|| conn.unchecked_transaction())
+                .transpose()?;
+            let mut rows = conn
                 .prepare_cached(&format!(
                     "SELECT id, name, spec, lifetime, boot_id, state, created, program, uid, user
                      FROM hostlet {tail}"
                 ))?
                 .query_map(params, RawDefinition::read)?
                 .collect::<rusqlite::Result<Vec<_>>>()?;
-            let mut entries =
-                tx.prepare_cached("SELECT placed FROM entry WHERE hostlet = ?1 ORDER BY position")?;
+            let mut entries = conn
+                .prepare_cached("SELECT placed FROM entry WHERE hostlet = ?1 ORDER BY position")?;
             for row in &mut rows {
                 row.entries = entries
                     .query_map([row.id], |r| r.get(0))?

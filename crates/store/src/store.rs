@@ -1,5 +1,6 @@
 //! The file: opening it, and one way through which every reading and every change goes.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,8 @@ use crate::schema;
 #[derive(Debug)]
 pub struct Store {
     conn: Connection,
+    /// Whether changes are being made together, in one transaction.
+    together: Cell<bool>,
     pub(crate) path: PathBuf,
 }
 
@@ -91,6 +94,7 @@ impl Store {
         }
         Ok(Store {
             conn,
+            together: Cell::new(false),
             path: path.into(),
         })
     }
@@ -119,6 +123,7 @@ impl Store {
                 Self::check_readable(&conn, path)?;
                 Ok(Store {
                     conn,
+                    together: Cell::new(false),
                     path: path.into(),
                 })
             }
@@ -147,6 +152,7 @@ impl Store {
         Self::check_readable(&conn, path)?;
         Ok(Store {
             conn,
+            together: Cell::new(false),
             path: path.into(),
         })
     }
@@ -169,6 +175,7 @@ impl Store {
         conn.pragma_update(None, "query_only", true).map_err(fail)?;
         Ok(Store {
             conn,
+            together: Cell::new(false),
             path: path.into(),
         })
     }
@@ -215,9 +222,12 @@ impl Store {
     pub(crate) fn change<T>(
         &self,
         doing: &'static str,
-        work: impl FnOnce(&Transaction<'_>) -> std::result::Result<T, Failure>,
+        work: impl FnOnce(&Connection) -> std::result::Result<T, Failure>,
     ) -> Result<T> {
         let fail = |e| self.fail(doing, Failure::Sql(e));
+        if self.together.get() {
+            return self.change_within(doing, work);
+        }
         // Immediate: a transaction that first reads and then writes could
         // otherwise fail halfway because another wrote in between.
         let tx =
@@ -227,11 +237,63 @@ impl Store {
         Ok(done)
     }
 
+    /// A change as a part of several: whole or not at all by itself.
+    fn change_within<T>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Connection) -> std::result::Result<T, Failure>,
+    ) -> Result<T> {
+        let fail = |e| self.fail(doing, Failure::Sql(e));
+        self.conn.execute_batch("SAVEPOINT one").map_err(fail)?;
+        let done = work(&self.conn).map_err(|f| self.fail(doing, f));
+        let end = match done {
+            Ok(_) => "RELEASE one",
+            Err(_) => "ROLLBACK TO one; RELEASE one",
+        };
+        self.conn.execute_batch(end).map_err(fail)?;
+        done
+    }
+
+    /// From now on all changes are one transaction, which costs little more than a single one, until [`Store::end_together`].
+    /// Nobody else can change anything meanwhile, so nothing in between may wait.
+    ///
+    /// # Errors
+    /// It cannot be begun.
+    pub fn begin_together(&self) -> Result<()> {
+        self.whole("BEGIN IMMEDIATE")?;
+        self.together.set(true);
+        Ok(())
+    }
+
+    /// Ends what [`Store::begin_together`] began.
+    ///
+    /// # Errors
+    /// It cannot be brought to its end; then none of the changes was made.
+    pub fn end_together(&self) -> Result<()> {
+        self.together.set(false);
+        let done = self.whole("COMMIT");
+        if done.is_err() {
+            // Where even that fails, SQLite has done it by itself.
+            let _ = self.whole("ROLLBACK");
+        }
+        done
+    }
+
+    /// Whether a transaction is open for all that is done.
+    pub(crate) fn is_together(&self) -> bool {
+        self.together.get()
+    }
+
+    fn whole(&self, statement: &str) -> Result<()> {
+        let fail = |e| self.fail("make several changes", Failure::Sql(e));
+        self.conn.execute_batch(statement).map_err(fail)
+    }
+
     /// As [`Store::change`], and it survives a power failure when it returns. A change that wrote nothing waits for nothing.
     pub(crate) fn change_durably<T>(
         &self,
         doing: &'static str,
-        work: impl FnOnce(&Transaction<'_>) -> std::result::Result<T, Failure>,
+        work: impl FnOnce(&Connection) -> std::result::Result<T, Failure>,
     ) -> Result<T> {
         // SQLite takes the setting only outside a transaction.
         let set = |level: &str| {

@@ -45,6 +45,30 @@ fn a_taken_name_or_id_is_refused_and_changes_nothing() {
 }
 
 #[test]
+fn several_changes_are_one_transaction_and_what_fails_is_not_part_of_it() {
+    let dir = Dir::new("together");
+    let store = Store::open(&dir.db()).unwrap();
+    let others = Store::open(&dir.db()).unwrap();
+    store.begin_together().unwrap();
+    store.insert(&definition(1, "web", &["10.0.0.5"])).unwrap();
+    store
+        .insert(&definition(2, "web", &["10.0.0.6"]))
+        .unwrap_err();
+    store.insert(&definition(3, "db", &["10.0.0.7"])).unwrap();
+    store.set_state(&name("db"), State::Live, at(1)).unwrap();
+    assert_eq!(store.all().unwrap().len(), 2);
+    assert_eq!(others.all().unwrap(), []);
+    store.end_together().unwrap();
+    let there: Vec<u32> = others.all().unwrap().iter().map(|d| d.id.0).collect();
+    assert_eq!(there, [3, 1]);
+    assert_whole(&others);
+    store.begin_together().unwrap();
+    store.delete(&name("db"), at(2)).unwrap();
+    drop(store);
+    assert_eq!(others.all().unwrap().len(), 2);
+}
+
+#[test]
 fn an_unknown_name_is_an_error_to_change_and_none_to_forget() {
     let dir = Dir::new("unknown");
     let store = Store::open(&dir.db()).unwrap();

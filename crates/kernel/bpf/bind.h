@@ -158,10 +158,16 @@ static inline bool remember(struct bpf_sock *sk, const struct hl_hostlet *h, con
 	now->port = port;
 	/* With IP_BIND_ADDRESS_NO_PORT there is no post_bind; connect, listen and sendmsg will want to know. */
 	if (!b->port && sk && keeps_port_open(sk)) {
-		struct hl_sock s = {
-			.id = h->id, .flags = b->flags, .port = port, .proto = b->proto, .addr = b->addr};
+		struct hl_sock *kept, s = {.id = h->id,
+					   .flags = b->flags,
+					   .port = port,
+					   .proto = b->proto,
+					   .addr = b->addr};
 
-		return bpf_sk_storage_get(&socks, sk, &s, BPF_SK_STORAGE_GET_F_CREATE);
+		kept = bpf_sk_storage_get(&socks, sk, &s, BPF_SK_STORAGE_GET_F_CREATE);
+		if (!kept)
+			return false;
+		*kept = s; /* it may be bound again */
 	}
 	return true;
 }

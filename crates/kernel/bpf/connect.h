@@ -64,7 +64,7 @@ static inline void note_source(struct bpf_sock_addr *ctx, struct bpf_sock *sk, s
 SHARED int connect_bound(struct bpf_sock_addr *ctx, struct hl_hostlet *h, const struct connecting *c,
 			 bool own_loop, struct hl_addr *source)
 {
-	bool unbound, hears, four;
+	bool unbound, hears, abroad, four;
 	struct hl_known_key key;
 	struct bpf_sock *sk = ctx->sk;
 	struct hl_addr none = {};
@@ -77,20 +77,23 @@ SHARED int connect_bound(struct bpf_sock_addr *ctx, struct hl_hostlet *h, const 
 	unbound = addr_wild(&c->from);
 	/* Bound to a group or a broadcast address: that is where it hears, not where it sends from. */
 	hears = addr_multicast(&c->from) || addr_broadcast(&c->from);
-	if (!unbound && !hears && c->from_port && is_abroad(sk)) {
-		key = known_key(h->id, c->proto, c->from_port, &c->to, c->port);
-		return go_abroad(ctx, &key, &c->from, &c->from);
-	}
-	if (!unbound && !hears && !owns(h, &c->from) && !reachable(h, &c->from, 0))
+	abroad = !unbound && !hears && c->from_port && is_abroad(sk);
+	if (!unbound && !hears && !abroad && !owns(h, &c->from) && !reachable(h, &c->from, 0))
 		return WHY(HL_REASON_FOREIGN_SOURCE,
 			   addr_is4(&c->from) ? kernel.foreign_source_error : EINVAL);
 	/* Without an address of the family there is no route, whatever the source. */
 	if (!own_loop && !(h->flags & (four ? HL_V4 : HL_V6)) && !(h->flags & HL_FIT_PASS))
 		return WHY(HL_REASON_NO_ADDRESS, ENETUNREACH);
+	if ((hears || abroad) && addr_is4(&c->from) && !four)
+		return 0; /* which the kernel refuses */
 	if (!unbound && !hears && c->from_port) {
-		if (!own_loop && (no_way_from_loop(h, &c->from, &c->to) ||
-				  (addr_is4(&c->from) == four && known_from_loop(sk, h) && !owns(h, &c->to))))
+		if (!own_loop && addr_is4(&c->from) && four && !owns(h, &c->to) &&
+		    (is_loop(h, &c->from) || known_from_loop(sk, h)))
 			return WHY(0, EINVAL);
+		if (abroad) {
+			key = known_key(h->id, c->proto, c->from_port, &c->to, c->port);
+			return go_abroad(ctx, &key, &c->from, &c->from);
+		}
 		if (addr_is4(&c->from) && !four && dual_stack(sk))
 			return WHY(HL_REASON_DUAL_STACK, EAFNOSUPPORT);
 		note_source(ctx, sk, h, c, own_loop);
@@ -155,8 +158,13 @@ static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 		why = WHY(HL_REASON_REMOVED, ENETUNREACH);
 		goto refuse;
 	}
-	if (c->from_port && addr_wild(&c->to))
-		mean_oneself(bpf_sk_storage_get(&socks, sk, 0, 0), &c->from, &c->to);
+	if (addr_wild(&c->to)) {
+		struct hl_sock *s = bpf_sk_storage_get(&socks, sk, 0, 0);
+
+		/* It is bound, if only to an address (IP_BIND_ADDRESS_NO_PORT). */
+		if (s || c->from_port)
+			mean_oneself(s, &c->from, &c->to);
+	}
 	if (addr_loopback(&c->to) || addr_wild(&c->to) || dedicated_loop(&c->to)) {
 		/* Echo sockets show what the kernel knows: they stay where the guard lets echo pass. */
 		if ((c->proto == IPPROTO_ICMP || c->proto == IPPROTO_ICMPV6) &&
@@ -169,6 +177,10 @@ static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 		if (why)
 			goto refuse;
 	}
+	/* A datagram that the kernel refused before a hook ran gave it a port. */
+	if (c->from_port && c->proto == IPPROTO_UDP && addr_wild(&c->from) &&
+	    !bpf_sk_storage_get(&socks, sk, 0, 0))
+		enter_sender(ctx, h->id, addr_is4(&c->to));
 	if (c->from_port || !addr_wild(&c->from) || (h->flags & (HL_FIT_REFUSE | HL_FIT_PASS))) {
 		why = connect_bound(ctx, h, c, own_loop, &source);
 		if (why == LET_PASS)

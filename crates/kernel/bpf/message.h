@@ -111,6 +111,12 @@ static inline bool answer_from(const struct hl_hostlet *h, struct sending *m)
 	return true;
 }
 
+/* Datagrams to the peer are of no call hook, but where a socket of IPv6 speaks IPv4. */
+static inline bool connected_to(struct bpf_sock *sk, const struct hl_addr *to, __u16 port)
+{
+	return addr_is4(to) && ONCE(sk->dst_ip4) == to->w[3] && ONCE(sk->dst_port) == bpf_htons(port);
+}
+
 /*
  * Which source a datagram leaves from, where there is more than one to choose from or none; 0, or WHY not.
  * `s`: what is known of its socket, if anything.
@@ -121,6 +127,7 @@ SHARED int message_source(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 	struct bpf_sock *sk = ctx->sk;
 	__u32 its_flags = 0, extra;
 	bool four, wild, stands;
+	struct hl_known_at *at;
 	int error;
 
 	if (!sk || !h || !m)
@@ -132,13 +139,15 @@ SHARED int message_source(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 	/* Without an address of the family there is no route; before that comes a source that cannot be one. */
 	if (!own_loop && !(h->flags & (four ? HL_V4 : HL_V6)) && !(h->flags & HL_FIT_PASS) &&
 	    (four ? !addr_multicast(&m->from) && !addr_broadcast(&m->from)
-		  : wild || addr_localhost(&m->from) || owns(h, &m->from)))
+		  : wild || addr_is4(&m->from) || addr_localhost(&m->from) || owns(h, &m->from)))
 		return WHY(HL_REASON_NO_ADDRESS, ENETUNREACH);
 	if (!wild && (its_flags & HL_SOCK_ABROAD) && !owns(h, &m->from)) {
 		if (sends_abroad(sk, h, m->from_port, &m->to, m->port))
 			return 0;
-		m->from = (struct hl_addr){}; /* to somebody else: as if it were not connected */
-		wild = true;
+		/* To somebody else from the same source, which the kernel refuses if that is of IPv4 alone. */
+		at = bpf_sk_storage_get(&known_at, sk, 0, 0);
+		wild = !at || (four && !addr_is4(&at->shown));
+		m->from = wild ? (struct hl_addr){} : at->shown;
 	}
 	if (!own_loop && wild && unfit(sk, h, &m->to))
 		return WHY(HL_REASON_NO_ROUTE, ENETUNREACH);
@@ -155,7 +164,9 @@ SHARED int message_source(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 	if (stands && addr_eq(&m->from, &s->addr))
 		wild = true;
 	if (wild && own_loop) {
-		m->from = *loop_like(h, &m->to);
+		/* To its peer it leaves from where it stands: errors are for that. */
+		if (!connected_to(sk, &m->to, m->port))
+			m->from = *loop_like(h, &m->to);
 		return 0;
 	}
 	if (wild) {
@@ -192,7 +203,7 @@ static inline int send_to(struct bpf_sock_addr *ctx, struct bpf_sock *sk, struct
 	int why;
 
 	/* It has its port whatever becomes of the datagram: what comes there is for this socket. */
-	if (s ? !s->port : !(h->flags & HL_GONE) && (!sk->dst_port || never_bound(sk))) {
+	if (s ? !s->port : !(h->flags & HL_GONE) && (sk->state != BPF_TCP_ESTABLISHED || never_bound(sk))) {
 		enter_sender(ctx, h->id, four);
 		s = bpf_sk_storage_get(&socks, sk, 0, 0);
 	}

@@ -82,6 +82,9 @@ cases! {
         in a = socket tcp6
         in bind a [2001:db8:1::5]:8080
         in connect a [2001:db8::9]:8080 => EINPROGRESS / ECONNREFUSED [near-neighbour]
+        in b = socket tcp6
+        in bind b [2001:db8:1::5]:8081
+        in connect b [2001:db8::1]:8080 => EINPROGRESS / ECONNREFUSED [near-neighbour]
     ";
     one_of_an_earlier_bind_does_not_share: "A6", r"
         in a = socket udp4
@@ -123,6 +126,69 @@ cases! {
         in opt a v6only 1
         in bind a [::]:0
         in connect a [::]:{in.a}
-        in connect a [2001:db8::100]:5300 => ok / EINVAL [wildcard-connect]
+        in connect a [2001:db8::100]:5300
+        in name a => [::1]:* / [2001:db8::5]:* [wildcard-connect]
+    ";
+    the_host_s_address_named_as_the_source: "A8", r"
+        in a = socket udp4
+        in sendto a 10.0.0.100:5300 x
+        in connect a 10.0.0.100:5300
+        in sendmsg a 10.0.0.100:5300 y src=10.0.0.1 => ENETUNREACH / ok [source-foreign]
+        in b = socket udp6
+        in bind b [::]:0
+        in connect b [2001:db8::100]:5300
+        in sendmsg b [2001:db8::100]:5300 y src=2001:db8::1 => EINVAL / ok [source-foreign]
+    ";
+    the_primary_address_named_as_the_source: "A7", r"
+        set nets
+        peer p = socket udp4
+        peer bind p 0.0.0.0:5301
+        in a = socket udp4
+        in bind a 0.0.0.0:5300
+        in sendmsg a 10.1.0.100:5301 x src=10.0.0.5
+        peer recvfrom p => x from 10.0.0.5:5300 / x from 10.1.0.5:5300 [source-primary]
+    ";
+    a_listener_that_was_connected_to_nothing: "A15", r"
+        in a = socket tcp4
+        in opt a reuseaddr 1
+        in bind a 10.0.0.6:8080
+        in listen a
+        in connect a unspec
+        in b = socket tcp4
+        in opt b reuseaddr 1
+        in bind b 0.0.0.0:8080 => ok / EADDRINUSE [shut-listener]
+    ";
+    one_of_an_earlier_bind_that_shares_otherwise: "A6", r"
+        in a = socket tcp4
+        in opt a reuseaddr 1
+        in bind a 0.0.0.0:8080
+        in b = socket tcp4
+        in opt b reuseport 1
+        in opt b reuseaddr 1
+        in bind b 127.0.0.1:8080
+        in listen b
+        in c = socket tcp4
+        in opt c reuseport 1
+        in opt c reuseaddr 1
+        in bind c 0.0.0.0:8080 => ok / EADDRINUSE [reuse-earlier]
+    ";
+    an_accepted_socket_that_connects: "A7", r"
+        in a = socket tcp4
+        in bind a 127.0.0.1:8080
+        in listen a
+        in b = socket tcp4
+        in connect b 127.0.0.1:8080
+        in c = accept a => from 127.0.0.1:*
+        in connect c unspec
+        in connect c 10.0.0.100:8080 => EINVAL / ECONNREFUSED [kept-source]
+    ";
+    a_port_under_the_surface_left_open: "C4", r"
+        host a = socket tcp4
+        host bind a 0.0.0.0:8080
+        host listen a
+        in b = socket tcp4
+        in opt b bind-no-port 1
+        in bind b 0.0.0.0:8080
+        in bind b 127.0.0.1:8080 => EINVAL / ok [hidden-port]
     ";
 }

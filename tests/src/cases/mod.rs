@@ -48,6 +48,7 @@ files! {
     abroad
     bind
     bypass
+    chance
     device
     disconnected
     echo

@@ -125,7 +125,8 @@ fn own6(actor: &str) -> &'static str {
     }
 }
 
-/// An address at which `at` can be reached by `from`, perhaps.
+/// An address at which `at` can be reached by `from`, perhaps; none if nobody has one of that
+/// family there: when a machine gives up asking for it is a matter of time.
 pub(super) fn to_reach(
     chance: &mut Chance,
     set: &Set,
@@ -133,7 +134,7 @@ pub(super) fn to_reach(
     at: &str,
     kind: Kind,
     v4: bool,
-) -> String {
+) -> Option<String> {
     let inside = from == at;
     // The other hostlet is on the first network alone.
     let near = |address: &&&str| {
@@ -141,6 +142,9 @@ pub(super) fn to_reach(
     };
     let four: Vec<&str> = set.2.iter().filter(near).copied().collect();
     let six: Vec<&str> = set.3.iter().filter(near).copied().collect();
+    if at == "in" && !inside && (if v4 { set.2 } else { set.3 }).is_empty() {
+        return None;
+    }
     let host = match (v4, at) {
         (true, "in") => match chance.below(100) {
             0..40 if inside => "127.0.0.1",
@@ -158,7 +162,7 @@ pub(super) fn to_reach(
         (true, at) => own4(at),
         (false, at) => own6(at),
     };
-    shown(chance, host, kind, v4)
+    Some(shown(chance, host, kind, v4))
 }
 
 /// As a socket of the family wants it: mapped if need be, rarely not.

@@ -3,10 +3,12 @@
 use super::{Difference, wild};
 
 pub(super) fn freebind(d: &Difference) -> Option<bool> {
-    let set = d
-        .past
-        .with(d.step.socket(), "opt")
-        .any(|o| o.words[2..] == ["freebind", "1"]);
+    let socket = d.step.socket();
+    let set = |name: &str| {
+        let mut options = d.past.with(name, "opt");
+        options.any(|o| o.words[2..] == ["freebind", "1"])
+    };
+    let set = set(socket) || d.past.listener(socket).is_some_and(set);
     let bind = d.step.op() == "bind" && d.step.hostlet == "EADDRNOTAVAIL";
     let source = d.step.words.iter().any(|w| w.starts_with("src="));
     Some(set && (bind || source && d.step.hostlet == "EINVAL"))
@@ -66,7 +68,7 @@ pub(super) fn reuse_earlier(d: &Difference) -> Option<bool> {
     let holders = |with: bool| {
         d.past.sockets().any(|s| {
             s != d.step.socket()
-                && !d.past.stream(s)
+                && d.past.stream(s) == d.stream()
                 && d.past.actor(s) == d.step.actor
                 && d.past.bound(s).is_some_and(|(_, p)| p == port)
                 && d.past.option(s, "reuseport") == with
@@ -74,7 +76,6 @@ pub(super) fn reuse_earlier(d: &Difference) -> Option<bool> {
     };
     Some(
         d.is("bind", "ok", "EADDRINUSE")
-            && !d.stream()
             && d.past.option(d.step.socket(), "reuseport")
             && holders(true)
             && holders(false),
@@ -116,10 +117,19 @@ pub(super) fn reuse_after_bind(d: &Difference) -> Option<bool> {
     )
 }
 
-/// Who listened, and was shut down, does not listen: the port can be shared again.
+/// Who listened, and was shut down or connected to nothing, does not listen: the port can be shared.
 pub(super) fn shut_listener(d: &Difference) -> Option<bool> {
+    if d.step.op() == "name" {
+        // Where a further bind failed a machine puts it on the wildcard.
+        let socket = d.step.socket();
+        let [(was, _), (now, _)] = d.names()?;
+        let failed = d.past.with(socket, "bind").last()?.real == "EADDRINUSE";
+        return Some(d.stream() && failed && wild(was) && !wild(now));
+    }
     let (_, port) = d.step.place()?;
-    let mut shut = d.past.all("shutdown").filter(|s| s.real == "ok");
+    let unspec = d.past.all("connect").filter(|c| c.words[2] == "unspec");
+    let ends = d.past.all("shutdown").chain(unspec);
+    let mut shut = ends.filter(|s| s.real == "ok");
     Some(
         d.is("bind", "ok", "EADDRINUSE")
             && d.stream()

@@ -1,6 +1,6 @@
 //! Known differences of `connect`, and of what comes after it.
 
-use super::{Difference, Done, Sent, bare, loopback, primary, six, wild};
+use super::{Difference, Done, Sent, bare, for_all, loopback, primary, six, wild};
 
 /// To IPv6 from a socket that was bound to the wildcard of both families.
 pub(super) fn dual_connect(d: &Difference) -> Option<bool> {
@@ -11,8 +11,9 @@ pub(super) fn dual_connect(d: &Difference) -> Option<bool> {
     let send = d.step.op().starts_with("send")
         && d.step.real == "EAFNOSUPPORT"
         && connects.any(|c| c.real == "ok");
-    let by_number =
-        matches!(d.past.bound(d.step.socket()), Some((host, port)) if wild(host) && port != "0");
+    let open = d.past.option(d.step.socket(), "bind-no-port");
+    let by_number = matches!(d.past.bound(d.step.socket()), Some((host, port))
+        if wild(host) && (open || port != "0"));
     Some((connect || send) && six(to) && by_number)
 }
 
@@ -60,7 +61,7 @@ pub(super) fn six_then_four(d: &Difference) -> Option<bool> {
         }
         "getopt" => d.step.words[2] == "v6only",
         "send" => d.step.hostlet == "ENETUNREACH",
-        _ => four && d.step.hostlet == "ENETUNREACH",
+        _ => four && matches!(d.step.hostlet, "ENETUNREACH" | "EAFNOSUPPORT"),
     };
     Some(refused && tied(d.step.socket()))
 }
@@ -79,7 +80,7 @@ pub(super) fn loopback6_to_own(d: &Difference) -> Option<bool> {
 pub(super) fn group_connect(d: &Difference) -> Option<bool> {
     let socket = d.step.socket();
     let (host, _) = d.past.bound(socket)?;
-    let group = host.starts_with("239.") || host.starts_with("[ff") || host.ends_with("255");
+    let group = for_all(host);
     let refused = matches!(d.step.hostlet, "EPERM" | "EACCES" | "ENETUNREACH");
     let mut connects = d.past.with(socket, "connect");
     Some(match d.step.op() {
@@ -98,7 +99,12 @@ pub(super) fn group_connect(d: &Difference) -> Option<bool> {
             let mut to = connects.filter(|c| c.real == "ok").filter_map(Done::place);
             group && to.any(|(to, _)| loopback(to))
         }
-        _ => false,
+        _ => d.about(|sent| {
+            let by = sent.by.socket();
+            let bound = d.past.bound(by).is_some_and(|(host, _)| for_all(host));
+            let mut to = d.past.with(by, "connect").filter_map(Done::place);
+            bound && to.any(|(to, _)| loopback(to))
+        }),
     })
 }
 
@@ -110,10 +116,39 @@ pub(super) fn wildcard_connect(d: &Difference) -> Option<bool> {
     };
     let mover = |name: &str| connected(name, d.step.at);
     let socket = d.step.socket();
-    Some(match d.step.op() {
+    // To its own port: a machine connects it to itself.
+    let itself = |name: &str| {
+        let own = d.past.bound(name).map(|(_, port)| port);
+        let mut to = d.past.with(name, "connect").filter_map(Done::place);
+        mover(name) && to.any(|(_, port)| Some(port) == own)
+    };
+    let op = d.step.op();
+    let shows = ["peer", "poll", "recv", "send"];
+    if itself(socket) && shows.iter().any(|start| op.starts_with(start)) {
+        return Some(true);
+    }
+    // It was connected, to nothing then, and has sent from where it stood.
+    if op == "connect" && d.is("connect", "ok", "EINVAL") && d.past.bound(socket).is_none() {
+        let mut to = d.past.with(socket, "connect").filter_map(Done::place);
+        let first = to.next().is_some_and(|(to, _)| loopback(to));
+        let mut again = d.past.with(socket, "connect");
+        return Some(first && !d.stream() && again.any(|c| c.words[2] == "unspec"));
+    }
+    Some(match op {
         "name" => {
             let [(_, port), (now, same)] = d.names()?;
             mover(socket) && primary(now) && port == same
+        }
+        "accept" if d.step.real == "EAGAIN" => {
+            let (_, port) = d.past.bound(socket)?;
+            let holds = |s: &str| d.past.bound(s).is_some_and(|(_, p)| p == port);
+            let mut all = d.past.sockets();
+            all.any(|s| d.past.stream(s) && holds(s) && itself(s))
+        }
+        "peer" if d.step.real.contains("10.0.0.5") && d.step.hostlet.contains("127.0.0.1") => {
+            // 0.0.0.0 is the source that it has by then.
+            let mut to = d.past.with(socket, "connect").filter_map(Done::place);
+            mover(socket) && !d.stream() && to.any(|(to, _)| wild(to))
         }
         "accept" | "peer" => {
             let [(was, port), (now, same)] = d.names()?;
@@ -128,16 +163,11 @@ pub(super) fn wildcard_connect(d: &Difference) -> Option<bool> {
         }
         "connect" => {
             let again = d.is("connect", "EINVAL", "ok") && mover(socket);
-            // A machine connects it to itself.
-            let own = d.past.bound(socket).map(|(_, port)| port);
             let itself = matches!(d.step.real, "ok" | "ECONNABORTED")
                 && d.step.hostlet == "ECONNREFUSED"
                 && d.past.on_wildcard(socket);
-            // To `::` it stands on the loopback from then on.
-            let mut before = d.past.with(socket, "connect").filter_map(Done::place);
-            let stays = d.is("connect", "ok", "EINVAL") && !d.stream();
-            let stays = stays && mover(socket) && before.any(|(to, _)| to == "[::]");
-            again || stays || itself && own == Some(d.step.place()?.1)
+            let own = d.past.bound(socket).map(|(_, port)| port);
+            again || itself && own == Some(d.step.place()?.1)
         }
         "bind" if d.step.hostlet == "EADDRINUSE" => {
             let port = d.step.place()?.1;
@@ -147,6 +177,14 @@ pub(super) fn wildcard_connect(d: &Difference) -> Option<bool> {
                     && mover(s)
                     && d.past.stream(s) == d.stream()
                     && d.past.actor(s) == d.step.actor
+            })
+        }
+        // Who asks it from elsewhere is told on a machine that nobody has the port.
+        op if d.is(op, "ECONNREFUSED", "EAGAIN") && !d.stream() => {
+            let mut to = d.past.with(socket, "connect").filter_map(Done::place);
+            to.any(|(_, port)| {
+                let asked = |s: &str| mover(s) && d.past.is_port_of(port, s);
+                d.past.sockets().any(asked)
             })
         }
         // It still stands for all addresses, and for its peer's alone on a machine; what it
@@ -161,28 +199,50 @@ pub(super) fn wildcard_connect(d: &Difference) -> Option<bool> {
 }
 
 /// A machine ties a socket that was bound to ::ffff:0.0.0.0, or accepted on an address, to
-/// the source of its first connection.
+/// the source of its first connection, from which the next one leaves.
 pub(super) fn kept_source(d: &Difference) -> Option<bool> {
-    let [(was, port), (now, same)] = d.names()?;
     let socket = d.step.socket();
     let mut connects = d.past.with(socket, "connect");
     let tied = match d.past.listener(socket) {
-        Some(listener) => !d.past.on_wildcard(listener) && connects.any(|c| c.words[2] == "unspec"),
+        Some(listener) => {
+            let (host, _) = d.past.bound(listener).unwrap_or_default();
+            let tied = host == "[::ffff:0.0.0.0]" || !d.past.on_wildcard(listener);
+            tied && connects.any(|c| c.words[2] == "unspec")
+        }
         None => {
             let mapped = d.past.bound(socket).unwrap_or_default().0 == "[::ffff:0.0.0.0]";
             mapped && connects.any(|c| c.refused() || c.words[2] == "unspec")
         }
     };
+    if d.step.op() == "connect" {
+        let refused = matches!(d.step.real, "EAFNOSUPPORT" | "EINVAL");
+        return Some(refused && d.stream() && tied);
+    }
+    let [(was, port), (now, same)] = d.names()?;
     Some(d.step.op() == "name" && d.stream() && tied && wild(now) && !wild(was) && port == same)
 }
 
 /// Called from an address to which a machine on the first network alone has no way back.
 pub(super) fn near_neighbour(d: &Difference) -> Option<bool> {
-    let (to, _) = d.step.place()?;
-    let (from, _) = d.past.bound(d.step.socket())?;
+    let socket = d.step.socket();
+    let (from, _) = d.past.bound(socket)?;
     let far = bare(from).starts_with("10.1.") || bare(from).starts_with("2001:db8:1:");
-    let near = matches!(bare(to), "10.0.0.9" | "2001:db8::9");
-    Some(d.is("connect", "EINPROGRESS", d.step.hostlet) && d.stream() && far && near)
+    let near = |to: &str| {
+        let all = ["10.0.0.9", "2001:db8::9", "10.0.0.1", "2001:db8::1"];
+        all.contains(&bare(to))
+    };
+    if d.stream() {
+        let (to, _) = d.step.place()?;
+        return Some(d.is("connect", "EINPROGRESS", d.step.hostlet) && far && near(to));
+    }
+    // That nobody has the port, or an answer.
+    let mut connects = d.past.with(socket, "connect").filter_map(Done::place);
+    let nothing = matches!(d.step.real, "EAGAIN" | "ok" | "out");
+    let op = d.step.op();
+    let tells = ["recv", "send", "poll"]
+        .iter()
+        .any(|start| op.starts_with(start));
+    Some(nothing && tells && far && connects.any(|(to, _)| near(to)))
 }
 
 /// A machine gives a port before it finds that there is no route.
@@ -203,6 +263,26 @@ pub(super) fn failed_call_port(d: &Difference) -> Option<bool> {
     let calls = ["connect", "sendmsg", "sendto", "send"];
     let socket = d.step.socket();
     let op = d.step.op();
+    if d.is("connect", "EINPROGRESS", d.step.hostlet) && d.stream() {
+        // What was refused by the kernel cannot change its family.
+        let mut to = d.past.with(socket, "connect").filter(|c| c.refused());
+        let mapped = |c: &Done| {
+            c.place()
+                .is_some_and(|(to, _)| to.starts_with("[::ffff:127."))
+        };
+        return Some(six(d.step.place()?.0) && to.any(mapped));
+    }
+    if d.step.real == "ECONNREFUSED" && !d.stream() {
+        // To where a port was given back, which is 0 now.
+        let mut to = d.past.with(socket, "connect").filter_map(Done::place);
+        let lost = |port| {
+            let mut all = d.past.sockets();
+            all.any(|s| given_back(s) && d.past.is_port_of(port, s))
+        };
+        if to.any(|(_, port)| lost(port)) {
+            return Some(true);
+        }
+    }
     if d.step.hostlet == "EINVAL"
         && let Some((_, port)) = d.step.place()
     {
@@ -234,6 +314,12 @@ pub(super) fn failed_call_port(d: &Difference) -> Option<bool> {
 
 /// Neither it nor who it calls sees the port that it asked for.
 pub(super) fn hidden_port(d: &Difference) -> Option<bool> {
+    if d.is("bind", "EINVAL", "ok") {
+        let socket = d.step.socket();
+        let (_, port) = d.past.bound(socket)?;
+        let open = d.stream() && d.past.option(socket, "bind-no-port");
+        return Some(open && d.host_holds(port, true));
+    }
     let [(was, port), (now, "*")] = d.names()? else {
         return None;
     };

@@ -1,8 +1,8 @@
 //! Known differences of who gets a datagram, and of where it comes from.
 
-use super::{Difference, Sent, loopback, primary};
+use super::{Difference, Done, Sent, for_all, primary};
 
-/// To the loopback from a socket on the wildcard, the source being named.
+/// From a socket on the wildcard, which stands there, the source being named.
 pub(super) fn source_primary(d: &Difference) -> Option<bool> {
     if d.is("sendmsg", "ok", "EINVAL") {
         let named = d.step.words.get(4).is_some_and(|w| w.starts_with("src="));
@@ -12,9 +12,35 @@ pub(super) fn source_primary(d: &Difference) -> Option<bool> {
     }
     let named = |s: &Sent| {
         let source = s.by.words.get(4).and_then(|w| w.strip_prefix("src="));
-        source.is_some_and(primary) && loopback(s.host) && d.past.on_wildcard(s.by.socket())
+        source.is_some_and(primary) && d.past.on_wildcard(s.by.socket())
     };
     Some(d.about(named))
+}
+
+/// From where the route puts the socket, as far as the hook can tell; or dropped, and then what
+/// follows is not where it was first.
+pub(super) fn source_foreign(d: &Difference) -> Option<bool> {
+    let socket = d.step.socket();
+    let foreign = |s: &Done| {
+        let source = s.words.get(4).and_then(|w| w.strip_prefix("src="));
+        source.is_some_and(|s| matches!(s, "10.0.0.1" | "2001:db8::1"))
+    };
+    let mut connects = d.past.with(socket, "connect").filter(|c| c.real == "ok");
+    let by_route = connects.any(|c| match d.past.bound(socket) {
+        Some((host, port)) => host == "[::]" && port == "0" || for_all(host),
+        None => {
+            let mut sent = ["sendto", "sendmsg"].iter();
+            sent.any(|op| d.past.with(socket, op).any(|s| s.at < c.at))
+        }
+    });
+    let refused = matches!(d.step.real, "ENETUNREACH" | "EINVAL");
+    let named = refused && foreign(&d.step);
+    let after = || d.past.with(socket, "sendmsg").any(foreign);
+    Some(
+        d.step.op().starts_with("send")
+            && by_route
+            && (named || d.step.hostlet == "EPERM" && after()),
+    )
 }
 
 /// The same datagram, from the address that was asked; a client that connected to that one takes no other.
@@ -82,11 +108,13 @@ pub(super) fn any_interface(d: &Difference) -> Option<bool> {
 
 /// What came before the option was set, nobody told the address of.
 pub(super) fn pktinfo_loopback(d: &Difference) -> Option<bool> {
-    let (real, _) = d.step.real.split_once(" to 127.")?;
-    let (hostlet, _) = d.step.hostlet.split_once(" to 127.")?;
+    let (real, to) = d.step.real.split_once(" to ")?;
+    let (hostlet, _) = d.step.hostlet.split_once(" to ")?;
+    let loops = ["127.", "::ffff:127.", "::1 "];
+    let home = loops.iter().any(|start| to.starts_with(start));
     let later = |s: &Sent| {
         let mut options = d.past.with(d.step.socket(), "opt");
         options.any(|o| o.words[2] == "pktinfo" && o.at > s.by.at)
     };
-    Some(real == hostlet && d.about(later))
+    Some(real == hostlet && home && d.about(later))
 }

@@ -39,6 +39,7 @@ const KNOWN: &[(&str, Explains)] = &[
     ("six-then-four", connects::six_then_four),
     ("dual-connect", connects::dual_connect),
     ("source-primary", datagrams::source_primary),
+    ("source-foreign", datagrams::source_foreign),
     ("loopback6-to-own", connects::loopback6_to_own),
     ("wildcard-connect", connects::wildcard_connect),
     ("wildcard-restart", binds::wildcard_restart),
@@ -136,6 +137,12 @@ fn six(host: &str) -> bool {
 fn primary(host: &str) -> bool {
     let all = ["10.0.0.5", "2001:db8::5", "10.0.0.9", "2001:db8::9"];
     all.contains(&bare(host))
+}
+
+/// Whether it is an address at which many hear.
+fn for_all(host: &str) -> bool {
+    let host = bare(host);
+    host.starts_with("239.") || host.starts_with("ff") || host.ends_with(".255")
 }
 
 /// Whether it is of the loopback, or means all addresses.

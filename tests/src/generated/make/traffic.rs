@@ -30,7 +30,7 @@ impl Maker {
         } else {
             true
         };
-        let host = places::to_reach(&mut self.chance, self.set, from, target.actor, kind, v4);
+        let host = places::to_reach(&mut self.chance, self.set, from, target.actor, kind, v4)?;
         Some(format!("{host}:{port}"))
     }
 
@@ -254,14 +254,16 @@ impl Maker {
             return;
         }
         let v4 = !socket.kind.six || socket.actor == "host" || self.chance.percent(20);
-        let host = places::to_reach(
+        let Some(host) = places::to_reach(
             &mut self.chance,
             self.set,
             socket.actor,
             to,
             socket.kind,
             v4,
-        );
+        ) else {
+            return;
+        };
         self.say(at, "connect", &format!("{host}:{port}"));
         self.sockets[at].connected = true;
         if self.chance.percent(50) {

@@ -1,0 +1,138 @@
+//! More differences that generated cases found and that are mended, as those of `found`.
+
+cases! {
+    zero_is_the_own_address_where_the_port_is_left_open: "A2", r"
+        in s = socket udp4
+        in opt s bind-no-port 1
+        in bind s 10.0.0.6:0
+        in connect s 0.0.0.0:5301
+        in peer s => 10.0.0.6:5301
+        in t = socket udp4
+        in opt t bind-no-port 1
+        in bind t 127.0.0.1:0
+        in connect t 0.0.0.0:5301
+        in peer t => 127.0.0.1:5301
+        in l = socket tcp4
+        in bind l 10.0.0.6:8080
+        in listen l
+        in u = socket tcp4
+        in opt u bind-no-port 1
+        in bind u 10.0.0.6:0
+        in connect u 0.0.0.0:8080
+        in peer u => 10.0.0.6:8080
+        in name u => 10.0.0.6:*
+    ";
+    connected_to_the_loopback_after_a_datagram: "A7", r"
+        in s = socket udp4
+        in sendmsg s 10.0.0.5:5300 x src=10.0.0.5
+        in connect s 127.0.0.1:5300
+        in name s => 127.0.0.1:*
+        in connect s 10.0.0.1:5301 => EINVAL
+        in connect s 10.0.0.6:5301
+        in name s => 127.0.0.1:*
+        in v = socket udp6
+        in sendmsg v [2001:db8::5]:5300 x
+        in connect v [::1]:5300
+        in connect v [2001:db8::1]:5301
+        in name v => [::1]:*
+    ";
+    connected_to_both_families: "A7", r"
+        in s = socket udp6
+        in bind s [::]:0
+        in connect s [::ffff:10.0.0.100]:5301
+        in connect s [2001:db8::1]:5300 => EAFNOSUPPORT
+        in name s => [::ffff:10.0.0.5]:*
+        in t = socket udp6
+        in bind t [::ffff:255.255.255.255]:5300
+        in connect t [2001:db8::1]:5300 => EAFNOSUPPORT
+        in sendto t [::ffff:10.0.0.9]:5300 x => EINVAL
+    ";
+    connected_to_a_family_that_is_lacking: "A7", r"
+        set four
+        in s = socket udp6
+        in sendto s [2001:db8::100]:5300 x => ENETUNREACH
+        in connect s [::ffff:10.0.0.100]:5300
+        in connect s [2001:db8::5]:5300 => ENETUNREACH
+    ";
+    nobody_at_the_loopback_of_both_families: "A2", r"
+        in a = socket udp6
+        in bind a [::]:5310
+        in connect a [::ffff:127.0.0.1]:5309
+        in send a x
+        in recv a => ECONNREFUSED
+        in b = socket udp6
+        in bind b [::ffff:0.0.0.0]:5311
+        in connect b [::]:5309
+        in send b x
+        in recvfrom b => ECONNREFUSED
+        in c = socket udp4
+        in bind c 127.0.0.1:5312
+        in connect a [::ffff:127.0.0.1]:5312
+        in send a y
+        in recvfrom c => y from 127.0.0.1:5310
+        in sendto c 127.0.0.1:5310 z
+        in recvfrom a => z from [::ffff:127.0.0.1]:5312
+    ";
+    to_another_than_the_peer_after_a_datagram: "A7", r"
+        set nets
+        in a = socket udp4
+        in sendto a 10.1.0.100:5300 x
+        in connect a 10.0.0.100:5300
+        peer b = socket udp4
+        peer sendto b 10.1.0.5:5300 x
+        in sendto a 10.1.0.100:{peer.b} y
+        peer recvfrom b => y from 10.0.0.5:*
+        in c = socket udp4
+        in bind c 127.0.0.1:5301
+        in sendto a 127.0.0.1:5301 z
+        in recvfrom c => z from 10.0.0.5:*
+        in connect a 127.0.0.1:5301
+        in d = socket udp6
+        in sendto d [::1]:5300 x
+        in connect d [::ffff:10.0.0.5]:5300
+        in sendto d [2001:db8::5]:5300 y => EAFNOSUPPORT
+        in e = socket udp4
+        in sendto e 10.1.0.5:5300 x
+        in connect e 127.0.0.1:5301
+        in sendto e 10.0.0.100:5300 y => EINVAL
+    ";
+    bound_again_where_the_port_is_left_open: "A6", r"
+        in a = socket udp4
+        in opt a bind-no-port 1
+        in bind a 255.255.255.255:0
+        in bind a 0.0.0.0:0
+        in name a => 0.0.0.0:0
+        in bind a 10.0.0.6:0
+        in name a => 10.0.0.6:0
+        in sendto a 10.0.0.100:5300 x
+        in name a => 10.0.0.6:*
+    ";
+    from_a_mapped_group_to_a_family_that_is_lacking: "A7", r"
+        set four
+        in a = socket udp6
+        in bind a [::ffff:239.1.2.3]:5300
+        in sendto a [2001:db8::9]:5300 x => ENETUNREACH
+    ";
+    connected_after_a_datagram_that_was_refused_at_once: "A7", r"
+        in a = socket udp4
+        in sendto a 127.0.0.1:0 x => EINVAL
+        in connect a 10.0.0.9:5301
+        in name a => 10.0.0.5:*
+        in connect a 10.0.0.9:5300
+        peer b = socket udp4
+        peer bind b 10.0.0.100:5302
+        in c = socket udp6
+        in send c x => EDESTADDRREQ
+        in connect c [::ffff:10.0.0.100]:5302
+        in send c y
+        peer recvfrom b => y from 10.0.0.5:*
+    ";
+    connected_to_port_0: "A7", r"
+        in a = socket udp4
+        in connect a 10.0.0.6:0
+        in b = socket udp4
+        in bind b 127.0.0.1:5300
+        in sendto a 127.0.0.1:5300 x
+        in recvfrom b => x from 10.0.0.5:*
+    ";
+}

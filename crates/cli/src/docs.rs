@@ -57,6 +57,19 @@ mod tests {
     }
 
     #[test]
+    fn only_paragraphs_and_indented_lines_are_broken() {
+        for verb in Cli::command().get_subcommands() {
+            let text = verb.get_after_long_help().map(ToString::to_string);
+            let text = text.unwrap_or_default();
+            let lines: Vec<&str> = text.lines().collect();
+            for pair in lines.windows(2) {
+                let free = |line: &str| line.is_empty() || line.starts_with(' ');
+                assert!(free(pair[0]) || free(pair[1]), "{pair:?}");
+            }
+        }
+    }
+
+    #[test]
     fn every_verb_has_an_example_and_help_for_every_option() {
         for verb in Cli::command().get_subcommands() {
             let name = verb.get_name();

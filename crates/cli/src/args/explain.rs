@@ -15,17 +15,17 @@ use super::Cli;
 hostlet explain [--json] <NAME> <COMMAND>
        hostlet explain [--json] --user <USER> [--service <SERVICE> | --program <PATH> [--unit <UNIT>]...]")]
 #[command(after_long_help = "\
-With --user: which rule of the configuration decides when this user logs in, or starts a program,
-and why. Nothing is drawn and nothing is moved. The file is asked as it is now; if hostletd was not
+With --user: which rule of the configuration decides when this user logs in, or starts a program, \
+and why. Nothing is drawn and nothing is moved. The file is asked as it is now; if hostletd was not \
 told of it yet, that is said.
 
 JSON (--json): of a call {\"hostlet\", \"call\", \"verdict\", \"rule\", \"text\", \"row\"}
 
-With --user {\"user\", \"uid\", \"groups\": [text…], \"service\" (null with --program),
-\"program\" (null with --service), \"rule\" (null: none fits), \"per\":
-\"session\"|\"user\"|\"program\"|\"none\"|null, \"pools\": [name…], \"hostlet\" (null: a new one, or
-none), \"unavailable\": \"strict\"|\"cut-off\"|\"fall-back\"|null, \"linger\" (seconds; null: as long as
-a process lives), \"excluded\" (the entry of exclude that is about the program; null: none),
+With --user {\"user\", \"uid\", \"groups\": [text…], \"service\" (null with --program), \
+\"program\" (null with --service), \"rule\" (null: none fits), \"per\": \
+\"session\"|\"user\"|\"program\"|\"none\"|null, \"pools\": [name…], \"hostlet\" (null: a new one, or \
+none), \"unavailable\": \"strict\"|\"cut-off\"|\"fall-back\"|null, \"linger\" (seconds; null: as long as \
+a process lives), \"excluded\" (the entry of exclude that is about the program; null: none), \
 \"why\": [a line a rule…], \"notes\": [text…]}
 
 Example:

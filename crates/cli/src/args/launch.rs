@@ -50,13 +50,13 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 /// `hostlet run`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-The program keeps stdin, stdout, terminal, signals and exit status as if hostlet were not there. It is
-started without the capabilities that would let it out, sees cgroups read-only and no bpffs. The hostlet
-goes when the program ends; if the program leaves children behind, when the last of them ends (the next
+The program keeps stdin, stdout, terminal, signals and exit status as if hostlet were not there. It is \
+started without the capabilities that would let it out, sees cgroups read-only and no bpffs. The hostlet \
+goes when the program ends; if the program leaves children behind, when the last of them ends (the next \
 hostlet command cleans up, or hostletd).
 
-With --pool, users whom the pool's may-use admits can do this too. hostlet then becomes the program:
-it cannot gain privileges any more, set-uid programs in it run without. --user, --group,
+With --pool, users whom the pool's may-use admits can do this too. hostlet then becomes the program: \
+it cannot gain privileges any more, set-uid programs in it run without. --user, --group, \
 --keep-capability, --host-loopback, --no-guard and --raw are root's to choose.
 
 Exit status: the program's own; 126 if it cannot be executed, 127 if it is not found, 125 if hostlet failed.
@@ -78,8 +78,8 @@ pub struct Run {
 /// `hostlet enter`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-Who besides root may do this is set by may-enter in the configuration. Users who came neither
-through sudo nor a set-uid hostlet come in through hostletd, and become the program as with
+Who besides root may do this is set by may-enter in the configuration. Users who came neither \
+through sudo nor a set-uid hostlet come in through hostletd, and become the program as with \
 `hostlet run --pool`; what they opened with that, they may enter too.
 
 Example:
@@ -94,7 +94,7 @@ pub struct Enter {
 /// `hostlet start`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-Creates the declared hostlet if it is not there; it stays, as after `hostlet apply`, until it is declared no
+Creates the declared hostlet if it is not there; it stays, as after `hostlet apply`, until it is declared no \
 more. Options given here win over those of the configuration. Who besides root may do this is set by may-start in the configuration.
 
 Example:

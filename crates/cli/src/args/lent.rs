@@ -6,12 +6,12 @@ use hostlet_model::Name;
 /// `hostlet pools`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-Root sees all pools, others those that they may use. An address that somebody else was found using
+Root sees all pools, others those that they may use. An address that somebody else was found using \
 is set aside for a while; it is listed with the one who answered.
 
-JSON (--json): [{\"name\", \"interface\", \"kind\": \"static\"|\"dhcp\",
-\"families\": [\"ipv4\"|\"ipv6\"…], \"ranges\": [text…], \"size\" (a number as text; null: the DHCP
-server knows), \"held\": count, \"asides\": [{\"address\", \"until\" (RFC 3339), \"why\"}],
+JSON (--json): [{\"name\", \"interface\", \"kind\": \"static\"|\"dhcp\", \
+\"families\": [\"ipv4\"|\"ipv6\"…], \"ranges\": [text…], \"size\" (a number as text; null: the DHCP \
+server knows), \"held\": count, \"asides\": [{\"address\", \"until\" (RFC 3339), \"why\"}], \
 \"may_use\": [who…]}]
 
 Example:
@@ -27,9 +27,9 @@ pub struct Pools {
 #[command(after_long_help = "\
 Root sees all leases, others their own. Those of the past are in `hostlet history`.
 
-JSON (--json): [{\"address\", \"prefix\", \"pool\", \"interface\", \"hostlet\", \"user\", \"uid\",
-\"program\": [word…], \"holder\" (its number in DHCP), \"since\" (RFC 3339),
-\"state\": \"claimed\"|\"held\"; and of a DHCP lease, else null: \"hardware\", \"server\", \"renew\",
+JSON (--json): [{\"address\", \"prefix\", \"pool\", \"interface\", \"hostlet\", \"user\", \"uid\", \
+\"program\": [word…], \"holder\" (its number in DHCP), \"since\" (RFC 3339), \
+\"state\": \"claimed\"|\"held\"; and of a DHCP lease, else null: \"hardware\", \"server\", \"renew\", \
 \"rebind\", \"expires\"}]
 
 Example:
@@ -49,12 +49,12 @@ pub struct Leases {
 /// `hostlet sessions`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-The logins that came through pam_hostlet. Root sees all, others their own. A session that is
-logged out stays listed as long as processes of it live: \"ended\", or \"cut-off\" once its linger
+The logins that came through pam_hostlet. Root sees all, others their own. A session that is \
+logged out stays listed as long as processes of it live: \"ended\", or \"cut-off\" once its linger \
 is over.
 
-JSON (--json): [{\"number\", \"hostlet\" (null: the machine's address), \"user\", \"uid\", \"service\",
-\"tty\", \"remote\" (null: not told), \"since\" (RFC 3339), \"leader\" (pid), \"rule\" (null: none),
+JSON (--json): [{\"number\", \"hostlet\" (null: the machine's address), \"user\", \"uid\", \"service\", \
+\"tty\", \"remote\" (null: not told), \"since\" (RFC 3339), \"leader\" (pid), \"rule\" (null: none), \
 \"state\": \"open\"|\"ended\"|\"cut-off\", \"addresses\": [address…], \"programs\": [name…]}]
 
 Example:

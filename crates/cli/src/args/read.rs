@@ -23,14 +23,14 @@ pub struct List {
 /// `hostlet show`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-A hostlet that lost its lease and was cut off has its loopback and nothing else; one that has
+A hostlet that lost its lease and was cut off has its loopback and nothing else; one that has \
 fallen back uses this machine's addresses until it ends.
 
-JSON (--json): {\"name\", \"id\", \"state\": \"live\"|\"cut-off\"|\"fallen-back\"|\"pending\"|\"removing\"|\"stale\",
-\"fallen_back\": bool, \"lifetime\":
-\"run\"|\"kept\"|\"declared\", \"addresses\": [{\"address\", \"interface\", \"onlink\", \"assigned\", \"missing\"}],
-\"loopback\": [address…], \"further_loopback\": {address: what stands for it}, \"source\", \"host_loopback\": [ADDR:PORT…], \"guard\", \"raw\", \"created\" (RFC 3339),
-\"uid\", \"user\", \"program\": [word…], \"cgroup\", \"cgroup_id\" (null: not there), \"attached_cgroups\": [DIR…],
+JSON (--json): {\"name\", \"id\", \"state\": \"live\"|\"cut-off\"|\"fallen-back\"|\"pending\"|\"removing\"|\"stale\", \
+\"fallen_back\": bool, \"lifetime\": \
+\"run\"|\"kept\"|\"declared\", \"addresses\": [{\"address\", \"interface\", \"onlink\", \"assigned\", \"missing\"}], \
+\"loopback\": [address…], \"further_loopback\": {address: what stands for it}, \"source\", \"host_loopback\": [ADDR:PORT…], \"guard\", \"raw\", \"created\" (RFC 3339), \
+\"uid\", \"user\", \"program\": [word…], \"cgroup\", \"cgroup_id\" (null: not there), \"attached_cgroups\": [DIR…], \
 \"members\": count}
 
 Example:
@@ -63,10 +63,10 @@ pub struct Members {
 /// `hostlet sockets`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-Local and peer are given as the program sees them: a wildcard socket shows as 0.0.0.0 or [::], the
+Local and peer are given as the program sees them: a wildcard socket shows as 0.0.0.0 or [::], the \
 hostlet's loopback as 127.0.0.1 or [::1]. The kernel's own view is in the JSON and in --kernel.
 
-JSON (--json): [{\"hostlet\", \"protocol\", \"state\", \"local\", \"remote\", \"kernel_local\", \"kernel_remote\",
+JSON (--json): [{\"hostlet\", \"protocol\", \"state\", \"local\", \"remote\", \"kernel_local\", \"kernel_remote\", \
 \"wildcard\", \"uid\", \"inode\", \"cookie\", \"processes\": [{\"pid\", \"comm\"}]}]
 
 Example:
@@ -85,17 +85,17 @@ pub struct Sockets {
 /// `hostlet check`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-Looks at every socket that a member has open: one whose local address is outside the set, one that was
-made in another cgroup (inherited, passed in, socket activation) and so is not checked by the kernel, and
+Looks at every socket that a member has open: one whose local address is outside the set, one that was \
+made in another cgroup (inherited, passed in, socket activation) and so is not checked by the kernel, and \
 raw or packet sockets. And at every address: one that somebody removed from its interface is told.
 
-The connection by which a user logged in, which sshd accepted before the session began, is a note
+The connection by which a user logged in, which sshd accepted before the session began, is a note \
 (\"login\" in the JSON) and no finding, where the session's FROM is the address that it comes from.
 
 Exit status: 0 all is well, 3 something was found, 1 the check could not be made.
 
-JSON (--json): [{\"hostlet\", \"reason\": \"foreign-address\"|\"foreign-cgroup\"|\"raw\"|\"packet\"|\"login\"|
-\"address-gone\" (no socket: \"local\" is the address, the others are empty),
+JSON (--json): [{\"hostlet\", \"reason\": \"foreign-address\"|\"foreign-cgroup\"|\"raw\"|\"packet\"|\"login\"| \
+\"address-gone\" (no socket: \"local\" is the address, the others are empty), \
 \"text\", \"protocol\", \"state\", \"local\", \"remote\", \"inode\", \"processes\": [{\"pid\", \"comm\"}]}]
 
 Example:
@@ -111,12 +111,12 @@ pub struct Check {
 /// `hostlet events`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-JSON (--json): one object a line: {\"seq\", \"time\" (RFC 3339), \"hostlet\", \"pid\", \"program\", \"uid\", \"call\",
-\"protocol\", \"address\", \"port\", \"other\", \"reason\", \"error\", \"more\",
+JSON (--json): one object a line: {\"seq\", \"time\" (RFC 3339), \"hostlet\", \"pid\", \"program\", \"uid\", \"call\", \
+\"protocol\", \"address\", \"port\", \"other\", \"reason\", \"error\", \"more\", \
 \"holder\" (who has the port now, for port-held)}
 
-Told is what hostlet's kernel programs refuse and drop. Not told: what the kernel refuses for want of a
-capability (raw sockets, SO_MARK), and what the launcher's filter refuses (packet, vsock and other
+Told is what hostlet's kernel programs refuse and drop. Not told: what the kernel refuses for want of a \
+capability (raw sockets, SO_MARK), and what the launcher's filter refuses (packet, vsock and other \
 families).
 
 Example:
@@ -169,8 +169,8 @@ pub struct History {
 #[command(after_long_help = "\
 Exit status: 0 if everything needed is there, 1 if not.
 
-JSON (--json): {\"usable\": bool, \"features\": [{\"name\", \"present\": true|false|null, \"needed\", \"costs\"}],
-\"limits\": {\"hostlets\", \"hostlets_used\", \"sockets\", \"further_loopbacks\",
+JSON (--json): {\"usable\": bool, \"features\": [{\"name\", \"present\": true|false|null, \"needed\", \"costs\"}], \
+\"limits\": {\"hostlets\", \"hostlets_used\", \"sockets\", \"further_loopbacks\", \
 \"further_loopbacks_used\", \"further_loopbacks_each\", \"memory_bytes\" (null: unknown)}, \"installed\": bool}
 
 Example:

@@ -75,8 +75,8 @@ pub struct Create {
 /// `hostlet remove`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-A hostlet with members is left alone and the members are named, unless --kill is given.
-Addresses that hostlet put on an interface are taken away again; no others are. Without root's rights you may
+A hostlet with members is left alone and the members are named, unless --kill is given. \
+Addresses that hostlet put on an interface are taken away again; no others are. Without root's rights you may \
 remove what hostletd made for you.
 
 Example:
@@ -93,11 +93,11 @@ pub struct Remove {
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("what").required(true).args(["pid", "cgroup"])))]
 #[command(after_long_help = "\
-With --pid the process and all its descendants move into the hostlet; what they start from then on is a
-member too. Sockets that they already have stay outside: each is listed. They also keep their
+With --pid the process and all its descendants move into the hostlet; what they start from then on is a \
+member too. Sockets that they already have stay outside: each is listed. They also keep their \
 capabilities and mounts, which `hostlet run` would have taken from them.
 
-With --cgroup the hostlet's rules are put on an existing cgroup and all below it, a systemd unit's for
+With --cgroup the hostlet's rules are put on an existing cgroup and all below it, a systemd unit's for \
 instance. Nothing moves. Sockets made before stay outside. Detaching happens when the hostlet is removed.
 
 Example:
@@ -122,8 +122,8 @@ pub struct Attach {
 #[command(after_long_help = "\
 Wildcard sockets of running members serve the new address at once.
 
-Where this machine does not have the address, it is put on IFACE of --assign; without that, on the
-interface that the hostlet was made with (`create --assign`, or `assign` of its declaration), if any.
+Where this machine does not have the address, it is put on IFACE of --assign; without that, on the \
+interface that the hostlet was made with (`create --assign`, or `assign` of its declaration), if any. \
 `hostlet revoke` takes it away again.
 
 Example:
@@ -141,7 +141,7 @@ pub struct Grant {
 /// `hostlet revoke`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-Every socket bound to the address is destroyed (the program sees ECONNABORTED); listeners on the
+Every socket bound to the address is destroyed (the program sees ECONNABORTED); listeners on the \
 wildcard live on and serve what is left. An address that hostlet assigned leaves its interface.
 
 Example:
@@ -164,8 +164,8 @@ fn taken(text: &str) -> Result<Owned, String> {
 /// `hostlet apply`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-Creates declared hostlets that are not there, changes the ones that differ, and removes those that an
-earlier apply made and that are declared no more. Hostlets made by create or run are left alone.
+Creates declared hostlets that are not there, changes the ones that differ, and removes those that an \
+earlier apply made and that are declared no more. Hostlets made by create or run are left alone. \
 The plan is printed before anything is done.
 
 JSON (--json): {\"dry_run\": bool, \"changes\": [{\"change\", \"name\", \"text\", \"actions\": [text…]}]}
@@ -188,8 +188,8 @@ pub struct Apply {
 /// `hostlet reload`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-hostletd reads the configuration anew, checks it whole, and takes over the pools and the declared
-hostlets as it says; if something in it is wrong, nothing changes. One line is printed for each
+hostletd reads the configuration anew, checks it whole, and takes over the pools and the declared \
+hostlets as it says; if something in it is wrong, nothing changes. One line is printed for each \
 change.
 
 Example:

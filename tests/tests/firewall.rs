@@ -1,46 +1,23 @@
 //! A7: a firewall on the host that lets in what answers (nftables, `ct state established`) sees connections of
 //! hostlets as they are. It needs root.
 
-use std::collections::BTreeMap;
-
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use hostlet_testkit::lan::Lan;
+use hostlet_testkit::players::Players;
 
-/// Each line is `ACTOR OP…`, with ` => ANSWER`, which may end in `*`; without one the call must succeed.
-/// `{in.v}` is the port of that socket.
+/// Performs the script with these rules of nftables on the host.
 fn play(set: &str, rules: &[&str], script: &str) -> Result<()> {
     let lan = Lan::hostlets(set, &[])?;
     // The ports that programs get are told below those that the kernel chooses as a rule.
     lan.host().set("ipv4/ip_local_port_range", "20000 20999")?;
-    let mut agents = BTreeMap::new();
+    let mut players = Players::default();
     for actor in ["in", "host", "peer"] {
-        agents.insert(actor, lan.start(actor)?);
+        players.add(actor, lan.start(actor)?);
     }
     for rule in rules {
         lan.host().run("nft", &[rule])?;
     }
-    for line in script.lines().map(str::trim).filter(|l| !l.is_empty()) {
-        let (call, wanted) = match line.split_once(" => ") {
-            Some((call, wanted)) => (call, Some(wanted)),
-            None => (line, None),
-        };
-        let (actor, op) = call.split_once(' ').context(line.to_owned())?;
-        let op = if op.contains("{in.v}") {
-            let name = agents.get_mut("in").context("in")?.ask("name v")?;
-            op.replace("{in.v}", name.rsplit(':').next().unwrap_or_default())
-        } else {
-            op.to_owned()
-        };
-        let agent = agents.get_mut(actor).context("nobody is called so")?;
-        let got = agent.ask(&op)?;
-        let fits = match wanted.map(|w| (w, w.strip_suffix('*'))) {
-            Some((_, Some(start))) => got.starts_with(start),
-            Some((all, None)) => got == all,
-            None => !got.starts_with('E'),
-        };
-        ensure!(fits, "`{line}`: {got}");
-    }
-    Ok(())
+    players.play(script)
 }
 
 const STATEFUL: [&str; 5] = [
@@ -92,6 +69,7 @@ fn connections_from_the_real_wildcard_pass_a_stateful_firewall() -> Result<()> {
              in close e
              peer recv f => nothing
              peer send f late
+             peer poll f err => hup+err
              peer send f later => EPIPE
              peer close a
              peer u = socket udp6

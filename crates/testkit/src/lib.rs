@@ -15,6 +15,7 @@ pub mod lan;
 pub mod netns;
 pub mod oracle;
 pub mod people;
+pub mod players;
 pub mod probe;
 pub mod residue;
 pub mod segment;

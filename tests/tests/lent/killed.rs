@@ -44,7 +44,7 @@ fn an_exchange_that_is_killed_is_completed() -> Result<()> {
         let shown = s.shown()?;
         let has = |a: &str| shown["addresses"].to_string().contains(a);
         undone += u32::from(has("10.0.0.6"));
-        let inside = s.agents.get_mut("in").context("the probe")?;
+        let inside = s.players.of("in")?;
         for address in ["10.0.0.5", "10.0.0.6"] {
             inside.ask("a = socket tcp4")?;
             let bound = inside.ask(&format!("bind a {address}:8080"))?;

@@ -54,7 +54,7 @@ fn a_lent_hostlet_is_its_callers() -> Result<()> {
     caller.kill()?;
     caller.wait()?;
     ensure!(!s.engine(|e| e.end(&name("in")))??, "members live");
-    s.agents.remove("in").context("the probe")?.finish()?;
+    s.players.take("in")?.finish()?;
     ensure!(!s.engine(|e| e.end(&name("in")))??, "one member lives");
     other.kill()?;
     other.wait()?;

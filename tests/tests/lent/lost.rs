@@ -35,7 +35,7 @@ fn a_hostlet_that_is_cut_off_keeps_its_loopback() -> Result<()> {
     let bare = NetNs::new("bare")?;
     bare.ip(["link set lo up"])?;
     let mut oracle = Agent::start("bare", bare.command(binaries::probe()?))?;
-    let inside = s.agents.get_mut("in").context("the probe")?;
+    let inside = s.players.of("in")?;
     for line in "a = socket tcp4
          bind a 10.0.0.5:8081
          connect a 10.0.0.100:9090
@@ -188,20 +188,16 @@ fn a_hostlet_that_falls_back_has_the_machines_addresses() -> Result<()> {
          in d6 = accept s6 => from [2001:db8::100]:*",
     )?;
     // A socket that the kernel had put on the wildcard works after its one error.
-    let inside = s.agents.get_mut("in").context("the probe")?;
+    let inside = s.players.of("in")?;
     if inside
         .ask("sendto unbound 10.0.0.100:5301 again")?
         .starts_with('E')
     {
         inside.ask("sendto unbound 10.0.0.100:5301 again")?;
     }
-    let heard = s
-        .agents
-        .get_mut("peer")
-        .context("peer")?
-        .ask("recvfrom v")?;
+    let heard = s.players.of("peer")?.ask("recvfrom v")?;
     ensure!(heard == "again from 10.0.0.1:*", "{heard}");
-    let inside = s.agents.get_mut("in").context("the probe")?;
+    let inside = s.players.of("in")?;
     let port = inside.ask("raw-port unbound")?;
     s.play(&format!(
         "peer sendto v 10.0.0.1:{port} back

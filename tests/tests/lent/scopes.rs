@@ -69,7 +69,7 @@ fn a_session_of_systemds_carries_its_hostlet() -> Result<()> {
     s.engine(|e| e.lend(&other, &Lifetime::Kept, &by()))??;
     let inside = within(&s, &scope)?;
     let pid = inside.pid();
-    s.agents.insert("in".into(), inside);
+    s.players.add("in", inside);
 
     s.engine(|e| e.attach_scope(&name("in"), &scope))??;
     s.engine(|e| e.attach_scope(&name("in"), &scope))??;
@@ -114,12 +114,12 @@ fn a_session_of_systemds_carries_its_hostlet() -> Result<()> {
     login.kill()?;
     login.wait()?;
     ensure!(!s.engine(|e| e.end(&name("in")))??, "a member lives");
-    s.agents.remove("in").context("the probe")?.finish()?;
+    s.players.take("in")?.finish()?;
     ensure!(s.engine(|e| e.end(&name("in")))??);
     ensure!(slice.names(&s, &scope)?.is_none() && slice.names(&s, &own)?.is_none());
     ensure!(s.engine(|e| e.hostlet_of(std::process::id()))?.is_none());
     let outside = within(&s, &scope)?;
-    s.agents.insert("in".into(), outside);
+    s.players.add("in", outside);
     s.play(
         "in a = socket tcp4
          in connect a 10.0.0.100:9090
@@ -167,19 +167,19 @@ fn a_session_that_vanished_disturbs_nobody() -> Result<()> {
     let other = spec("other", &["10.0.0.6"])?;
     s.engine(|e| e.lend(&other, &Lifetime::Kept, &by()))??;
     s.engine(|e| e.attach_scope(&name("other"), &scope))??;
-    s.agents.remove("in").context("the probe")?.finish()?;
+    s.players.take("in")?.finish()?;
     s.engine(|e| e.close(&name("in"), false))??;
     let names = slice.names(&s, &scope)?.context("names of the other")?;
     ensure!(names.addresses[0].0.to_string() == "10.0.0.6", "{names:?}");
     let inside = within(&s, &scope)?;
-    s.agents.insert("in".into(), inside);
+    s.players.add("in", inside);
     s.play(
         "in b = socket tcp4
          in bind b 10.0.0.6:8080
          in c = socket tcp4
          in bind c 10.0.0.5:8080 => EADDRNOTAVAIL",
     )?;
-    s.agents.remove("in").context("the probe")?.finish()?;
+    s.players.take("in")?.finish()?;
     fs::remove_dir(&scope)?;
     s.engine(|e| e.close(&name("other"), false))??;
     ensure!(!run.join("attached/other").exists());

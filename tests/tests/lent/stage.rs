@@ -1,28 +1,28 @@
 //! A machine with hostlets, and what a test says of them.
 
-use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use hostlet_engine::{Engine, Paths, Stamp};
 use hostlet_model::{AddressSpec, HostletSpec, Lifetime, Name, Owned};
 use hostlet_testkit::agent::Agent;
 use hostlet_testkit::lan::Lan;
+use hostlet_testkit::players::Players;
 
 /// A machine with hostlets, and the engine as hostletd has it.
 pub struct Stage {
-    pub agents: BTreeMap<String, Agent>,
+    pub players: Players,
     pub lan: Lan,
 }
 
 impl Stage {
     pub fn new() -> Result<Stage> {
         let lan = Lan::hostlets("two", &[])?;
-        let mut agents = BTreeMap::new();
+        let mut players = Players::default();
         for actor in ["host", "peer"] {
-            agents.insert(actor.to_owned(), lan.start(actor)?);
+            players.add(actor, lan.start(actor)?);
         }
-        Ok(Stage { agents, lan })
+        Ok(Stage { players, lan })
     }
 
     pub fn engine<T: Send>(&self, work: impl FnOnce(&Engine) -> T + Send) -> Result<T> {
@@ -41,8 +41,7 @@ impl Stage {
     pub fn enter(&mut self, actor: &str) -> Result<()> {
         let install = self.lan.install().context("hostlets")?;
         let probe = install.probe(self.lan.host(), &["enter", "in"])?;
-        self.agents
-            .insert(actor.into(), Agent::start(actor, probe)?);
+        self.players.add(actor, Agent::start(actor, probe)?);
         Ok(())
     }
 
@@ -61,20 +60,9 @@ impl Stage {
         install.json(self.lan.host(), &["show", "in"])
     }
 
-    /// Lines of `ACTOR OP… => ANSWER`; without an answer the call must succeed.
+    /// As [`Players::play`].
     pub fn play(&mut self, script: &str) -> Result<()> {
-        for line in script.lines().map(str::trim).filter(|l| !l.is_empty()) {
-            let (call, wanted) = match line.split_once(" => ") {
-                Some((call, wanted)) => (call, Some(wanted)),
-                None => (line, None),
-            };
-            let (actor, op) = call.split_once(' ').context(line.to_owned())?;
-            let agent = self.agents.get_mut(actor).context(actor.to_owned())?;
-            let got = agent.ask(op)?;
-            let fits = wanted.map_or(!got.starts_with('E'), |wanted| got == wanted);
-            ensure!(fits, "`{line}`: {got}");
-        }
-        Ok(())
+        self.players.play(script)
     }
 }
 

@@ -1,15 +1,15 @@
 //! A machine with a hostlet `in` on eth0, and programs inside and outside.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use hostlet_engine::{Engine, FileId, Paths, Stamp};
 use hostlet_model::{HostletSpec, Lifetime, Name, Unreachable};
 use hostlet_testkit::agent::Agent;
 use hostlet_testkit::binaries;
 use hostlet_testkit::lan::Lan;
+use hostlet_testkit::players::Players;
 
 /// What `in` is to be, beside its addresses.
 #[derive(Clone, Copy, Default)]
@@ -19,7 +19,7 @@ pub struct Wish {
 }
 
 pub struct Stage {
-    agents: BTreeMap<String, Agent>,
+    players: Players,
     pub lan: Lan,
 }
 
@@ -27,11 +27,11 @@ impl Stage {
     /// Without a hostlet.
     pub fn empty() -> Result<Stage> {
         let lan = Lan::hostlets("nets", &[])?;
-        let mut agents = BTreeMap::new();
+        let mut players = Players::default();
         for actor in ["host", "peer"] {
-            agents.insert(actor.to_owned(), lan.start(actor)?);
+            players.add(actor, lan.start(actor)?);
         }
-        Ok(Stage { agents, lan })
+        Ok(Stage { players, lan })
     }
 
     /// With `in` on 10.0.0.5 and 2001:db8::5, and a probe of that name in it.
@@ -58,8 +58,7 @@ impl Stage {
         let install = self.lan.install().context("hostlets")?;
         let mut command = install.command(self.lan.host(), &["enter", "in", "--"]);
         command.arg(program);
-        self.agents
-            .insert(actor.into(), Agent::start(actor, command)?);
+        self.players.add(actor, Agent::start(actor, command)?);
         Ok(())
     }
 
@@ -69,13 +68,13 @@ impl Stage {
         let name = name()?;
         let cgroup = self.engine(|e| e.cgroup_of(&name))?;
         std::fs::write(cgroup.join("cgroup.procs"), agent.pid().to_string())?;
-        self.agents.insert(actor.into(), agent);
+        self.players.add(actor, agent);
         Ok(())
     }
 
     /// One that was started elsewhere.
     pub fn add(&mut self, actor: &str, agent: Agent) {
-        self.agents.insert(actor.into(), agent);
+        self.players.add(actor, agent);
     }
 
     pub fn engine<T: Send>(&self, work: impl FnOnce(&Engine) -> T + Send) -> Result<T> {
@@ -111,25 +110,12 @@ impl Stage {
     }
 
     pub fn ask(&mut self, actor: &str, op: &str) -> Result<String> {
-        self.agents
-            .get_mut(actor)
-            .context(actor.to_owned())?
-            .ask(op)
+        self.players.of(actor)?.ask(op)
     }
 
-    /// Lines of `ACTOR OP… => ANSWER`; without an answer the call must succeed.
+    /// As [`Players::play`].
     pub fn play(&mut self, script: &str) -> Result<()> {
-        for line in script.lines().map(str::trim).filter(|l| !l.is_empty()) {
-            let (call, wanted) = match line.split_once(" => ") {
-                Some((call, wanted)) => (call, Some(wanted)),
-                None => (line, None),
-            };
-            let (actor, op) = call.split_once(' ').context(line.to_owned())?;
-            let got = self.ask(actor, op)?;
-            let fits = wanted.map_or(!got.starts_with('E'), |wanted| got == wanted);
-            ensure!(fits, "`{line}`: {got}");
-        }
-        Ok(())
+        self.players.play(script)
     }
 }
 

@@ -98,7 +98,7 @@ fn fits(wanted: &str, answer: &str) -> bool {
 }
 
 /// Answers that are names of errors, or say that nothing happened.
-fn looks_failed(answer: &str) -> bool {
+pub fn looks_failed(answer: &str) -> bool {
     let mut chars = answer.chars();
     matches!(answer, "not-ready" | "no-socket" | "child-gone")
         || (chars.next() == Some('E')

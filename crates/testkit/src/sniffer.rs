@@ -83,14 +83,6 @@ impl Sniffer {
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
-
-    /// Forgets what was seen so far.
-    pub fn clear(&self) {
-        self.seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
-    }
 }
 
 impl Drop for Sniffer {

@@ -1,7 +1,7 @@
 //! Where attempts are made: a hostlet with a neighbour on one machine, and another machine.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, UdpSocket};
+use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
@@ -12,28 +12,15 @@ use hostlet_testkit::agent::Agent;
 use hostlet_testkit::dir::TestDir;
 use hostlet_testkit::install::Installation;
 use hostlet_testkit::lan::{self, Lan};
-use hostlet_testkit::sniffer::{Seen, Sniffer};
+use hostlet_testkit::sniffer::Sniffer;
 use hostlet_testkit::{binaries, wait};
 
-use super::{Attempt, Control, Finding, Who};
-
-/// What tells that something came out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Judged {
-    /// A packet with a foreign source, or a step.
-    Packets,
-    /// The same, where the address from which the host speaks by itself does not count.
-    NamedPackets,
-    /// A step.
-    Steps,
-}
+use super::Who;
 
 /// An ordinary user whom nobody knows, and who has no other processes.
 pub const USER: u32 = 61234;
 /// How long a call waits for what shall not come.
 const PATIENCE: Duration = Duration::from_millis(250);
-/// Where what is sent says that everything before it has arrived.
-const MARKER: u16 = 9;
 const FIRST_PORT: u16 = 20_000;
 
 /// The machines, and who is on them.
@@ -49,11 +36,11 @@ pub struct Bench {
     pub(super) at_host: Sniffer,
     pub(super) agents: HashMap<String, Agent>,
     /// What the member may send from.
-    own: Vec<IpAddr>,
-    words: HashMap<String, String>,
+    pub(super) own: Vec<IpAddr>,
+    pub(super) words: HashMap<String, String>,
     pub(super) next_port: u16,
     /// Ports of stopped attempts, for what arrives late.
-    quiet: Vec<(u16, String)>,
+    pub(super) quiet: Vec<(u16, String)>,
     files: TestDir,
     pub(super) probe: PathBuf,
 }
@@ -222,7 +209,7 @@ impl Bench {
     }
 
     /// Processes outside that may be looked into: one of root's, and one of the user's.
-    fn victims(&mut self) -> Result<()> {
+    pub(super) fn victims(&mut self) -> Result<()> {
         for (name, pid_word, fd_word) in [
             ("root-victim", "root-pid", "root-fd"),
             ("user-victim", "user-pid", "user-fd"),
@@ -252,158 +239,6 @@ impl Bench {
             self.words.insert("other-fd".into(), fd);
         }
         Ok(())
-    }
-
-    /// Performs a script; `name` is who `in` is.
-    pub fn script(&mut self, id: &str, text: &str, name: &str) -> Result<Finding> {
-        // What the neighbour sends on its own loopback is its own; what counts is who reads it.
-        let judged = if text.contains("other sendto") {
-            Judged::Steps
-        } else {
-            Judged::Packets
-        };
-        self.judged(id, text, name, judged)
-    }
-
-    /// Has a process outside perform the script of an attempt.
-    pub fn control(&mut self, attempt: &Attempt, text: &str) -> Result<Finding> {
-        // Its packets may come from the host's address; where that proves nothing, others have to be seen.
-        let named = text.contains("10.0.0.2") || text.contains("db8::2");
-        let judged = match attempt.control {
-            Control::Never(_) => Judged::Steps,
-            _ if named => Judged::NamedPackets,
-            _ => Judged::Packets,
-        };
-        self.judged(attempt.id, text, "outside", judged)
-    }
-
-    fn judged(&mut self, id: &str, text: &str, name: &str, judged: Judged) -> Result<Finding> {
-        let port = self.next_port;
-        self.next_port += 2;
-        let at = (self.at_peer.seen().len(), self.at_host.seen().len());
-        let uses_victims = text.contains("-pid}");
-        if uses_victims {
-            self.victims()?;
-        }
-        self.words.insert("P".into(), port.to_string());
-        self.words.insert("Q".into(), (port + 1).to_string());
-        let mut finding = Finding {
-            out: None,
-            refused: String::new(),
-        };
-        let mut actors: Vec<String> = Vec::new();
-        for line in text.lines().map(str::trim).filter(|l| !l.is_empty()) {
-            let (actor, op) = line
-                .split_once(' ')
-                .with_context(|| format!("no step: {line}"))?;
-            let proof = actor.ends_with('!');
-            let actor = actor.trim_end_matches('!');
-            let real = if actor == "in" { name } else { actor };
-            let op = self.fill(op, name)?;
-            if !actors.iter().any(|a| a == real) {
-                actors.push(real.into());
-            }
-            let said = self
-                .ask(real, &op)
-                .with_context(|| format!("{id}: {line}"))?;
-            let failed = looks_failed(&said);
-            if actor == "in" && failed {
-                finding.refused = format!("{}: {said}", short(&op));
-            }
-            let read = actor == "in" && said.contains("secret");
-            if finding.out.is_none() && (read || (proof && !failed)) {
-                finding.out = Some(format!("{}: {said}", short(&op)));
-            }
-        }
-        self.flush()?;
-        if finding.out.is_none() {
-            finding.out = match judged {
-                Judged::Packets => self.foreign(port, at, false),
-                Judged::NamedPackets => self.foreign(port, at, true),
-                Judged::Steps => None,
-            };
-        }
-        if finding.out.is_none() && name != "outside" && judged == Judged::Packets {
-            self.quiet.push((port, id.into()));
-        }
-        for actor in actors.iter().filter(|a| !a.ends_with("victim")) {
-            if actor == "other" && self.words.contains_key("other-pid") {
-                // Its socket is a victim's.
-                continue;
-            }
-            self.ask(actor, "reset")?;
-        }
-        Ok(finding)
-    }
-
-    fn fill(&mut self, op: &str, name: &str) -> Result<String> {
-        let mut op = op.to_owned();
-        while let Some((before, rest)) = op.clone().split_once('{') {
-            let (word, after) = rest.split_once('}').context("no end of {")?;
-            let value = match word.split_once('.') {
-                Some((actor, socket)) => {
-                    let actor = if actor == "in" { name } else { actor };
-                    self.ask(actor, &format!("raw-port {socket}"))?
-                }
-                None => self.word(word)?,
-            };
-            op = format!("{before}{value}{after}");
-        }
-        Ok(op)
-    }
-
-    /// Waits until everything that was sent has been seen.
-    pub(super) fn flush(&self) -> Result<()> {
-        let marked = |sniffer: &Sniffer| sniffer.seen().iter().filter(|s| s.port == MARKER).count();
-        let before = (marked(&self.at_peer), marked(&self.at_host));
-        self.lan.host().within(|| -> std::io::Result<()> {
-            let socket = UdpSocket::bind("10.0.0.1:0")?;
-            socket.send_to(b"marker", ("10.0.0.100", MARKER)).map(drop)
-        })??;
-        wait::until("the sniffers to come to the end", || {
-            marked(&self.at_peer) > before.0 && marked(&self.at_host) > before.1
-        })
-    }
-
-    /// What was seen for this port that is not the hostlet's; nor, if `named`, the address from which
-    /// the host's own packets leave by themselves.
-    pub(super) fn foreign(&self, port: u16, from: (usize, usize), named: bool) -> Option<String> {
-        let usual: [IpAddr; 2] = [
-            [10, 0, 0, 1].into(),
-            [0x2001, 0xdb8, 0, 0, 0, 0, 0, 1].into(),
-        ];
-        let sides = [
-            (&self.at_peer, from.0, "peer"),
-            (&self.at_host, from.1, "host"),
-        ];
-        for (sniffer, start, side) in sides {
-            for seen in sniffer.seen().iter().skip(start) {
-                let meant = !named || !usual.contains(&seen.from);
-                if (seen.port == port || seen.echo) && self.is_foreign(seen) && meant {
-                    return Some(format!("{} → {} seen at {side}", seen.from, seen.to));
-                }
-            }
-        }
-        None
-    }
-
-    pub(super) fn is_foreign(&self, seen: &Seen) -> bool {
-        let of_peer = |ip: &IpAddr| match ip {
-            IpAddr::V4(ip) => ip.octets()[3] == 100,
-            IpAddr::V6(ip) => ip.segments()[7] == 0x100,
-        };
-        !self.own.contains(&seen.from) && !of_peer(&seen.from)
-    }
-
-    /// What arrived after its attempt had been judged; none if all is well.
-    pub fn late(&mut self) -> Result<Option<String>> {
-        self.flush()?;
-        let seen = [self.at_peer.seen(), self.at_host.seen()].concat();
-        let late = self.quiet.iter().find(|(port, _)| {
-            seen.iter()
-                .any(|s| s.port == *port && !s.echo && self.is_foreign(s))
-        });
-        Ok(late.map(|(_, id)| id.clone()))
     }
 }
 
@@ -442,34 +277,4 @@ fn socket_of(pid: u32) -> Result<String> {
         }
     }
     bail!("process {pid} has no socket")
-}
-
-/// The first words of an op.
-fn short(op: &str) -> String {
-    let words: Vec<&str> = op.split_whitespace().collect();
-    let words = match words[..] {
-        [_, "=", ref rest @ ..] => rest,
-        ref all => all,
-    };
-    let count = if words
-        .first()
-        .is_some_and(|w| matches!(*w, "escape" | "call" | "command" | "socket"))
-    {
-        2
-    } else {
-        1
-    };
-    words[..count.min(words.len())].join(" ")
-}
-
-/// Answers that are names of errors, or say that nothing happened.
-fn looks_failed(answer: &str) -> bool {
-    let mut chars = answer.chars();
-    matches!(
-        answer,
-        "not-ready" | "no-socket" | "child-gone" | "quiet" | "killed" | "0"
-    ) || answer.starts_with("exit ")
-        || answer.starts_with("errno ")
-        || (chars.next() == Some('E')
-            && chars.all(|c| c.is_ascii_uppercase() || c.is_ascii_digit()))
 }

@@ -10,6 +10,7 @@ mod bench;
 mod calls;
 mod cgroups;
 mod ending;
+mod judging;
 mod kernel;
 mod kinds;
 mod life;

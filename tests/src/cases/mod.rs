@@ -63,6 +63,7 @@ files! {
     listening
     loopback
     loopback_rest
+    loopback_rest_shared
     matrices
     multicast
     neighbours

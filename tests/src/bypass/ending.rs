@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use anyhow::{Context, Result, bail};
 use hostlet_testkit::agent::Agent;
+use hostlet_testkit::daemon::Daemon;
 use hostlet_testkit::wait;
 
 use super::bench::{Bench, USER};
@@ -15,7 +16,7 @@ use super::{Finding, Who};
 pub(super) enum Program {
     /// Lines of a probe, which fork without end.
     Probe(&'static str),
-    /// A script.
+    /// A script, which says `there are …` when it has made what it makes.
     Python(&'static str),
 }
 
@@ -121,7 +122,8 @@ impl Bench {
         };
         let mut command = install.command(host, &args);
         command.current_dir("/");
-        let (mut child, mut agent) = match program {
+        let mut what = String::new();
+        let (mut script, mut agent) = match program {
             Program::Probe(_) => {
                 command.arg(&self.probe);
                 let mut agent = Agent::start("doomed", command)?;
@@ -135,16 +137,12 @@ impl Bench {
             }
             Program::Python(_) => {
                 command.args(["/usr/bin/python3", "-c", &text]);
-                command.stdin(std::process::Stdio::null());
-                (Some(command.spawn().context("starting the program")?), None)
+                let script = Daemon::start("doomed", command)?;
+                what = script.log().wait("there are ")?;
+                (Some(script), None)
             }
         };
-        wait::until("members", || {
-            std::fs::read_to_string(format!("{cgroup}/cgroup.events"))
-                .is_ok_and(|t| t.contains("populated 1"))
-        })?;
         let mut lapse = None;
-        let mut rate = String::new();
         if let (true, Some(agent)) = (churn, &mut agent) {
             let begin = std::time::Instant::now();
             for _ in 0..5 {
@@ -153,7 +151,7 @@ impl Bench {
                 }
             }
             let links: f64 = agent.ask("links")?.parse()?;
-            rate = format!(
+            what = format!(
                 "{:.0} forks a second",
                 links / begin.elapsed().as_secs_f64()
             );
@@ -164,13 +162,11 @@ impl Bench {
         if left {
             let _ = std::fs::write(format!("{cgroup}/cgroup.kill"), "1");
         }
-        let ended = child.as_mut().map(std::process::Child::wait);
-        drop(agent.take());
+        drop((script.take(), agent.take()));
         host.ip([
             "address del 10.0.0.40/24 dev eth0",
             "address del 10.0.0.41/24 dev eth0",
         ])?;
-        ended.transpose()?;
         self.flush()?;
         let mut out = lapse.or(self.foreign(port, at, false));
         if !removed.status.success() {
@@ -181,7 +177,7 @@ impl Bench {
         } else if left {
             out = Some(format!("{cgroup} is left"));
         }
-        Ok(Finding { out, refused: rate })
+        Ok(Finding { out, refused: what })
     }
 
     /// An address that somebody tries to send from all the time comes and goes: while it is there it is heard,

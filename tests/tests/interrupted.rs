@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use hostlet_testkit::ends::Ends;
 use hostlet_testkit::supervised::below;
 use hostlet_testkit::{sweep, wait};
 
@@ -42,6 +42,16 @@ impl Traces {
     /// There is something of everything, so that its absence tells something.
     fn complete(&self) -> bool {
         !self.cgroups.is_empty() && !self.mounts.is_empty() && self.processes.len() > 5
+    }
+
+    /// Waits until nothing of it is left: another such program that starts at this moment may have it in hand.
+    fn go(&self) -> Result<()> {
+        let mut left = Ok(());
+        let _ = wait::until("all of it to be gone", || {
+            left = self.gone();
+            left.is_ok()
+        });
+        left
     }
 
     fn gone(&self) -> Result<()> {
@@ -104,7 +114,7 @@ fn interrupted(program: &str, args: &[&str], signal: i32) -> Result<()> {
         done.status
     );
     ensure!(said.ends_with("Interrupted; cleaned up\n"), "{said}");
-    traces.gone()
+    traces.go()
 }
 
 #[test]
@@ -134,11 +144,14 @@ fn endurance_hung_up_leaves_nothing() -> Result<()> {
 fn what_a_killed_run_left_goes_with_the_next() -> Result<()> {
     let conformance = env!("CARGO_BIN_EXE_conformance");
     let (mut child, traces) = start(conformance, &["named", "matrix/", "--jobs", "1"])?;
+    let makers = below(child.id())
+        .into_iter()
+        .filter(|pid| !sweep::directories_of(*pid).is_empty());
+    let makers = Ends::of(&makers.map(u32::cast_signed).collect::<Vec<_>>());
     send(&child, libc::SIGKILL)?;
-    let mut said = child.stdout.take().context("its output")?;
     child.wait()?;
-    // Its workers are killed with it, whoever waits for them now.
-    BufReader::new(&mut said).lines().for_each(drop);
+    // What it worked with is killed with it, whoever waits for that now.
+    makers.wait()?;
     let done = Command::new(conformance)
         .args(["named", "nosuchfilter"])
         .stdin(Stdio::null())
@@ -149,5 +162,5 @@ fn what_a_killed_run_left_goes_with_the_next() -> Result<()> {
         said.contains("no named case is called nosuchfilter") && said.contains("matrix/sharing"),
         "{said}"
     );
-    wait::until("all of it to be gone", || traces.gone().is_ok()).and(traces.gone())
+    traces.go()
 }

@@ -9,6 +9,7 @@ pub mod binaries;
 pub mod bpf;
 pub mod daemon;
 pub mod dir;
+pub mod ends;
 pub mod hostletd;
 pub mod install;
 pub mod lan;

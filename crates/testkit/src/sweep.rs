@@ -102,9 +102,17 @@ fn directories() -> impl Iterator<Item = (PathBuf, Pid)> {
 }
 
 fn dead_directories() -> Vec<PathBuf> {
-    let dead = |pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH);
-    let all = directories().filter(|(_, pid)| dead(*pid));
+    let all = directories().filter(|(_, pid)| is_dead(*pid));
     all.map(|(dir, _)| dir).collect()
+}
+
+/// Is the process gone, or has it ended and nobody has waited for it yet?
+fn is_dead(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_pid()));
+    match stat.as_deref().map(|stat| stat.rsplit_once(") ")) {
+        Ok(Some((_, rest))) => rest.starts_with(['Z', 'X']),
+        _ => rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH),
+    }
 }
 
 /// Of `hostlet-NAME-PID-COUNT` the process.
@@ -129,7 +137,7 @@ fn remove(dir: &Path) -> Result<bool> {
     }
     // Anybody can make a directory whose name has the sum of somebody else's cgroup.
     if fs::symlink_metadata(dir)?.uid() == rustix::process::geteuid().as_raw() {
-        end_programs(dir);
+        end_programs(dir)?;
         for cgroup in cgroups(dir) {
             remove_cgroup(&cgroup)?;
         }
@@ -139,18 +147,29 @@ fn remove(dir: &Path) -> Result<bool> {
     Ok(true)
 }
 
-/// Ends programs that lie in the directory.
-fn end_programs(dir: &Path) {
-    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let pid = entry.file_name().to_str().and_then(|n| n.parse().ok());
-        let Some(pid) = pid.and_then(Pid::from_raw) else {
-            continue;
-        };
-        let program = fs::read_link(entry.path().join("exe"));
-        if program.is_ok_and(|program| program.starts_with(dir)) {
-            let _ = rustix::process::kill_process(pid, Signal::KILL);
+/// Ends programs that lie in the directory, and commands of its installation: what these make after
+/// this would stay.
+fn end_programs(dir: &Path) -> Result<()> {
+    let args = [b"--root", dir.as_os_str().as_bytes()];
+    wait::until(&format!("programs of {} to end", dir.display()), || {
+        let mut ended = true;
+        for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let pid = entry.file_name().to_str().and_then(|n| n.parse().ok());
+            let Some(pid) = pid.and_then(Pid::from_raw) else {
+                continue;
+            };
+            let program = fs::read_link(entry.path().join("exe"));
+            let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            let words: Vec<_> = line.split(|byte| *byte == 0).collect();
+            if program.is_ok_and(|program| program.starts_with(dir))
+                || words.windows(2).any(|words| words == args)
+            {
+                ended = false;
+                let _ = rustix::process::kill_process(pid, Signal::KILL);
+            }
         }
-    }
+        ended
+    })
 }
 
 /// Ends what runs in a cgroup, and removes it with all below it.

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use hostlet_testkit::dir::TestDir;
 use hostlet_testkit::lan::Lan;
 use hostlet_testkit::servers::{Answer, Nginx, fetch, fetch_with};
+use hostlet_testkit::wait;
 
 const IN: [&str; 4] = ["10.0.0.5", "10.0.0.6", "[2001:db8::5]", "[2001:db8::6]"];
 const OTHER: [&str; 2] = ["10.0.0.9", "[2001:db8::9]"];
@@ -113,7 +114,12 @@ fn a_client_arrives_with_its_hostlets_address() -> Result<()> {
         let got = fetch_with(curl, address)?;
         ensure!(got == served("peer", source), "{address}: {got:?}");
     }
-    let log = fs::read_to_string(server.log()).context("the access log")?;
+    // Written when the answer has been sent.
+    let mut log = String::new();
+    wait::until("both in the access log", || {
+        log = fs::read_to_string(server.log()).unwrap_or_default();
+        log.lines().count() == 2
+    })?;
     let from: Vec<&str> = log.lines().filter_map(|l| l.split(' ').next()).collect();
     ensure!(
         from == ["10.0.0.5", "2001:db8::5"],

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 /// How long a line may take that a test waits for.
-const LIMIT: Duration = Duration::from_secs(15);
+const LIMIT: Duration = crate::wait::LIMIT;
 
 /// What a program has said so far on its standard output and error.
 #[derive(Debug, Clone, Default)]

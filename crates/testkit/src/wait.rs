@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 /// How long a condition may take.
-pub const LIMIT: Duration = Duration::from_secs(10);
+pub const LIMIT: Duration = Duration::from_secs(30);
 
 /// How many times as long everything may take here: `HOSTLET_TEST_PATIENCE`, for
 /// machines that are slow by nature, as one whose processor is emulated.

@@ -59,9 +59,7 @@ const SENTINEL: Recipe = Recipe {
         "port 26379
         dir @dir@
         protected-mode no
-        sentinel monitor them 10.0.0.5 6379 2
-        sentinel down-after-milliseconds them 1000
-        sentinel failover-timeout them 10000",
+        sentinel monitor them 10.0.0.5 6379 2",
     )],
     command: &["redis-server", "@dir@/sentinel.conf", "--sentinel"],
     ready: Ready::Says("+monitor master them 10.0.0.5 6379"),

@@ -234,7 +234,7 @@ fn resolved(machines: &Machines) -> Result<()> {
         for more in ["+notcp", "+tcp"] {
             let server = format!("@{at}");
             let dig = [
-                "dig", "+short", "+tries=1", "+time=5", more, &server, "TXT", "who.test",
+                "dig", "+short", "+tries=1", "+time=20", more, &server, "TXT", "who.test",
             ];
             let got = machines.run(from, &dig)?;
             ensure!(

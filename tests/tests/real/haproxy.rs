@@ -41,6 +41,7 @@ const DEFAULT: Recipe = Recipe {
         listen through
             bind *:8082,:::8082 v6only
             option httpchk
+            timeout check 30s
             server four 127.0.0.1:8081 check inter 100
             server six [::1]:8081 check inter 100
         ",

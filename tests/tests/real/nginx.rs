@@ -1,9 +1,10 @@
 //! nginx: what its master and workers do with listening sockets between them.
 
 use anyhow::{Context, Result, ensure};
+use hostlet_testkit::ends::Ends;
 use hostlet_testkit::servers::ask::Ask;
 use hostlet_testkit::servers::machines::{Machines, on_both};
-use hostlet_testkit::servers::recipe::{Ready, Recipe, runs, send};
+use hostlet_testkit::servers::recipe::{Ready, Recipe, send};
 use hostlet_testkit::wait;
 
 use crate::side_by_side;
@@ -79,19 +80,22 @@ fn default_site(machines: &Machines) -> Result<()> {
         !first.read("pid.oldbin").is_empty() && first.pid_in("pid").is_ok_and(|p| p != master)
     })?;
     machines.expect(&ask, &all).context("with two masters")?;
+    let old = Ends::of(&[master]);
     send(master, libc::SIGQUIT)?;
-    wait::until("the old master to end", || !runs(master))?;
+    old.wait().context("the old master")?;
     machines.expect(&ask, &all).context("after an upgrade")?;
     let mut servers = servers;
-    servers[1].signal(libc::SIGQUIT)?;
-    servers[1].ended()?;
+    servers[1].end_by(libc::SIGQUIT)?;
     machines.expect(&ask, &["host", "other"])?;
     servers[1].again()?;
     machines.expect(&ask, &all)?;
 
     // Who asked is in the log with the address of the machine.
-    machines.run("in", &["curl", "-sS", "http://10.0.0.9/from-in"])?;
-    machines.run("in", &["curl", "-sS", "http://[2001:db8::9]/from-in"])?;
+    for (n, host) in ["10.0.0.9", "[2001:db8::9]"].iter().enumerate() {
+        machines.run("in", &["curl", "-sS", &format!("http://{host}/from-in")])?;
+        // Written when the answer has been sent.
+        servers[2].wait("access.log", "/from-in", n + 1)?;
+    }
     let log = servers[2].read("access.log");
     let from = log.lines().filter(|line| line.contains("/from-in"));
     let from: Vec<_> = from.filter_map(|line| line.split(' ').next()).collect();

@@ -12,6 +12,7 @@ use hostlet_testkit::wait;
 
 use crate::side_by_side;
 
+/// Debian's configuration; those who ask and go, faster than they are seen to be gone, are no attack.
 const SSHD: Recipe = Recipe {
     name: "sshd",
     user: None,
@@ -28,6 +29,7 @@ const SSHD: Recipe = Recipe {
         AcceptEnv LANG LC_*
         Subsystem sftp /usr/lib/openssh/sftp-server
         LogLevel VERBOSE
+        MaxStartups 1000
         VersionAddendum @who@",
     )],
     setup: &[&["cp", "@keys@/host", "@dir@/host"]],

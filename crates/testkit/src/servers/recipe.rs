@@ -15,6 +15,7 @@ use super::diary::Diary;
 use super::machines::{MACHINES, Machines};
 use crate::daemon::{Daemon, Log};
 use crate::dir::TestDir;
+use crate::ends::Ends;
 
 /// How a program runs. In all texts `@dir@` stands for the directory that is its own, `@who@` for
 /// the mark and the machine's name, `@number@` for the machine's number, from 1 on.
@@ -283,21 +284,28 @@ impl<'a> Server<'a> {
     /// # Errors
     /// When it does not end.
     pub fn stop(&mut self) -> Result<ExitStatus> {
-        self.signal(libc::SIGTERM)?;
+        self.end_by(libc::SIGTERM)
+    }
+
+    /// Ends it by a signal to its first process, and waits for all of them: as long as one has them
+    /// open, its sockets are there.
+    ///
+    /// # Errors
+    /// When they do not end.
+    pub fn end_by(&mut self, signal: i32) -> Result<ExitStatus> {
+        let all = Ends::of(&self.processes()?);
+        self.signal(signal)?;
+        all.wait().with_context(|| self.tail())?;
         self.ended()
     }
 
-    /// Waits until it has ended.
+    /// Waits until what was started has ended.
     ///
     /// # Errors
     /// When it does not.
     pub fn ended(&mut self) -> Result<ExitStatus> {
-        let pid = self.recipe.pid.map(|file| self.pid_in(file)).transpose();
         let daemon = self.daemon.as_mut().context("it does not run")?;
-        crate::wait::until("a program to end", || {
-            !daemon.runs() && !matches!(pid, Ok(Some(pid)) if runs(pid))
-        })
-        .with_context(|| self.tail())?;
+        crate::wait::until("a program to end", || !daemon.runs()).with_context(|| self.tail())?;
         let mut daemon = self.daemon.take().context("it does not run")?;
         daemon.stop()
     }
@@ -317,12 +325,14 @@ impl<'a> Server<'a> {
     /// When it does not run.
     pub fn kill(&mut self) -> Result<()> {
         let all = self.processes()?;
+        let ends = Ends::of(&all);
         for pid in &all {
             send(*pid, libc::SIGSTOP)?;
         }
         for pid in all {
             send(pid, libc::SIGKILL)?;
         }
+        ends.wait().with_context(|| self.tail())?;
         self.ended().map(drop)
     }
 
@@ -342,13 +352,6 @@ pub fn send(pid: i32, signal: i32) -> Result<()> {
     let why = std::io::Error::last_os_error();
     ensure!(done == 0, "sending {pid} signal {signal}: {why}");
     Ok(())
-}
-
-/// Does the process run? One that has ended and not been waited for does not.
-pub fn runs(pid: i32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit_once(") ").map(|(_, rest)| rest.chars().next());
-    state.is_some_and(|state| state != Some('Z'))
 }
 
 fn children(pid: i32) -> Vec<i32> {

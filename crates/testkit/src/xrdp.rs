@@ -101,7 +101,9 @@ impl Drop for Xrdp {
 pub struct Desktop {
     client: NetNs,
     home: PathBuf,
-    _free: Daemon,
+    /// What the program of RDP is started with.
+    words: Vec<String>,
+    free: Daemon,
     _screen: Daemon,
 }
 
@@ -132,18 +134,31 @@ impl Desktop {
             let asked = client.output("xwininfo", &["-root", "-display", DISPLAY]);
             asked.is_ok_and(|done| done.status.success())
         })?;
-        let mut free = client.command("xfreerdp");
-        free.env("DISPLAY", DISPLAY).env("HOME", "/run/tmp");
-        free.arg(format!("/v:{at}"));
-        free.arg(format!("/u:{}", person.name));
-        free.arg(format!("/p:{}", person.password));
-        free.args(["/cert:ignore", "/size:1024x768"]);
+        let words = vec![
+            format!("/v:{at}"),
+            format!("/u:{}", person.name),
+            format!("/p:{}", person.password),
+            "/cert:ignore".into(),
+            "/size:1024x768".into(),
+        ];
         Ok(Desktop {
+            free: connect(client, &words)?,
             client: client.try_clone()?,
             home,
-            _free: Daemon::start("xfreerdp", free)?,
+            words,
             _screen: screen,
         })
+    }
+
+    /// Disconnects and comes again: xrdp gives an X server of VNC three seconds from the login
+    /// on, in which the session has to be opened as well, and does not try again by itself.
+    ///
+    /// # Errors
+    /// When the client cannot be started.
+    pub fn again(&mut self) -> Result<()> {
+        self.free.stop()?;
+        self.free = connect(&self.client, &self.words)?;
+        Ok(())
     }
 
     /// Waits until the session has done its errand; gives what that said.
@@ -153,7 +168,7 @@ impl Desktop {
     pub fn errand(&self) -> Result<String> {
         let ready = self.home.join("ready");
         wait::until_within(wait::LIMIT * 3, "the desktop's errand", || ready.exists())
-            .with_context(|| self._free.log().lines().join("\n"))?;
+            .with_context(|| self.free.log().lines().join("\n"))?;
         fs::read_to_string(self.home.join("said")).context("what the errand said")
     }
 
@@ -202,6 +217,13 @@ impl Desktop {
         }
         Ok(())
     }
+}
+
+fn connect(client: &NetNs, words: &[String]) -> Result<Daemon> {
+    let mut free = client.command("xfreerdp");
+    free.env("DISPLAY", DISPLAY).env("HOME", "/run/tmp");
+    free.args(words);
+    Daemon::start("xfreerdp", free)
 }
 
 impl Drop for Desktop {

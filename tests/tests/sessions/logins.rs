@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result, ensure};
 use hostlet_testkit::people::PEOPLE;
 use hostlet_testkit::sshd::Session;
+use hostlet_testkit::wait;
 
 use crate::stage::{LAB, OFFICE, Stage, ip, rule, text, within};
 
@@ -138,10 +139,12 @@ fn sessions_are_listed_with_all_that_is_known() -> Result<()> {
     );
     // Its programs, while they run.
     let _ = alice.run("sleep 1000 & true")?;
-    let listed = stage.session_of("alice")?;
-    let programs = listed["programs"].as_array().context("no programs")?;
     let runs = |p: &serde_json::Value| p.as_str().is_some_and(|p| p.contains("sleep"));
-    ensure!(programs.iter().any(runs), "no sleep in {listed}");
+    // Until its exec it is the shell that started it.
+    wait::until("sleep among the programs", || {
+        let listed = stage.session_of("alice");
+        listed.is_ok_and(|s| s["programs"].as_array().is_some_and(|p| p.iter().any(runs)))
+    })?;
     let table = stage.install.run(&stage.host, &["sessions"])?;
     for word in ["alice-1", "sshd", "10.0.0.4", &own, "staff"] {
         ensure!(table.contains(word), "no {word} in: {table}");

@@ -148,15 +148,29 @@ impl Stage {
         self.people.pam(service, &text)
     }
 
+    /// Where it says nothing of deadlines, nothing is refused because the machine is busy.
     pub fn configure(&self, config: &str) -> Result<()> {
         let path = self.install.root().join("hostlet.toml");
-        std::fs::write(path, config).context("writing the configuration")
+        const PATIENT: &str = "[sessions]\ndeadline = \"100s\"\n";
+        let text = if config.contains("deadline") {
+            config.to_owned()
+        } else if config.contains("[sessions]\n") {
+            config.replacen("[sessions]\n", PATIENT, 1)
+        } else {
+            format!("{PATIENT}{config}")
+        };
+        std::fs::write(path, text).context("writing the configuration")
     }
 
     /// Starts hostletd.
     pub fn begin(&mut self) -> Result<()> {
         self.daemon = Some(Hostletd::start(&self.install, &self.host)?);
         Ok(())
+    }
+
+    /// Has the kernel part loaded, where a deadline is shorter than that may take.
+    pub fn load(&self) -> Result<()> {
+        self.install.load(&self.host, "10.0.0.9/24")
     }
 
     pub fn daemon(&mut self) -> Result<&mut Hostletd> {

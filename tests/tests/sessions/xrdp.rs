@@ -11,6 +11,7 @@ use crate::stage::{OFFICE, Stage, fetch, rule, within};
 fn desktop(more: &str, without: Option<&str>) -> Result<()> {
     let staff = rule("office", "").replace("\"sshd\"", "\"xrdp-sesman\"");
     let stage = Stage::new(&format!("{more}{OFFICE}{staff}"))?;
+    stage.load()?;
     stage.pam("xrdp-sesman", "")?;
     if let Some(server) = without {
         // The first section of a server is the one that a client gets.
@@ -27,7 +28,7 @@ fn desktop(more: &str, without: Option<&str>) -> Result<()> {
     let (url, page) = stage.page(false);
     let alice = PEOPLE[0];
     let errand = fetch("curl", &url);
-    let desktop = Desktop::open(&stage.client, &stage.people, &alice, "10.0.0.1", &errand)?;
+    let mut desktop = Desktop::open(&stage.client, &stage.people, &alice, "10.0.0.1", &errand)?;
     let said = desktop.errand().with_context(|| xrdp.log())?;
     let seen = stage.asked_from(&page).with_context(|| said)?;
     ensure!(
@@ -42,6 +43,9 @@ fn desktop(more: &str, without: Option<&str>) -> Result<()> {
     );
     let session = stage.session_of("alice")?;
     ensure!(session["service"] == "xrdp-sesman", "{session}");
+    if without.is_some() {
+        desktop.again()?;
+    }
     // Clock and eyes are drawn with smooth edges: the eyes alone have 205 colours.
     let picture = stage.people.path().join("desktop.png");
     desktop.picture(&picture, 215)?;

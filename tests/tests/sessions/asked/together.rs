@@ -104,9 +104,7 @@ fn what_outlives_has_the_whole_time_from_the_last_logout() -> Result<()> {
 fn a_silent_server_is_asked_once_for_all_that_wait() -> Result<()> {
     let deadline = "[sessions]\ndeadline = \"4s\"\n";
     let mut stage = Stage::with_server(&format!("{deadline}{LAB}{}", per_user("lab", "")))?;
-    // The first hostlet of an installation takes a while to load its programs.
-    Asker::logged_in(&stage, "alice", "sshd")?.0.end()?;
-    stage.nothing_left()?;
+    stage.load()?;
     stage.server()?.freeze()?;
     let mut all = Vec::new();
     for _ in 0..16 {

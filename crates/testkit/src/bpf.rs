@@ -12,6 +12,7 @@ const OBJ_GET: libc::c_int = 7;
 const PROG_GET_FD_BY_ID: libc::c_int = 13;
 const MAP_GET_FD_BY_ID: libc::c_int = 14;
 const OBJ_GET_INFO_BY_FD: libc::c_int = 15;
+const ENABLE_STATS: libc::c_int = 32;
 
 /// Kinds of maps whose entries come and go: hash, LPM trie, sockhash, cgroup storage.
 const LISTED: [u32; 4] = [1, 11, 18, 19];
@@ -51,13 +52,13 @@ fn owned(fd: libc::c_int) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
-/// The first words of what the kernel says of an object: type, id, and for maps the size of a key.
-fn info(fd: &OwnedFd) -> io::Result<[u32; 3]> {
+/// What the kernel says of an object: type, id, for maps the size of a key, and so on.
+fn info(fd: &OwnedFd) -> io::Result<[u32; 64]> {
     let mut words = [0u32; 64];
     let length = size_of_val(&words) as u64;
     let what = fd.as_raw_fd() as u64 | length << 32;
     bpf(OBJ_GET_INFO_BY_FD, &[what, words.as_mut_ptr() as u64])?;
-    Ok([words[0], words[1], words[2]])
+    Ok(words)
 }
 
 fn get(path: &Path) -> io::Result<OwnedFd> {
@@ -72,7 +73,7 @@ fn get(path: &Path) -> io::Result<OwnedFd> {
 pub fn pinned(path: &Path) -> io::Result<Object> {
     let fd = get(path)?;
     let link = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()))?;
-    let [_, id, _] = info(&fd)?;
+    let id = info(&fd)?[1];
     Ok(match link.as_os_str().as_bytes() {
         b"anon_inode:bpf-map" => Object::Map(id),
         b"anon_inode:bpf-prog" => Object::Program(id),
@@ -96,7 +97,7 @@ pub fn lives(object: Object) -> bool {
 /// When it cannot be read.
 pub fn keys(path: &Path) -> io::Result<Option<Vec<Vec<u8>>>> {
     let fd = get(path)?;
-    let [kind, _, size] = info(&fd)?;
+    let [kind, _, size, ..] = info(&fd)?;
     let size = size as usize;
     if !LISTED.contains(&kind) {
         return Ok(None);
@@ -114,5 +115,44 @@ pub fn keys(path: &Path) -> io::Result<Option<Vec<Vec<u8>>>> {
             Err(e) if e.raw_os_error() == Some(libc::ENOENT) => return Ok(Some(keys)),
             Err(e) => return Err(e),
         }
+    }
+}
+
+/// What the kernel counts of a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Instructions that the verifier walked, on all paths together; 0 before Linux 5.16.
+    pub verified: u32,
+    /// How often it ran while there was a [`Counting`].
+    pub runs: u64,
+}
+
+/// The counts of the program that is pinned there.
+///
+/// # Errors
+/// When none is, or the caller is not root.
+pub fn counts(path: &Path) -> io::Result<Counts> {
+    let words = info(&get(path)?)?;
+    // `run_cnt` and `verified_insns` of the kernel's `bpf_prog_info`.
+    Ok(Counts {
+        verified: words[54],
+        runs: u64::from(words[50]) | u64::from(words[51]) << 32,
+    })
+}
+
+/// While this lives the kernel counts the runs of all programs.
+#[derive(Debug)]
+pub struct Counting(
+    #[expect(dead_code, reason = "the kernel counts as long as it is open")] OwnedFd,
+);
+
+impl Counting {
+    /// Begins.
+    ///
+    /// # Errors
+    /// When the caller is not root, or before Linux 5.8.
+    pub fn begin() -> io::Result<Counting> {
+        // Of run times and run counts: the only kind there is.
+        bpf(ENABLE_STATS, &[0]).map(owned).map(Counting)
     }
 }

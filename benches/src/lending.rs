@@ -43,9 +43,13 @@ probe = "off"
 pub struct Lending {
     socket: PathBuf,
     config: PathBuf,
-    daemon: Child,
+    daemon: Daemon,
     server: Child,
 }
+
+/// hostletd; it is told to end when this is dropped.
+#[derive(Debug)]
+pub struct Daemon(Child);
 
 impl Lending {
     /// Gives both ends of the wire an address in the networks that are lent from, and starts them.
@@ -81,14 +85,17 @@ impl Lending {
         leases.push(stage.root.join("dnsmasq.leases"));
         server.arg(leases);
         let server = ready(&mut server, "IP range")?;
-        let mut daemon = Command::new(stage.hostlet.with_file_name("hostletd"));
-        daemon.arg("--root").arg(&stage.root);
         Ok(Self {
             socket: paths.socket(),
             config: paths.config,
-            daemon: ready(&mut daemon, "ready on")?,
+            daemon: Daemon::alone(stage)?,
             server,
         })
+    }
+
+    /// Ends hostletd as a crash does, and the DHCP server as ever.
+    pub fn kill(mut self) -> Result<()> {
+        self.daemon.kill()
     }
 
     /// A connection to hostletd.
@@ -107,12 +114,38 @@ impl Lending {
 
     /// What the process used so far.
     pub fn used(&self) -> Result<Used> {
-        Used::of(self.daemon.id())
+        Used::of(self.daemon.0.id())
     }
 
     /// A figure of `/proc/PID/smaps_rollup`, in MiB.
     pub fn memory(&self, key: &str) -> Result<f64> {
-        let path = format!("/proc/{}/smaps_rollup", self.daemon.id());
+        self.daemon.memory(key)
+    }
+}
+
+impl Daemon {
+    /// With the configuration that is there.
+    pub fn alone(stage: &Stage) -> Result<Self> {
+        let mut daemon = Command::new(stage.hostlet.with_file_name("hostletd"));
+        daemon.arg("--root").arg(&stage.root);
+        ready(&mut daemon, "ready on").map(Self)
+    }
+
+    /// A connection to it.
+    pub fn client(&self, stage: &Stage) -> Result<Client> {
+        let socket = Paths::under(&stage.root).socket();
+        Ok(Client::connect(&socket, PATIENCE)?)
+    }
+
+    /// Ends it as a crash does.
+    fn kill(&mut self) -> Result<()> {
+        self.0.kill()?;
+        Ok(self.0.wait().map(drop)?)
+    }
+
+    /// A figure of `/proc/PID/smaps_rollup`, in MiB.
+    pub fn memory(&self, key: &str) -> Result<f64> {
+        let path = format!("/proc/{}/smaps_rollup", self.0.id());
         let text = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
         text.lines()
             .find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))
@@ -124,15 +157,26 @@ impl Lending {
 
 impl Drop for Lending {
     fn drop(&mut self) {
-        for child in [&mut self.daemon, &mut self.server] {
-            if let Some(pid) = rustix::process::Pid::from_raw(child.id().cast_signed()) {
-                // It may have ended by itself.
-                let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-            }
-            let _ = child.wait();
-        }
+        end(&mut self.server);
         let _ = fs::remove_file(&self.config);
     }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        end(&mut self.0);
+    }
+}
+
+fn end(child: &mut Child) {
+    // One that was waited for has a number that may be another's.
+    if matches!(child.try_wait(), Ok(Some(_))) {
+        return;
+    }
+    if let Some(pid) = rustix::process::Pid::from_raw(child.id().cast_signed()) {
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+    }
+    let _ = child.wait();
 }
 
 /// Starts what says on stderr that it is ready, in these words.

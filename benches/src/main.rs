@@ -1,7 +1,10 @@
 //! What hostlet costs and what people use instead costs, measured side by side in one run. `make bench` starts it.
 
+mod beside;
+mod crowd;
 mod empty;
 mod facts;
+mod fault;
 mod hooks;
 mod leases;
 mod lending;
@@ -10,10 +13,11 @@ mod pam;
 #[allow(dead_code, reason = "sections to come use it")]
 mod report;
 mod sessions;
+mod sets;
 mod stage;
+mod starting;
 mod stats;
 mod turns;
-mod whole;
 mod work;
 
 use std::path::{Path, PathBuf};
@@ -36,7 +40,10 @@ const SECTIONS: &[(&str, Measure)] = &[
     ("udp", net::udp),
     ("latency", net::latency),
     ("calls", hooks::measure),
-    ("hostlets", whole::measure),
+    ("starting", starting::measure),
+    ("crowd", crowd::measure),
+    ("sets", sets::measure),
+    ("fault", fault::measure),
     ("leases", leases::measure),
     ("sessions", sessions::measure),
 ];

@@ -20,6 +20,8 @@ pub fn run(words: &[String]) -> Result<()> {
         ["accept", address] => accept_forever(parse(address)?),
         ["echo", address] => echo_forever(parse(address)?),
         ["talk", address, rounds] => talk(parse(address)?, parse(rounds)?),
+        ["fork", rounds] => print(fork_loop(parse(rounds)?)?),
+        ["ask", address, seconds] => ask(parse(address)?, parse(seconds)?),
         ["net", ref rest @ ..] => crate::net::work(rest),
         ["session", service] => crate::pam::hold(service),
         _ => bail!("unknown work: {}", words.join(" ")),
@@ -109,6 +111,51 @@ fn accept_forever(address: SocketAddr) -> Result<()> {
             drop(peer);
         }
     })
+}
+
+/// A process that ends at once, waited for.
+fn fork_loop(rounds: u32) -> Result<Duration> {
+    timed(rounds, || {
+        // SAFETY: there is this thread alone, and the child does nothing but end.
+        match unsafe { libc::fork() } {
+            -1 => Err(std::io::Error::last_os_error().into()),
+            // SAFETY: takes no pointers.
+            0 => unsafe { libc::_exit(0) },
+            child => {
+                // SAFETY: no status is asked for.
+                let ended = unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
+                anyhow::ensure!(ended == child, "wait for a child");
+                Ok(())
+            }
+        }
+    })
+}
+
+/// Says that it is ready, waits for a line, then connects, asks and is answered, for so many seconds; says how often, and how often that
+/// failed.
+fn ask(address: SocketAddr, seconds: u64) -> Result<()> {
+    println!("ready");
+    std::io::stdin().lock().read_line(&mut String::new())?;
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let (mut answered, mut failed) = (0_u64, 0_u64);
+    while Instant::now() < end {
+        match ask_once(address) {
+            Ok(()) => answered += 1,
+            Err(_) => failed += 1,
+        }
+    }
+    println!("{answered} {failed}");
+    Ok(())
+}
+
+fn ask_once(address: SocketAddr) -> Result<()> {
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(3))?;
+    stream.set_read_timeout(Some(Duration::from_secs(3)))?;
+    stream.write_all(b"?")?;
+    stream.read_exact(&mut [0])?;
+    // Closed with a reset: no port is left waiting on either side.
+    sockopt::set_socket_linger(&stream, Some(Duration::ZERO))?;
+    Ok(())
 }
 
 /// Answers every byte of one connection after the other with one, until its stdin ends.

@@ -1,0 +1,76 @@
+//! A machine and a client beside those of the stage, where there never was a hostlet: what is measured there, by turns with the
+//! same on the stage, is what the same thing costs without hostlet.
+
+use anyhow::{Context, Result};
+use hostlet_testkit::netns::NetNs;
+
+use crate::stage::{Place, Stage, Talking, output};
+
+/// Where a loop runs.
+#[derive(Debug, Clone, Copy)]
+pub enum Side<'a> {
+    /// On the stage.
+    Ours(Place<'a>),
+    /// On the machine without hostlet.
+    Plain,
+    /// On the client of that.
+    PlainClient,
+}
+
+/// The two machines.
+#[derive(Debug)]
+pub struct Beside<'s> {
+    stage: &'s Stage,
+    machine: NetNs,
+    client: NetNs,
+}
+
+impl<'s> Beside<'s> {
+    /// They have the addresses and the wire of the stage's.
+    pub fn of(stage: &'s Stage) -> Result<Self> {
+        let (machine, client) = (NetNs::new("plain")?, NetNs::new("plain-client")?);
+        machine.join("eth0", &client, "eth0")?;
+        for (ns, last) in [(&machine, 1), (&client, 2)] {
+            ns.ip([
+                format!("address add 192.0.2.{last}/24 dev eth0"),
+                format!("address add 2001:db8::{last}/64 dev eth0 nodad"),
+            ])?;
+        }
+        Ok(Self {
+            stage,
+            machine,
+            client,
+        })
+    }
+
+    /// Runs one of the loops to its end; nanoseconds a round.
+    pub fn work(&self, side: Side, words: &[&str]) -> Result<f64> {
+        let ns = match side {
+            Side::Ours(place) => return self.stage.work(place, words),
+            Side::Plain => &self.machine,
+            Side::PlainClient => &self.client,
+        };
+        let printed = output(ns.command(&self.stage.myself).arg("work").args(words))?;
+        let number = printed.trim().parse();
+        number.with_context(|| format!("'{printed}' from work {words:?} is not a number"))
+    }
+
+    /// Starts one of the loops that talk over stdin and stdout.
+    pub fn start(&self, side: Side, words: &[&str]) -> Result<Talking> {
+        let ns = match side {
+            Side::Ours(place) => return self.stage.start(place, words),
+            Side::Plain => &self.machine,
+            Side::PlainClient => &self.client,
+        };
+        Talking::start(ns.command(&self.stage.myself).arg("work").args(words)).map(|(t, _)| t)
+    }
+
+    /// How long the one takes against the other, each done before and after the other.
+    pub fn share(&self, of: (Side, &[&str]), against: (Side, &[&str])) -> Result<f64> {
+        let mut took = [0.0, 0.0];
+        for (at, (side, words)) in [(0, of), (1, against), (1, against), (0, of)] {
+            took[at] += self.work(side, words)?;
+        }
+        Ok(took[0] / took[1])
+    }
+}

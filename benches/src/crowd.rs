@@ -1,0 +1,355 @@
+//! Hostlets by the thousand: what making and removing them takes, what each of them holds of the kernel's memory, and what others,
+//! inside and outside, notice of how many there are.
+
+use std::fmt::Write;
+use std::fs;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use hostlet_engine::{Engine, Paths};
+
+use crate::beside::{Beside, Side};
+use crate::lending::Daemon;
+use crate::report::{Against, Better, Bound, Plot, Row, Section};
+use crate::stage::{Place, Stage, output};
+
+/// How many there are, from step to step.
+const STEPS: [u32; 3] = [1, 100, 10_000];
+/// The same where it has to be short.
+const QUICK: [u32; 3] = [1, 100, 1000];
+
+/// The address of the first one; the others have theirs in a network that is this machine's own.
+const FIRST: &str = "192.0.2.41";
+
+const CALLS: &str = "10000";
+const CONNECTIONS: &str = "1500";
+
+/// What a single one may take to make or remove, in milliseconds.
+const EACH: Bound = Bound::AtMost(1.0);
+/// And of the kernel's memory, in KiB.
+const MEMORY: Bound = Bound::AtMost(16.0);
+
+/// The addresses that each hostlet has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Set {
+    Single(u32),
+    /// A prefix of 256 addresses.
+    Prefix,
+}
+
+impl Set {
+    fn text(self) -> String {
+        match self {
+            Self::Single(1) => "1 address".to_owned(),
+            Self::Single(count) => format!("{count} addresses"),
+            Self::Prefix => "a prefix of 256".to_owned(),
+        }
+    }
+
+    /// Those of one of the hostlets, as the configuration has them.
+    fn of(self, hostlet: u32) -> String {
+        let ip = |n: u32| std::net::Ipv4Addr::from(0x0a00_0000 + n);
+        match self {
+            Self::Single(1) if hostlet == 0 => format!("\"{FIRST}\""),
+            Self::Single(count) => {
+                let all = (0..count).map(|n| format!("\"{}\"", ip(hostlet * count + n)));
+                all.collect::<Vec<_>>().join(", ")
+            }
+            Self::Prefix => format!("\"{}/24\"", ip(hostlet << 8)),
+        }
+    }
+}
+
+/// The installation while there are many.
+struct Crowd<'s> {
+    stage: &'s Stage,
+    paths: Paths,
+    engine: Engine,
+    steps: [u32; 3],
+}
+
+impl<'s> Crowd<'s> {
+    fn gather(stage: &'s Stage) -> Result<Self> {
+        let paths = Paths::under(&stage.root);
+        // As on any machine, where it is /run.
+        fs::create_dir_all(&paths.run)?;
+        output(
+            Command::new("mount")
+                .args(["-t", "tmpfs", "tmpfs"])
+                .arg(&paths.run),
+        )?;
+        output(Command::new("ip").args(["route", "replace", "local", "10.0.0.0/8", "dev", "lo"]))?;
+        Ok(Self {
+            stage,
+            engine: Engine::new(paths.clone(), |warning| eprintln!("{warning}")),
+            paths,
+            steps: if stage.quick { QUICK } else { STEPS },
+        })
+    }
+
+    /// Makes it so many; milliseconds.
+    fn become_many(&self, many: u32, set: Set) -> Result<f64> {
+        let mut text = "[limits]\nhostlets = 10100\nsockets = 65536\n".to_owned();
+        for hostlet in 0..many {
+            let addresses = set.of(hostlet);
+            writeln!(
+                text,
+                "[hostlet.crowd-{hostlet:05}]\naddresses = [{addresses}]"
+            )?;
+        }
+        fs::write(&self.paths.config, text)?;
+        let begin = Instant::now();
+        self.engine.apply(false, false, &mut |_| {})?;
+        Ok(begin.elapsed().as_secs_f64() * 1e3)
+    }
+}
+
+impl Drop for Crowd<'_> {
+    fn drop(&mut self) {
+        // What cannot be undone goes with the stage.
+        let _ = self.become_many(0, Set::Single(1));
+        let _ = fs::remove_file(&self.paths.config);
+        let _ = Command::new("umount").arg(&self.paths.run).status();
+        let _ = Command::new("ip")
+            .args(["route", "del", "local", "10.0.0.0/8"])
+            .status();
+    }
+}
+
+/// All of them.
+pub fn measure(stage: &Stage) -> Result<Section> {
+    let crowd = Crowd::gather(stage)?;
+    // The kernel part is there before, and stays.
+    stage.hostlet(&["create", "stays", "--address", "192.0.2.51"])?;
+    let done = rows(&crowd);
+    drop(crowd);
+    stage.hostlet(&["remove", "stays"])?;
+    let about = "What it takes to make and to remove one of so many, all by one `hostlet apply`, and what of them others notice. \
+                 Those are compared, by turns, with the same on a machine beside it that never had a hostlet.";
+    let title = "From one hostlet to ten thousand";
+    Ok(Section::new("crowd", title, about, Plot::Lines).with(done?))
+}
+
+fn rows(crowd: &Crowd) -> Result<Vec<Row>> {
+    let mut rows = others_and_members(crowd)?;
+    for set in [Set::Single(2), Set::Single(256), Set::Prefix] {
+        rows.extend(come_and_go(crowd, set)?);
+    }
+    Ok(rows)
+}
+
+/// Making and removing so many, without looking at anything else.
+fn come_and_go(crowd: &Crowd, set: Set) -> Result<Vec<Row>> {
+    let mut figures = Figures::new(set);
+    for many in crowd.steps {
+        // As many addresses as the tables have room for.
+        if set == Set::Single(256) && many > 100 {
+            continue;
+        }
+        let rounds = if many > 100 { 1 } else { crowd.stage.rounds(5) };
+        for _ in 0..rounds {
+            figures.made(many, || crowd.become_many(many, set))?;
+            figures.removed(crowd, many)?;
+        }
+    }
+    Ok(figures.rows())
+}
+
+/// What making, removing and keeping one of so many takes, by how many.
+struct Figures {
+    set: Set,
+    make: Vec<(u32, Vec<f64>)>,
+    remove: Vec<(u32, Vec<f64>)>,
+    kept: Vec<(u32, Vec<f64>)>,
+}
+
+impl Figures {
+    fn new(set: Set) -> Self {
+        Self {
+            set,
+            make: Vec::new(),
+            remove: Vec::new(),
+            kept: Vec::new(),
+        }
+    }
+
+    fn made(&mut self, many: u32, make: impl FnOnce() -> Result<f64>) -> Result<()> {
+        let before = kernel_kib()?;
+        enter(&mut self.make, many, make()? / f64::from(many));
+        // A few hostlets do not stand out from what else the kernel does.
+        if many >= 100 {
+            enter(
+                &mut self.kept,
+                many,
+                (kernel_kib()? - before) / f64::from(many),
+            );
+        }
+        Ok(())
+    }
+
+    fn removed(&mut self, crowd: &Crowd, many: u32) -> Result<()> {
+        let took = crowd.become_many(0, self.set)?;
+        enter(&mut self.remove, many, took / f64::from(many));
+        Ok(())
+    }
+
+    fn rows(self) -> Vec<Row> {
+        let text = self.set.text();
+        let lines = [
+            (format!("to make one with {text}"), "ms", self.make, EACH),
+            (
+                format!("to remove one with {text}"),
+                "ms",
+                self.remove,
+                EACH,
+            ),
+            (
+                format!("kernel memory of one with {text}"),
+                "KiB",
+                self.kept,
+                MEMORY,
+            ),
+        ];
+        let line = |(what, unit, values, goal)| {
+            line(Row::new(what, unit, Better::Less), values, Some(goal))
+        };
+        lines.into_iter().map(line).collect()
+    }
+}
+
+fn enter(all: &mut Vec<(u32, Vec<f64>)>, many: u32, value: f64) {
+    match all.iter_mut().find(|(at, _)| *at == many) {
+        Some((_, values)) => values.push(value),
+        None => all.push((many, vec![value])),
+    }
+}
+
+/// A line over how many there are, with a goal for each number.
+fn line(mut row: Row, values: Vec<(u32, Vec<f64>)>, goal: Option<Bound>) -> Row {
+    let numbers: Vec<u32> = values.iter().map(|(many, _)| *many).collect();
+    for (many, values) in values {
+        row = row.at(many, values);
+    }
+    for many in numbers {
+        if let Some(goal) = goal {
+            row = row.goal(&text(many), goal);
+        }
+    }
+    row
+}
+
+/// A loop of calls on the stage, and what it is compared with.
+struct Call {
+    what: &'static str,
+    of: (Side<'static>, [&'static str; 3]),
+    plain: (Side<'static>, [&'static str; 3]),
+    /// Whether it is done by others: what they pay counts. Else, whether it grows.
+    by_others: bool,
+}
+
+const BIND: [&str; 3] = ["bind", "0.0.0.0:8001", CALLS];
+const CONNECT: [&str; 3] = ["connect", "192.0.2.2:7000", CONNECTIONS];
+const SEND: [&str; 3] = ["send", "192.0.2.2:7001", CALLS];
+const OUTSIDE: Side = Side::Ours(Place::Machine);
+
+fn calls() -> [Call; 5] {
+    let outside = |what, words| Call {
+        what,
+        of: (OUTSIDE, words),
+        plain: (Side::Plain, words),
+        by_others: true,
+    };
+    [
+        outside("bind by others, of without hostlets", BIND),
+        outside("connect by others, of without hostlets", CONNECT),
+        outside("sendto by others, of without hostlets", SEND),
+        Call {
+            what: "connect in a hostlet, of without hostlets",
+            of: (Side::Ours(Place::Hostlet("crowd-00000")), CONNECT),
+            plain: (Side::Plain, CONNECT),
+            by_others: false,
+        },
+        Call {
+            what: "connections to a hostlet, of without hostlets",
+            of: (
+                Side::Ours(Place::Client),
+                ["connect", "192.0.2.41:7002", CONNECTIONS],
+            ),
+            plain: (
+                Side::PlainClient,
+                ["connect", "192.0.2.1:7002", CONNECTIONS],
+            ),
+            by_others: false,
+        },
+    ]
+}
+
+/// What others pay and what members notice, with ever more hostlets.
+fn others_and_members(crowd: &Crowd) -> Result<Vec<Row>> {
+    let beside = Beside::of(crowd.stage)?;
+    let _sinks = [Side::Ours(Place::Client), Side::PlainClient]
+        .map(|client| beside.start(client, &["accept", "[::]:7000"]));
+    let _plain = beside.start(Side::Plain, &["accept", "0.0.0.0:7002"])?;
+    let calls = calls();
+    let mut shares: Vec<Vec<(u32, Vec<f64>)>> = calls.iter().map(|_| Vec::new()).collect();
+    let mut figures = Figures::new(Set::Single(1));
+    let mut daemon = Vec::new();
+    let rounds = crowd.stage.rounds(12);
+    for many in crowd.steps {
+        let make = || crowd.become_many(many, Set::Single(1));
+        figures.made(many, make)?;
+        daemon.push((many, Daemon::alone(crowd.stage)?.memory("Pss")? * 1024.0));
+        let name = Place::Hostlet("crowd-00000");
+        let _server = crowd.stage.start(name, &["accept", "0.0.0.0:7002"])?;
+        for _ in 0..rounds {
+            for (call, shares) in calls.iter().zip(&mut shares) {
+                let share = beside.share((call.of.0, &call.of.1), (call.plain.0, &call.plain.1));
+                enter(shares, many, share.with_context(|| call.what)?);
+            }
+        }
+        drop(_server);
+        figures.removed(crowd, many)?;
+    }
+    let mut rows = figures.rows();
+    let [(few, least), .., (many, most)] = daemon[..] else {
+        anyhow::bail!("there are several steps");
+    };
+    let each = (most - least) / f64::from(many - few);
+    let what = "memory of hostletd for each, where it runs";
+    rows.push(line(
+        Row::new(what, "KiB", Better::Less),
+        vec![(many, vec![each])],
+        None,
+    ));
+    let [first, .., last] = crowd.steps.map(text);
+    for (call, shares) in calls.iter().zip(shares) {
+        let row = Row::new(call.what, "×", Better::Less);
+        rows.push(match call.by_others {
+            true => line(row, shares, Some(Bound::AtMost(1.01))),
+            false => line(row, shares, None)
+                .against(&first, Against::Share)
+                .goal(&last, Bound::AtMost(1.05)),
+        });
+    }
+    Ok(rows)
+}
+
+/// How a number names a place of a line.
+fn text(number: u32) -> String {
+    match number {
+        0..1000 => number.to_string(),
+        _ => format!("{},{:03}", number / 1000, number % 1000),
+    }
+}
+
+/// What the kernel holds for itself and cannot give back on demand; other work on the machine shows in it as well.
+pub fn kernel_kib() -> Result<f64> {
+    let info = fs::read_to_string("/proc/meminfo").context("read /proc/meminfo")?;
+    Ok(info
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .filter(|(key, _)| ["SUnreclaim", "Percpu"].contains(key))
+        .filter_map(|(_, value)| value.trim().trim_end_matches(" kB").parse::<f64>().ok())
+        .sum())
+}

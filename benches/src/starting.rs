@@ -1,0 +1,199 @@
+//! Starting a program in a hostlet, beside other ways to confine it; making a hostlet by itself; processes that processes make.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use hostlet_testkit::netns::NetNs;
+
+use crate::crowd::kernel_kib;
+use crate::report::{Against, Better, Bound, Plot, Row, Section};
+use crate::stage::{ANOTHER4, Place, Stage, output, wall};
+use crate::turns::{by_turns, needed, other};
+
+/// What a namespace needs that a program on the wire can use, and its end.
+const NETNS: &str = "
+set -e
+ip netns add bench
+ip link add bench0 type veth peer name eth0 netns bench
+ip link set bench0 up
+ip -n bench link set lo up
+ip -n bench link set eth0 up
+ip -n bench address add 203.0.113.2/24 dev eth0
+ip -n bench route add default dev eth0
+ip netns exec bench true
+ip netns del bench";
+
+const OCI: &str = r#"{"ociVersion": "1.0.2",
+ "process": {"user": {"uid": 0, "gid": 0}, "args": ["/bin/true"], "cwd": "/", "env": ["PATH=/usr/bin:/bin"]},
+ "root": {"path": "/", "readonly": true},
+ "linux": {"namespaces": [{"type": "pid"}, {"type": "network"}, {"type": "mount"}]}}"#;
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+fn took(command: &mut Command) -> Result<f64> {
+    wall(command.stderr(std::process::Stdio::null())).map(milliseconds)
+}
+
+/// All of them.
+pub fn measure(stage: &Stage) -> Result<Section> {
+    let first = first(stage)?;
+    // From here on the kernel part is there.
+    let rows = [
+        true_(stage)?,
+        first,
+        create(stage)?,
+        memory(stage)?,
+        forks(stage)?,
+    ];
+    stage.hostlet(&["remove", "stays"])?;
+    let about = "The whole of a command, from its start to its end, that runs `true`: a hostlet, or what is used instead, is made and \
+                 taken away again. `unshare` and `bwrap` make a namespace without any interface that is up, `crun` a container without network, \
+                 `ip netns exec` comes with a veth, an address and a route, all made and removed by ip(8).";
+    Ok(Section::new("starting", "Starting a program", about, Plot::Values).with(rows))
+}
+
+/// The first hostlet of an installation has the kernel verify the programs.
+fn first(stage: &Stage) -> Result<Row> {
+    let mut values = Vec::new();
+    for round in 0..stage.rounds(5) {
+        if round > 0 {
+            stage.hostlet(&["remove", "stays"])?;
+        }
+        let words = ["create", "stays", "--address", "192.0.2.51"];
+        values.push(took(stage.command().args(words))?);
+    }
+    let row = Row::new("to create the first hostlet of all", "ms", Better::Less);
+    Ok(row
+        .command("hostlet create stays --address 192.0.2.51")
+        .way("hostlet", values))
+}
+
+/// `hostlet run -- true` over `true`.
+fn true_(stage: &Stage) -> Result<Row> {
+    let bundle = stage.root.join("bundle");
+    std::fs::create_dir_all(&bundle)?;
+    std::fs::write(bundle.join("config.json"), OCI)?;
+    let words = ["run", "--address", ANOTHER4, "--", "true"];
+    let row = Row::new("to start true", "ms", Better::Less)
+        .command(format!("hostlet {}", words.join(" ")));
+    let takers = vec![
+        needed("native", |_| took(&mut Command::new("true"))),
+        needed("hostlet", |_| took(stage.command().args(words))),
+        other("unshare -n", |_| {
+            took(Command::new("unshare").args(["-n", "true"]))
+        }),
+        other("bwrap", |_| {
+            let words = ["--bind", "/", "/", "--dev", "/dev", "--unshare-net", "true"];
+            took(Command::new("bwrap").args(words))
+        }),
+        other("ip netns exec", |_| {
+            took(Command::new("sh").args(["-c", NETNS]))
+        }),
+        other("crun", |_| oci(&bundle)),
+    ];
+    let row = by_turns(row, stage.rounds(40), takers)?;
+    Ok(row
+        .against("native", Against::More)
+        .goal("hostlet", Bound::AtMost(2.0)))
+}
+
+fn oci(bundle: &Path) -> Result<f64> {
+    let mut command = Command::new("crun");
+    command.args(["--cgroup-manager=disabled", "run", "--bundle"]);
+    took(command.arg(bundle).arg("bench"))
+}
+
+/// A create, as a command.
+fn create(stage: &Stage) -> Result<Row> {
+    let row = Row::new(
+        "to create a hostlet, or a namespace with veth",
+        "ms",
+        Better::Less,
+    )
+    .command(format!("hostlet create NAME --address {ANOTHER4}"));
+    let hostlet = |_| {
+        let took = took(
+            stage
+                .command()
+                .args(["create", "figure", "--address", ANOTHER4]),
+        )?;
+        stage.hostlet(&["remove", "figure"])?;
+        Ok(took)
+    };
+    let netns = |_| {
+        let (make, end) = NETNS.split_once("ip netns exec").context("the script")?;
+        let end = end.split_once('\n').context("the script")?.1;
+        let took = took(Command::new("sh").args(["-c", make]));
+        output(Command::new("sh").args(["-c", end]))?;
+        took
+    };
+    let takers = vec![needed("hostlet", hostlet), other("ip(8)", netns)];
+    by_turns(row, stage.rounds(30), takers)
+}
+
+/// What the kernel holds for one, by what many hold.
+fn memory(stage: &Stage) -> Result<Row> {
+    const MANY: u32 = 50;
+    let (mut hostlets, mut namespaces) = (Vec::new(), Vec::new());
+    for _ in 0..stage.rounds(5) {
+        let before = kernel_kib()?;
+        for n in 0..MANY {
+            let (name, address) = (format!("memory-{n}"), format!("198.18.0.{}", n + 1));
+            stage.hostlet(&["create", &name, "--assign", "lo", "--address", &address])?;
+        }
+        hostlets.push((kernel_kib()? - before) / f64::from(MANY));
+        for n in 0..MANY {
+            stage.hostlet(&["remove", &format!("memory-{n}")])?;
+        }
+        let before = kernel_kib()?;
+        let mut all = Vec::new();
+        for n in 0..MANY / 5 {
+            let ns = NetNs::new("memory")?;
+            let ours = format!("memory{n}");
+            let lines = [format!(
+                "link add {ours} type veth peer name eth0 netns {}",
+                ns.path()
+            )];
+            crate::stage::ip(&lines)?;
+            ns.ip([
+                "link set eth0 up".to_owned(),
+                format!("address add 198.18.1.{n}/32 dev eth0"),
+            ])?;
+            all.push(ns);
+        }
+        namespaces.push((kernel_kib()? - before) / f64::from(MANY / 5));
+    }
+    Ok(Row::new("kernel memory of each", "KiB", Better::Less)
+        .way("hostlet", hostlets)
+        .way("namespace with veth", namespaces)
+        .goal("hostlet", Bound::AtMost(16.0)))
+}
+
+/// Processes that end at once.
+fn forks(stage: &Stage) -> Result<Row> {
+    const FORKS: &str = "400";
+    let forks = |place| Ok(1e9 / stage.work(place, &["fork", FORKS])?);
+    let row = Row::new("processes made by a program", "a second", Better::More);
+    let takers = vec![
+        needed("native", |_| forks(Place::Machine)),
+        needed("hostlet", |_| forks(Place::Hostlet("stays"))),
+    ];
+    Ok(by_turns(row, stage.rounds(40), takers)?
+        .against("native", Against::Share)
+        .goal("hostlet", Bound::AtLeast(0.99)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::NETNS;
+
+    #[test]
+    fn what_is_made_is_taken_away() {
+        let (make, end) = NETNS.split_once("ip netns exec").unwrap();
+        assert!(make.contains("ip netns add") && end.ends_with("ip netns del bench"));
+    }
+}

@@ -276,3 +276,34 @@ fn licence_texts_are_here() {
         assert!(size > 900, "{name} is missing or too short: {size} bytes");
     }
 }
+
+/// The names of the kernel part's tables, as `maps.h` defines them.
+fn tables() -> BTreeSet<String> {
+    let path = root().join("crates/kernel/bpf/maps.h");
+    let text = std::fs::read_to_string(path).expect("maps.h");
+    let name = |line: &str| {
+        let short = line.strip_prefix("TABLE(").and_then(|l| l.split_once(','));
+        let long = line.strip_prefix("} ");
+        let long = long.and_then(|l| l.split_once(" SEC(\".maps\")"));
+        short.or(long).map(|(name, _)| name.to_owned())
+    };
+    text.lines().filter_map(name).collect()
+}
+
+#[test]
+fn architecture_tells_of_every_table() {
+    let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
+    let rows = text
+        .lines()
+        .skip_while(|line| !line.starts_with("| table |"))
+        .skip(2);
+    let cells = rows
+        .take_while(|line| line.starts_with('|'))
+        .filter_map(|row| row.split('|').nth(1));
+    let told: BTreeSet<String> = cells
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2).map(str::to_owned))
+        .collect();
+    let tables = tables();
+    assert!(tables.len() > 20, "{tables:?}");
+    assert_eq!(told, tables);
+}

@@ -121,6 +121,26 @@ cases! {
         peer sendto b 10.0.0.6:{in.a} y
         in recvfrom a => y from 10.0.0.100:* / EAGAIN [failed-call-port]
     ";
+    an_option_taken_back_before_listening: "A6", r"
+        in a = socket tcp6
+        in opt a reuseaddr 1
+        in bind a [::1]:8080
+        in b = socket tcp6
+        in opt b reuseaddr 1
+        in bind b [::]:8080
+        in opt a reuseaddr 0
+        in listen a => EADDRINUSE / ok [reuse-after-bind]
+    ";
+    the_host_listens_first: "A6", r"
+        in a = socket tcp4
+        in opt a reuseaddr 1
+        in bind a 0.0.0.0:8080
+        host b = socket tcp4
+        host opt b reuseaddr 1
+        host bind b 0.0.0.0:8080
+        host listen b
+        in listen a => ok / EADDRINUSE [host-wildcard-later]
+    ";
     to_any_and_then_elsewhere: "A7", r"
         in a = socket udp6
         in opt a v6only 1
@@ -189,6 +209,9 @@ cases! {
         in b = socket tcp4
         in opt b bind-no-port 1
         in bind b 0.0.0.0:8080
+        in c = socket tcp6
+        in bind c [::]:8080 => EADDRINUSE / ok [hidden-port]
+        in close c
         in bind b 127.0.0.1:8080 => EINVAL / ok [hidden-port]
     ";
 }

@@ -41,4 +41,10 @@ cases! {
         in sendto d [::1]:5301 local
         in recvfrom b => local from [::1]:*
     ";
+    connected: "A7", r"
+        in a = socket udplite4
+        in connect a 10.0.0.100:5300
+        in name a => 10.0.0.5:* / 10.0.0.1:* [udplite-connect]
+        in send a x => ok / EPERM [udplite-connect]
+    ";
 }

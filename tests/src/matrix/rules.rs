@@ -27,28 +27,117 @@ const fn rule(
 const TRAFFIC: &[&str] = &["traffic"];
 const SERVING: &[&str] = &["serving"];
 const SHARING: &[&str] = &["sharing"];
+const DELIVERY: &[&str] = &["delivery"];
+const UDPLITE: &[&str] = &["udplite"];
 const SIX: &[&str] = &["ipv6", "dual"];
-const WILDCARD: &[&str] = &["bound-wildcard", "port-0-wildcard"];
+const DUAL: &[&str] = &["dual"];
+const CONNECT: &[&str] = &["connect"];
+const SENDTO: &[&str] = &["sendto"];
 const TO_ALL: &[&str] = &["broadcast*", "multicast"];
+const ON_WILDCARD: &[&str] = &["bound-wildcard", "port-0-wildcard"];
+const ON_LOOPBACK: &[&str] = &["bound-loopback*", "port-0-loopback"];
+
+/// Whose source the route chooses, and sockets that are bound to no address of S.
+const NOT_BOUND: &[&str] = &[
+    "unbound",
+    "autobound",
+    "reconnected",
+    "connected-twice",
+    "bound-foreign-*",
+    "bound-broadcast*",
+    "bound-multicast",
+];
+
+/// Addresses of S that are not the primary one.
+const NOT_PRIMARY: &[&str] = &["own-second", "wildcard", "loopback*"];
+
+/// What tells where a datagram went.
+const ARRIVES: &[&str] = &["answer", "recvfrom"];
+
+/// What tells which of two has it.
+const WHICH: &[&str] = &["accept-any", "which", "drain"];
 
 /// The first that fits is the one.
 const RULES: &[Rule] = &[
-    rule("udplite-wildcard", &[&["udplite"], TRAFFIC], &[]),
     rule(
-        "udplite-wildcard",
-        &[&["udplite"], SERVING, &["bound-wildcard"]],
+        "udplite-connect",
+        &[UDPLITE, TRAFFIC, CONNECT, NOT_BOUND],
         &[],
     ),
-    rule("dual-connect", &[TRAFFIC, &["dual"], WILDCARD], &[]),
-    rule("wildcard-connect", &[TRAFFIC, WILDCARD, &["connect"]], &[]),
+    rule(
+        "udplite-connect",
+        &[UDPLITE, TRAFFIC, CONNECT, NOT_PRIMARY],
+        &[],
+    ),
+    rule(
+        "udplite-connect",
+        &[
+            UDPLITE,
+            TRAFFIC,
+            CONNECT,
+            ON_LOOPBACK,
+            &["foreign-*", "broadcast*", "multicast"],
+        ],
+        &[],
+    ),
+    rule(
+        "udplite-connect",
+        &[
+            UDPLITE,
+            TRAFFIC,
+            SENDTO,
+            &["reconnected", "connected-twice"],
+        ],
+        &[],
+    ),
+    rule(
+        "udplite-wildcard",
+        &[UDPLITE, TRAFFIC, SENDTO, NOT_PRIMARY],
+        ARRIVES,
+    ),
+    rule(
+        "udplite-wildcard",
+        &[UDPLITE, TRAFFIC, DUAL, &["own", "foreign-hostlet"]],
+        ARRIVES,
+    ),
+    rule(
+        "udplite-wildcard",
+        &[UDPLITE, TRAFFIC, DUAL, SENDTO, ON_WILDCARD],
+        &["recvfrom"],
+    ),
+    rule(
+        "udplite-wildcard",
+        &[
+            UDPLITE,
+            SERVING,
+            &["bound-wildcard"],
+            &["own-second", "loopback*", "broadcast*", "multicast"],
+        ],
+        ARRIVES,
+    ),
+    rule(
+        "udplite-wildcard",
+        &[UDPLITE, SERVING, DUAL, &["bound-wildcard"], &["own"]],
+        ARRIVES,
+    ),
+    rule(
+        "dual-connect",
+        &[TRAFFIC, UDPLITE, DUAL, CONNECT, ON_WILDCARD],
+        &[],
+    ),
+    rule(
+        "dual-connect",
+        &[TRAFFIC, &["tcp", "udp"], DUAL, CONNECT, &["bound-wildcard"]],
+        &[],
+    ),
+    rule(
+        "dual-any",
+        &[TRAFFIC, DUAL, SENDTO, &["bound-wildcard"], &["wildcard"]],
+        &["answer"],
+    ),
     rule(
         "loopback-to-all",
-        &[
-            TRAFFIC,
-            &["tcp", "udp"],
-            &["bound-loopback*", "port-0-loopback"],
-            TO_ALL,
-        ],
+        &[TRAFFIC, &["tcp", "udp", "udplite"], ON_LOOPBACK, TO_ALL],
         &[],
     ),
     rule(
@@ -57,13 +146,13 @@ const RULES: &[Rule] = &[
             TRAFFIC,
             &["tcp", "udp"],
             &["bound-broadcast*", "bound-multicast"],
-            &["connect"],
+            CONNECT,
         ],
         &[],
     ),
     rule(
         "host-source",
-        &[TRAFFIC, SIX, &["udp"], &["foreign-host"]],
+        &[TRAFFIC, SIX, &["udp", "udplite"], &["foreign-host"]],
         &["recvfrom"],
     ),
     rule("host-source", &[SERVING, SIX, &["by-host"]], &[]),
@@ -100,7 +189,53 @@ const RULES: &[Rule] = &[
         &[SHARING, &["tcp"], &["delivery"], &["reuseaddr"]],
         &[],
     ),
-    rule("reuse-delivery", &[SHARING, &["delivery"]], &[]),
+    rule(
+        "reuse-delivery",
+        &[
+            SHARING,
+            DELIVERY,
+            &["wildcard4", "wildcard", "mapped-wildcard"],
+            &["own4"],
+        ],
+        WHICH,
+    ),
+    rule(
+        "reuse-delivery",
+        &[SHARING, DELIVERY, &["wildcard6"], &["own6"]],
+        WHICH,
+    ),
+    rule(
+        "reuse-delivery",
+        &[SHARING, DELIVERY, &["wildcard"], &["mapped-wildcard"]],
+        WHICH,
+    ),
+    rule(
+        "reuse-delivery",
+        &[
+            SHARING,
+            DELIVERY,
+            &["wildcard", "mapped-wildcard"],
+            &["wildcard4"],
+        ],
+        WHICH,
+    ),
+    rule(
+        "reuse-delivery",
+        &[SHARING, DELIVERY, &["udp"], &["wildcard"], &["wildcard6"]],
+        WHICH,
+    ),
+    rule(
+        "reuse-delivery",
+        &[
+            SHARING,
+            DELIVERY,
+            &["tcp"],
+            &["reuseport"],
+            &["mapped"],
+            &["second4"],
+        ],
+        WHICH,
+    ),
 ];
 
 impl Rule {

@@ -28,6 +28,12 @@ pub(super) fn tcp_host_port(d: &Difference) -> Option<bool> {
 }
 
 pub(super) fn host_wildcard_later(d: &Difference) -> Option<bool> {
+    if d.is("listen", "ok", "EADDRINUSE") {
+        // Both may have the port by SO_REUSEADDR, but one of them alone can listen.
+        let socket = d.step.socket();
+        let (_, port) = d.past.bound(socket)?;
+        return Some(d.past.option(socket, "reuseaddr") && d.host_holds(port, true));
+    }
     let (host, port) = d.step.place()?;
     let refused = d.is("bind", "ok", "EADDRINUSE") && d.step.actor == "host" && wild(host);
     let held = d.past.all("bind").any(|b| {
@@ -95,15 +101,20 @@ pub(super) fn reuse_listen(d: &Difference) -> Option<bool> {
     )
 }
 
-/// Who holds the port set the option when it had it already.
+/// Who holds the port, or listens there, set the option when it had it already.
 pub(super) fn reuse_after_bind(d: &Difference) -> Option<bool> {
-    let (_, port) = d.step.place()?;
+    let socket = d.step.socket();
+    let listens = d.step.op() == "listen";
+    let (_, port) = match listens {
+        true => d.past.bound(socket)?,
+        false => d.step.place()?,
+    };
     let answers = [d.step.real, d.step.hostlet];
     let later = |o: &&super::Done| {
         let holder = o.socket();
         let bound = d.past.bind(holder).filter(|b| b.at < o.at);
         o.words[2].starts_with("reuse")
-            && holder != d.step.socket()
+            && (listens || holder != socket)
             && d.past.stream(holder) == d.stream()
             && d.past.actor(holder) == d.step.actor
             && bound
@@ -111,7 +122,7 @@ pub(super) fn reuse_after_bind(d: &Difference) -> Option<bool> {
                 .is_some_and(|(_, p)| p == port)
     };
     Some(
-        d.step.op() == "bind"
+        (listens || d.step.op() == "bind")
             && (answers == ["ok", "EADDRINUSE"] || answers == ["EADDRINUSE", "ok"])
             && d.past.all("opt").any(|o| later(&o)),
     )

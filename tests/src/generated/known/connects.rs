@@ -314,11 +314,22 @@ pub(super) fn failed_call_port(d: &Difference) -> Option<bool> {
 
 /// Neither it nor who it calls sees the port that it asked for.
 pub(super) fn hidden_port(d: &Difference) -> Option<bool> {
-    if d.is("bind", "EINVAL", "ok") {
+    // Nor is the port taken before it is needed.
+    if d.is("bind", "EINVAL", "ok") || d.is("bind", "EADDRINUSE", "ok") {
         let socket = d.step.socket();
-        let (_, port) = d.past.bound(socket)?;
-        let open = d.stream() && d.past.option(socket, "bind-no-port");
-        return Some(open && d.host_holds(port, true));
+        let (_, port) = match d.step.real {
+            "EINVAL" => d.past.bound(socket)?,
+            _ => d.step.place()?,
+        };
+        let open = |s: &str| {
+            let it = d.past.bound(s).is_some_and(|(_, p)| p == port);
+            it && d.past.stream(s) && d.past.option(s, "bind-no-port")
+        };
+        let any = d.past.sockets().any(|s| {
+            let same = d.past.actor(s) == d.step.actor;
+            same && open(s) && (d.step.real == "EADDRINUSE" || s == d.past.origin(socket))
+        });
+        return Some(any && d.host_holds(port, true));
     }
     let [(was, port), (now, "*")] = d.names()? else {
         return None;

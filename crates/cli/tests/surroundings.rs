@@ -117,6 +117,21 @@ fn a_bpffs_that_cannot_be_mounted() {
 }
 
 #[test]
+fn a_kernel_part_that_does_not_load() {
+    let m = Machine::new("no-load");
+    let config = m.path("hostlet.toml");
+    // More sockets than a table of the kernel can hold.
+    fs::write(&config, "[limits]\nsockets = 268435456\n").unwrap();
+    let said = m.fails(1, &["create", "web", "-a", "10.1.0.7/24", "--assign", "d0"]);
+    assert!(said.contains("kernel"), "{said}");
+    assert!(m.names().is_empty());
+    // Nothing is left mounted where somebody may want to remove the directory.
+    assert!(!m.path("bpf").exists());
+    fs::remove_file(config).unwrap();
+    m.ok(&["run", "-a", "10.1.0.1", "--", "true"]);
+}
+
+#[test]
 fn a_bpffs_that_was_unmounted() {
     let m = Machine::new("lost-bpffs");
     m.ok(&["create", "web", "-a", "10.1.0.1", "-a", "10.1.0.2"]);

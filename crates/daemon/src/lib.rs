@@ -96,6 +96,7 @@ impl Daemon {
         }
         reload::log_doubts(&shared);
         recover::recover(&shared)?;
+        sessions::prepare(&shared);
         shared.programs.start(&shared);
         let door = match given {
             Some(listener) => Door::new(listener, false),

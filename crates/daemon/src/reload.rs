@@ -9,7 +9,7 @@ use hostlet_platform::netlink;
 use hostlet_wire::Error;
 
 use crate::shared::Shared;
-use crate::{log, settled};
+use crate::{log, sessions, settled};
 
 mod doubts;
 
@@ -48,6 +48,7 @@ pub(crate) fn reload(shared: &Shared, dry_run: bool) -> Result<Vec<String>, Erro
     shared.set_config(new);
     shared.programs.reload();
     settled::keep(shared.engine.paths());
+    sessions::prepare(shared);
     let taken = shared.config();
     // Who draws does not wait for the user database.
     drop(one);

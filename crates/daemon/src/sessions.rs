@@ -17,6 +17,7 @@ use hostlet_model::Name;
 use hostlet_store::{Result, Session, SessionKind, Store};
 use jiff::Timestamp;
 
+use crate::log;
 use crate::shared::Shared;
 use given::Turn;
 
@@ -24,6 +25,18 @@ pub(crate) use ends::{gone, leaders_gone, linger_over, logout, recover};
 pub(crate) use list::list;
 pub(crate) use login::{Pending, give_up, join, login};
 pub(crate) use start::{Started, start_program};
+
+/// Where rules make hostlets, what they need of the kernel is there before the first login asks.
+pub(crate) fn prepare(shared: &Shared) {
+    if shared.config().rules.is_empty() {
+        return;
+    }
+    if let Err(error) = shared.engine.prepare() {
+        log::warning(format_args!(
+            "cannot load the kernel part before it is needed; the next login tries again: {error}"
+        ));
+    }
+}
 
 /// The record of sessions: the store, and in memory what it says. hostletd alone writes it, so both agree.
 pub(crate) struct Sessions {

@@ -86,6 +86,17 @@ impl Engine {
         *self.kept.write().unwrap_or_else(PoisonError::into_inner) = Some(config);
     }
 
+    /// Has the kernel part there before a hostlet needs it: the kernel takes a while to verify it, and a login
+    /// would wait for that.
+    ///
+    /// # Errors
+    /// The kernel refuses it, or what a crash left behind cannot be put right.
+    pub fn prepare(&self) -> Result<()> {
+        let mut machine = self.machine("load the kernel part", Stamp::default())?;
+        machine.fit_limits()?;
+        machine.kernel().map(drop)
+    }
+
     /// The configuration for something that only root may do.
     fn config_now(&self, what: &'static str) -> Result<Config> {
         machine::need_root(what)?;

@@ -188,20 +188,29 @@ impl<'p> Machine<'p> {
     /// The kernel part; the first hostlet brings it there.
     pub fn kernel(&mut self) -> Result<&Kernel> {
         if self.kernel.is_none() {
-            bpffs::ensure(self.paths)?;
-            let kernel = Kernel::install(&self.paths.pins, &self.limits())?;
-            if let Err(error) = excluded::fill(self.paths, &kernel) {
-                // Whoever opens it later would take it for complete.
-                kernel.uninstall()?;
-                return Err(error);
+            let installed = self.install_kernel();
+            if installed.is_err() {
+                // Nobody else would take the mount away: there is no hostlet whose end does.
+                bpffs::release(self.paths);
             }
-            self.kernel = Some(kernel);
+            self.kernel = Some(installed?);
         }
         match &self.kernel {
             Some(kernel) => Ok(kernel),
             // It was put there just now.
             None => Err(Error::OtherNamespace),
         }
+    }
+
+    fn install_kernel(&self) -> Result<Kernel> {
+        bpffs::ensure(self.paths)?;
+        let kernel = Kernel::install(&self.paths.pins, &self.limits())?;
+        if let Err(error) = excluded::fill(self.paths, &kernel) {
+            // Whoever opens it later would take it for complete.
+            kernel.uninstall()?;
+            return Err(error);
+        }
+        Ok(kernel)
     }
 
     fn limits(&self) -> Limits {
@@ -302,13 +311,15 @@ impl<'p> Machine<'p> {
         Ok(())
     }
 
-    /// Takes the kernel part away if no hostlet is left. Not after every `run`: the next one
-    /// would wait for the kernel to verify the programs again.
+    /// Takes the kernel part away if no hostlet is left. Not after every `run`, nor where rules make
+    /// hostlets: the next one would wait for the kernel to verify the programs again.
     pub fn tidy(&mut self) -> Result<()> {
         if !self.rows()?.is_empty() || !self.tree.list()?.is_empty() {
             return Ok(());
         }
-        if let Some(kernel) = self.kernel.take() {
+        if self.config.rules.is_empty()
+            && let Some(kernel) = self.kernel.take()
+        {
             kernel.uninstall()?;
         }
         self.tree.remove_parent()?;

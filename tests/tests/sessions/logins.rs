@@ -9,6 +9,25 @@ use hostlet_testkit::wait;
 
 use crate::stage::{LAB, OFFICE, Stage, ip, rule, text, within};
 
+/// Verifying the kernel part takes a while: no login waits for that.
+#[test]
+fn the_kernel_part_is_there_before_the_first_login() -> Result<()> {
+    let stage = Stage::new(&format!("{OFFICE}{}", rule("office", "")))?;
+    let maps = stage.install.root().join("bpf/hostlet/maps");
+    let maps = maps.display().to_string();
+    let there = || -> Result<bool> {
+        let asked = stage.host.output("test", &["-d", &maps])?;
+        Ok(asked.status.success())
+    };
+    ensure!(there()?, "not when hostletd is ready");
+    let machine = &["--address", "10.0.0.1"];
+    let run = |args: &[&str]| stage.install.run(&stage.host, args);
+    run(&[&["create", "web"], &machine[..]].concat())?;
+    run(&["remove", "web"])?;
+    ensure!(there()?, "gone with another hostlet");
+    Ok(())
+}
+
 #[test]
 fn everybody_leaves_by_a_lease_of_their_own() -> Result<()> {
     let mut stage = Stage::with_server(&format!("{LAB}{}", rule("lab", "")))?;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use hostlet_model::{HostletId, Lifetime};
 use hostlet_platform::proc;
-use hostlet_policy::{Action, plan_remove, plan_restore, plan_settle};
+use hostlet_policy::{Action, Observed, plan_remove, plan_restore, plan_settle};
 use hostlet_store::{Definition, State, Version};
 use jiff::Timestamp;
 
@@ -30,10 +30,14 @@ pub(crate) fn heal(machine: &mut Machine<'_>) -> Result<()> {
     let ails = |row: &&Definition| look.ails(machine, row, &lost);
     let ailing: Vec<Definition> = rows.iter().filter(ails).cloned().collect();
     drop(rows);
+    machine.sweeps = true;
+    // What is brought back is in nobody else's way: one look is enough for all.
+    let mut seen = None;
     for row in remove_all(machine, ailing, &lost) {
-        heal_one(machine, row, &lost)?;
+        heal_one(machine, row, &lost, &mut seen)?;
     }
     remove_orphans(machine, &look)?;
+    machine.sweeps = false;
     match &machine.kernel {
         // Killed before it came to this.
         Some(kernel) if !machine.rows()?.is_empty() => Ok(kernel.wake()?),
@@ -155,16 +159,21 @@ fn lost_namespace(machine: &mut Machine<'_>) -> Result<bool> {
     Ok(true)
 }
 
-fn heal_one(machine: &mut Machine<'_>, row: Definition, lost: &Lost) -> Result<()> {
+fn heal_one(
+    machine: &mut Machine<'_>,
+    row: Definition,
+    lost: &Lost,
+    seen: &mut Option<Observed>,
+) -> Result<()> {
     let name = row.name.clone();
     let known = row.clone();
     let outcome = match state(machine, &row, lost) {
         "stale" if row.state == State::Live && !matches!(row.lifetime, Lifetime::Run { .. }) => {
-            restore(machine, row)
+            restore(machine, row, lost, seen)
         }
         "stale" => forget(machine, row),
         "live" if lost.kernel || !machine.tree.path_of(name.as_str()).exists() => {
-            restore(machine, row)
+            restore(machine, row, lost, seen)
         }
         "live" => match lost.changing.get(&row.id) {
             Some(between) => settle(machine, row, between),
@@ -257,22 +266,31 @@ fn forget(machine: &mut Machine<'_>, row: Definition) -> Result<()> {
 
 /// Brings a hostlet back that is to stay: after a restart, or when its cgroup or
 /// the kernel part was taken away under it.
-fn restore(machine: &mut Machine<'_>, row: Definition) -> Result<()> {
+fn restore(
+    machine: &mut Machine<'_>,
+    row: Definition,
+    lost: &Lost,
+    seen: &mut Option<Observed>,
+) -> Result<()> {
     let name = row.name.clone();
     // What an interrupted attempt, or the old kernel part, left of it.
     let existing = with_members(machine, row)?;
     if existing.members.is_empty() {
         machine.tree.remove(name.as_str())?;
     }
-    if machine.kernel.is_some() {
+    // A kernel part that was just made knows nothing of it.
+    if !lost.kernel && machine.kernel.is_some() {
         let leftovers: Vec<Action> = plan_remove(&existing, true)?
             .into_iter()
             .filter(|a| matches!(a, Action::Disown { .. } | Action::Forget { .. }))
             .collect();
         onward(machine, &leftovers)?;
     }
-    let seen = machine.observe()?;
-    let mut plan = plan_restore(&existing, &seen)?.actions;
+    let seen = match seen {
+        Some(seen) => seen,
+        none => none.insert(machine.observe()?),
+    };
+    let mut plan = plan_restore(&existing, seen)?.actions;
     if machine.tree.path_of(name.as_str()).exists() {
         plan.retain(|a| !matches!(a, Action::MakeCgroup { .. }));
     }

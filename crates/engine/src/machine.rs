@@ -1,7 +1,7 @@
 //! Everything that a command works on, opened once.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::sync::Arc;
 
@@ -51,8 +51,12 @@ pub(crate) struct Machine<'p> {
     pub(crate) published: BTreeMap<u32, Tables>,
     /// A listing of sockets, until something else is done.
     pub(crate) listed: Option<Vec<Socket>>,
+    /// Whether what goes is looked for in whole tables: what a crash left may be anything; and where many go, it is quicker.
+    pub(crate) sweeps: bool,
     /// What the kernel's tables hold of each hostlet, until something else is done.
     pub(crate) swept: Option<Sweep>,
+    /// Hostlets that were closed and may reach services of the host, of which only the table says which.
+    pub(crate) reaching: BTreeSet<u32>,
     /// Where what was opened goes for the next command, if this process stays.
     pub(crate) keep: &'p Keep,
     /// What names in hostlets stand for beside their addresses, as this command wrote it; and for how many hostlets.
@@ -92,7 +96,9 @@ impl<'p> Machine<'p> {
             rows: RefCell::new(rows),
             published: BTreeMap::new(),
             listed: None,
+            sweeps: false,
             swept: None,
+            reaching: BTreeSet::new(),
             keep,
             basis: None,
             lock: Some(lock),
@@ -117,7 +123,9 @@ impl<'p> Machine<'p> {
             rows: RefCell::new(rows),
             published: BTreeMap::new(),
             listed: None,
+            sweeps: false,
             swept: None,
+            reaching: BTreeSet::new(),
             keep,
             basis: None,
             lock: None,

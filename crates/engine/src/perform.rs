@@ -8,7 +8,7 @@ use hostlet_kernel::{RecordFlags, Tables};
 use hostlet_model::{HostletId, Name, Owned};
 use hostlet_platform::cgroup;
 use hostlet_platform::netlink::{self, AddressKind};
-use hostlet_policy::{Action, Definition, KernelView, OwnFlags};
+use hostlet_policy::{Action, Definition, KernelView, OwnFlags, kernel_view};
 use hostlet_store as store;
 use jiff::Timestamp;
 
@@ -229,6 +229,19 @@ impl Machine<'_> {
             kernel.set_tables(id.0, &known, &Tables::default())?;
             return Ok(kernel.forget_loopbacks(id.0)?);
         }
+        let row = match self.sweeps {
+            true => None,
+            false => self.store.get_by_id(id)?,
+        };
+        if let Some(row) = row {
+            // What was published for it last is what its row says: had a change been interrupted, it was healed before.
+            let view = kernel_view(row.id, &row.spec, &row.entries, &[], true);
+            kernel.set_tables(id.0, &tables(&view), &Tables::default())?;
+            if self.reaching.contains(&id.0) {
+                kernel.forget_reach(id.0)?;
+            }
+            return Ok(kernel.forget_loopbacks(id.0)?);
+        }
         let swept = match &mut self.swept {
             Some(swept) => swept,
             none => none.insert(kernel.sweep()?),
@@ -237,13 +250,16 @@ impl Machine<'_> {
     }
 
     /// Whatever is new is refused from now on; what is open goes on until it is destroyed.
-    fn close(&self, name: &Name) -> Result<()> {
+    fn close(&mut self, name: &Name) -> Result<()> {
         let Some(kernel) = &self.kernel else {
             return Ok(());
         };
         for cgroup in self.cgroups(name)? {
             // A cgroup without programs has no record, and nothing to close.
             if let Some(mut record) = kernel.record(cgroup.id())? {
+                if record.flags.has(RecordFlags::REACH) {
+                    self.reaching.insert(record.id);
+                }
                 record.flags = record.flags | RecordFlags::GONE;
                 kernel.publish(cgroup.id(), &record)?;
             }

@@ -254,6 +254,19 @@ impl Kernel {
         self.forget_loopbacks(id)
     }
 
+    /// Takes out what a hostlet may reach, whatever it is. Goes through that table.
+    ///
+    /// # Errors
+    /// If the table cannot be read or written.
+    pub fn forget_reach(&self, id: u32) -> Result<()> {
+        for (key, _) in self.entries("reach")? {
+            if key.starts_with(&id.to_ne_bytes()) {
+                self.take("reach", &key)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Brings the mirror of the routes up to date.
     ///
     /// # Errors

@@ -47,8 +47,16 @@ impl Owned {
 
     /// Do the two have an address in common?
     pub fn overlaps(&self, other: &Owned) -> bool {
-        // Two prefixes that share an address are nested, so one holds the other's network address.
-        self.contains(other.net().network()) || other.contains(self.net().network())
+        match (self, other) {
+            (Owned::Single(a), Owned::Single(b)) => a == b,
+            (Owned::Single(a), Owned::Prefix(n)) | (Owned::Prefix(n), Owned::Single(a)) => {
+                n.contains(a)
+            }
+            // Two prefixes that share an address are nested, so one holds the other's network address.
+            (Owned::Prefix(a), Owned::Prefix(b)) => {
+                a.contains(&b.network()) || b.contains(&a.network())
+            }
+        }
     }
 
     /// Is it of the IPv4 family?

@@ -25,10 +25,14 @@ pub(crate) fn own_all(id: HostletId, entries: &[SetEntry], ipv6: bool) -> Vec<(O
         loopback: true,
         many: false,
     };
-    let mut out: Vec<_> = entries
-        .iter()
-        .map(|e| (e.owned, flags(entries, &e.owned)))
-        .collect();
+    // The same for all of a family.
+    let of_family = |v4: bool| {
+        let first = entries.iter().find(|e| e.owned.is_ipv4() == v4);
+        first.map(|e| flags(entries, &e.owned)).unwrap_or_default()
+    };
+    let (four, six) = (of_family(true), of_family(false));
+    let flags = |e: &SetEntry| if e.owned.is_ipv4() { four } else { six };
+    let mut out: Vec<_> = entries.iter().map(|e| (e.owned, flags(e))).collect();
     out.push((Owned::Single(id.loopback4().into()), loopback));
     if ipv6 {
         out.push((Owned::Single(id.loopback6().into()), loopback));

@@ -10,9 +10,11 @@ use anyhow::{Context, Result};
 use hostlet_engine::{Engine, Paths};
 
 use crate::beside::{Beside, Side};
+use crate::empty::Empty;
 use crate::lending::Daemon;
-use crate::report::{Against, Better, Bound, Plot, Row, Section};
+use crate::report::{Against, Better, Bound, Kernel, Plot, Row, Section, median};
 use crate::stage::{Place, Stage, output};
+use crate::stats::{Count, Counting, Programs, between};
 
 /// How many there are, from step to step.
 const STEPS: [u32; 3] = [1, 100, 10_000];
@@ -288,27 +290,34 @@ fn calls() -> [Call; 5] {
 /// What others pay and what members notice, with ever more hostlets.
 fn others_and_members(crowd: &Crowd) -> Result<Vec<Row>> {
     let beside = Beside::of(crowd.stage)?;
-    let _sinks = [Side::Ours(Place::Client), Side::PlainClient]
-        .map(|client| beside.start(client, &["accept", "[::]:7000"]));
-    let _plain = beside.start(Side::Plain, &["accept", "0.0.0.0:7002"])?;
+    let _servers = [
+        beside.start(Side::Ours(Place::Client), &["accept", "[::]:7000"])?,
+        beside.start(Side::PlainClient, &["accept", "[::]:7000"])?,
+        beside.start(Side::Plain, &["accept", "0.0.0.0:7002"])?,
+    ];
     let calls = calls();
     let mut shares: Vec<Vec<(u32, Vec<f64>)>> = calls.iter().map(|_| Vec::new()).collect();
     let mut figures = Figures::new(Set::Single(1));
-    let mut daemon = Vec::new();
+    let (mut daemon, mut counts) = (Vec::new(), Vec::new());
     let rounds = crowd.stage.rounds(12);
     for many in crowd.steps {
         let make = || crowd.become_many(many, Set::Single(1));
         figures.made(many, make)?;
         daemon.push((many, Daemon::alone(crowd.stage)?.memory("Pss")? * 1024.0));
         let name = Place::Hostlet("crowd-00000");
-        let _server = crowd.stage.start(name, &["accept", "0.0.0.0:7002"])?;
+        let server = crowd.stage.start(name, &["accept", "0.0.0.0:7002"])?;
         for _ in 0..rounds {
             for (call, shares) in calls.iter().zip(&mut shares) {
                 let share = beside.share((call.of.0, &call.of.1), (call.plain.0, &call.plain.1));
                 enter(shares, many, share.with_context(|| call.what)?);
             }
         }
-        drop(_server);
+        drop(server);
+        if many == crowd.steps[2] {
+            let by_others = calls.iter().filter(|call| call.by_others);
+            let counted = by_others.map(|call| counted(crowd.stage, &beside, call));
+            counts = counted.collect::<Result<Vec<_>>>()?;
+        }
         figures.removed(crowd, many)?;
     }
     let mut rows = figures.rows();
@@ -323,16 +332,44 @@ fn others_and_members(crowd: &Crowd) -> Result<Vec<Row>> {
         None,
     ));
     let [first, .., last] = crowd.steps.map(text);
+    let mut counts = counts.into_iter();
     for (call, shares) in calls.iter().zip(shares) {
         let row = Row::new(call.what, "×", Better::Less);
         rows.push(match call.by_others {
-            true => line(row, shares, Some(Bound::AtMost(1.01))),
+            true => line(row, shares, Some(Bound::AtMost(1.01))).kernel(counts.next()),
             false => line(row, shares, None)
                 .against(&first, Against::Share)
                 .goal(&last, Bound::AtMost(1.05)),
         });
     }
     Ok(rows)
+}
+
+/// What the kernel itself counts of hostlet's programs, for one call.
+fn counted(stage: &Stage, beside: &Beside, call: &Call) -> Result<Kernel> {
+    let (side, words) = call.of;
+    let calls: f64 = words[2].parse()?;
+    let each = beside.work(call.plain.0, &call.plain.1)?;
+    let programs = Programs::pinned_below(&stage.root.join("bpf"))?;
+    let _counting = Counting::start()?;
+    let floor = Empty::load(stage)?.cost(stage)?;
+    let (mut runs, mut nanoseconds) = (Vec::new(), Vec::new());
+    // A program that is interrupted is counted with what interrupts it.
+    for _ in 0..3 {
+        let before = programs.read()?;
+        beside.work(side, &words)?;
+        let counts = between(&before, &programs.read()?);
+        let sum = |of: fn(&Count) -> u64| counts.values().map(of).sum::<u64>() as f64 / calls;
+        let ran = sum(|count| count.runs);
+        runs.push(ran);
+        nanoseconds.push(sum(|count| count.nanoseconds) - ran * floor);
+    }
+    let nanoseconds = median(nanoseconds).context("nothing was counted")?;
+    Ok(Kernel {
+        runs: median(runs).context("nothing was counted")?,
+        nanoseconds,
+        leaves: Some(each / (each + nanoseconds)),
+    })
 }
 
 /// How a number names a place of a line.

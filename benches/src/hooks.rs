@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 
 use crate::empty::Empty;
-use crate::report::{Better, Bound, Plot, Row, Section, median};
+use crate::report::{Against, Better, Bound, Plot, Row, Section, median};
 use crate::stage::{CLIENT4, CLIENT6};
 use crate::stage::{Place, Stage};
 use crate::stats::{Counting, Counts, Programs, between};
+use crate::turns::{by_turns, needed};
 
 /// A hostlet with one address of each family.
 const ONE: (&str, [&str; 2]) = ("one", ["192.0.2.41", "2001:db8::41"]);
@@ -120,14 +121,37 @@ pub fn measure(stage: &Stage) -> Result<Section> {
             .collect();
         stage.hostlet(&words.iter().map(String::as_str).collect::<Vec<_>>())?;
     }
-    let mut rows = cost(stage)?;
+    let mut rows = whole(stage)?;
+    rows.extend(cost(stage)?);
     rows.push(established(stage)?);
     for name in [ONE.0, MANY.0] {
         stage.hostlet(&["remove", name])?;
     }
-    let about =
-        "Nanoseconds of each kernel program by the kernel's own count, over those of an empty one.";
+    let about = "First the calls themselves, in a tight loop. Then nanoseconds of each kernel program by the kernel's own count, over \
+                 those of an empty one.";
     Ok(Section::new("calls", "What the hooks cost", about, Plot::None).with(rows))
+}
+
+/// The calls as programs make them, with all that the kernel does for them: socket, bind, close; socket, connect, close; sendto.
+fn whole(stage: &Stage) -> Result<Vec<Row>> {
+    let _sink = stage.start(Place::Client, &["accept", "[::]:7000"])?;
+    let mut rows = Vec::new();
+    for (what, words) in [
+        ("bind 0.0.0.0", ["bind", "0.0.0.0:8001", CALLS]),
+        ("bind ::", ["bind", "[::]:8001", CALLS]),
+        ("connect", ["connect", "192.0.2.2:7000", CONNECTIONS]),
+        ("sendto", ["send", "192.0.2.2:7001", CALLS]),
+    ] {
+        let take = |place| move |_| stage.work(place, &words);
+        let takers = vec![
+            needed("native", take(Place::Machine)),
+            needed("one address", take(Place::Hostlet(ONE.0))),
+            needed("eight addresses", take(Place::Hostlet(MANY.0))),
+        ];
+        let row = Row::new(what, "ns", Better::Less);
+        rows.push(by_turns(row, stage.rounds(15), takers)?.against("native", Against::More));
+    }
+    Ok(rows)
 }
 
 /// Mean nanoseconds of each hook, for one address and for several.

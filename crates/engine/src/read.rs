@@ -7,7 +7,7 @@ use hostlet_model::{Lifetime, Name};
 use hostlet_platform::proc::Process;
 use hostlet_platform::sockdiag::Socket;
 use hostlet_policy::{
-    Call, Interface, Proto, held_by_host, kernel_view, reachable_services, within_groups,
+    Call, Network, Proto, held_by_host, kernel_view, reachable_services, within_groups,
 };
 use hostlet_store::{Definition, HistoryQuery, HistoryRow, Store, StoreError};
 
@@ -100,7 +100,12 @@ impl Engine {
         let seen = machine.observe()?;
         let services = reachable_services(&row.spec, &seen);
         let view = kernel_view(row.id, &row.spec, &row.entries, &services, seen.ipv6);
-        let said = hostlet_policy::explain(&view, call, &observe::routes()?, &observe::local()?);
+        let network = Network {
+            routes: &observe::routes()?,
+            local: &observe::local()?,
+            interfaces: &seen.interfaces,
+        };
+        let said = hostlet_policy::explain(&view, call, &network);
         let said = match (*call, said.address) {
             (
                 Call::Bind {
@@ -124,18 +129,10 @@ impl Engine {
             call: call.to_string(),
             verdict: said.verdict.to_string(),
             rule: said.rule.to_string(),
-            text: with_names(said.text, &seen.interfaces),
+            text: said.text,
             row: said.row.to_string(),
         })
     }
-}
-
-/// The policy knows interfaces by their numbers, people by their names.
-fn with_names(text: String, interfaces: &[Interface]) -> String {
-    interfaces.iter().fold(text, |text, i| {
-        let number = format!(" by interface {},", i.index);
-        text.replace(&number, &format!(" by interface {},", i.name))
-    })
 }
 
 /// The rows asked for: one that must be there, or all.
@@ -232,23 +229,4 @@ pub(crate) fn names(machine: &Machine<'_>) -> Result<BTreeMap<u32, Name>> {
         .into_iter()
         .map(|d| (d.id.0, d.name))
         .collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_interface_has_its_name() {
-        let interface = |index, name: &str| Interface {
-            index,
-            name: name.to_owned(),
-            up: true,
-            loopback: false,
-        };
-        let there = [interface(1, "lo"), interface(15, "eth1")];
-        let text = |n| format!("the best route leaves by interface {n}, on which it has none");
-        assert_eq!(with_names(text("15"), &there), text("eth1"));
-        assert_eq!(with_names(text("5"), &there), text("5"));
-    }
 }

@@ -21,7 +21,9 @@ mod view;
 pub use access::{Caller, may};
 pub use action::{Action, Definition, OwnFlags};
 pub use apply::{Change, What, plan_apply};
-pub use explain::{Call, Explanation, Proto, Verdict, explain, held_by_host, within_groups};
+pub use explain::{
+    Call, Explanation, Network, Proto, Verdict, explain, held_by_host, within_groups,
+};
 pub use lend::{plan_fall_back, plan_replace};
 pub use observed::{Existing, HostAddress, IdRange, Interface, Observed};
 pub use plan::{

@@ -6,7 +6,9 @@ use std::net::IpAddr;
 
 use common::*;
 use hostlet_model::{HostletId, SetEntry, SourcePolicy};
-use hostlet_policy::{Call, Explanation, KernelView, Proto, Verdict, explain, kernel_view};
+use hostlet_policy::{
+    Call, Explanation, KernelView, Network, Proto, Verdict, explain, kernel_view,
+};
 use proptest::prelude::*;
 
 fn view(entries: &[SetEntry], ipv6: bool) -> KernelView {
@@ -62,7 +64,7 @@ fn a_socket_of_both_families_connects_to_ipv6_from_port_0_alone() {
             from: dual.map(|_| ip("::")),
             dual,
         };
-        explain(v, &call, &[], &[])
+        explain(v, &call, &Network::default())
     };
     for v in [both(), four(), six()] {
         for to in ["2001:db8::9", "::1"] {
@@ -99,8 +101,7 @@ fn bind_as(v: &KernelView, addr: &str, v6only: bool) -> Explanation {
             port: 80,
             v6only,
         },
-        &[],
-        &[],
+        &Network::default(),
     )
 }
 
@@ -114,8 +115,7 @@ fn connect(v: &KernelView, addr: &str, port: u16, from: Option<&str>) -> Explana
             from: from.map(ip),
             dual: None,
         },
-        &[],
-        &[],
+        &Network::default(),
     )
 }
 
@@ -128,8 +128,7 @@ fn send(v: &KernelView, addr: &str, port: u16, from: Option<&str>) -> Explanatio
             port,
             from: from.map(ip),
         },
-        &[],
-        &[],
+        &Network::default(),
     )
 }
 
@@ -375,7 +374,7 @@ fn send_to(v: &KernelView, from: Option<&str>) -> Explanation {
 
 #[test]
 fn sockets() {
-    let of = |v: &KernelView, proto| explain(v, &Call::Socket { proto }, &[], &[]);
+    let of = |v: &KernelView, proto| explain(v, &Call::Socket { proto }, &Network::default());
     let v = both();
     for proto in [Proto::Tcp, Proto::Udp, Proto::UdpLite, Proto::Ping] {
         is(&of(&v, proto), "allowed - confined-protocol A15");
@@ -400,7 +399,10 @@ fn sockets() {
         port: 0,
         v6only: false,
     };
-    is(&explain(&v, &call, &[], &[]), "refused (EPERM) - raw A15");
+    is(
+        &explain(&v, &call, &Network::default()),
+        "refused (EPERM) - raw A15",
+    );
 }
 
 #[test]
@@ -413,11 +415,11 @@ fn ping_sockets_are_the_guards_business() {
         v6only: false,
     };
     is(
-        &explain(&v, &call("10.0.0.1"), &[], &[]),
+        &explain(&v, &call("10.0.0.1"), &Network::default()),
         "dropped - guard A16",
     );
     is(
-        &explain(&v, &call("10.0.0.5"), &[], &[]),
+        &explain(&v, &call("10.0.0.5"), &Network::default()),
         "allowed 10.0.0.5 own-address A5",
     );
 }
@@ -483,7 +485,7 @@ proptest! {
             1 => Call::Connect { proto, addr, port, from, dual: None },
             _ => Call::Send { proto, addr, port, from },
         };
-        let e = explain(&v, &call, &[], &[]);
+        let e = explain(&v, &call, &Network::default());
         prop_assert!(!e.text.is_empty() && !e.rule.is_empty() && e.row.starts_with('A'));
         let mine = |a: IpAddr| {
             v.owned.iter().any(|o| o.contains(a)) || (a.is_ipv4() && a.is_loopback()) || v.loop6.map(IpAddr::V6) == Some(a)

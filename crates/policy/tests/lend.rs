@@ -5,8 +5,8 @@ mod common;
 use common::*;
 use hostlet_model::Lifetime;
 use hostlet_policy::{
-    Action, Call, Existing, Proto, Refusal, Renewal, Verdict, explain, plan_create, plan_fall_back,
-    plan_grant, plan_lend, plan_replace, plan_settle,
+    Action, Call, Existing, Network, Proto, Refusal, Renewal, Verdict, explain, plan_create,
+    plan_fall_back, plan_grant, plan_lend, plan_replace, plan_settle,
 };
 
 fn after(h: &Existing, r: &Renewal) -> Existing {
@@ -68,7 +68,7 @@ fn a_set_may_become_empty_and_is_filled_again() {
         dual: None,
     };
     assert_eq!(
-        explain(view, &call, &[], &[]).verdict,
+        explain(view, &call, &Network::default()).verdict,
         Verdict::Refused("ENETUNREACH")
     );
     let h = after(&h, &r);
@@ -110,7 +110,7 @@ fn who_falls_back_owns_nothing_but_its_loopback() {
         port: 80,
         v6only: false,
     };
-    let said = explain(view, &bind, &[], &[]);
+    let said = explain(view, &bind, &Network::default());
     assert_eq!((said.verdict, said.rule), (Verdict::Allowed, "fallen-back"));
     let h = after(&h, &r);
     assert_eq!(h.entries.len(), 1);

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use common::*;
 use hostlet_model::{HostletId, HostletSpec, IpNet, SetEntry, Unreachable};
-use hostlet_policy::{Call, KernelView, Proto, Route, explain, kernel_view};
+use hostlet_policy::{Call, Interface, KernelView, Network, Proto, Route, explain, kernel_view};
 
 fn ip(s: &str) -> IpAddr {
     s.parse().unwrap()
@@ -40,6 +40,14 @@ fn routes() -> Vec<Route> {
     ]
 }
 
+fn on<'a>(routes: &'a [Route], local: &'a [IpNet]) -> Network<'a> {
+    Network {
+        routes,
+        local,
+        interfaces: &[],
+    }
+}
+
 /// Verdict and rule of an unbound socket's call.
 fn asked(v: &KernelView, to: &str) -> String {
     let local: Vec<IpNet> = vec!["10.1.0.1/32".parse().unwrap()];
@@ -63,7 +71,7 @@ fn asked(v: &KernelView, to: &str) -> String {
         }
     };
     let said = [true, false].map(|c| {
-        let e = explain(v, &call(c), &routes(), &local);
+        let e = explain(v, &call(c), &on(&routes(), &local));
         format!("{} {}", e.verdict, e.rule)
     });
     assert_eq!(said[0], said[1]);
@@ -141,11 +149,25 @@ fn it_says_which_route_it_went_by() {
         from: None,
         dual: None,
     };
-    let text = explain(&v, &call, &routes(), &[]).text;
-    assert!(
-        text.contains("0.0.0.0/0 through 10.0.0.1, leaves by interface 2"),
-        "{text}"
-    );
+    let routes = routes();
+    let text = |interfaces: &[Interface]| {
+        let network = Network {
+            interfaces,
+            ..on(&routes, &[])
+        };
+        explain(&v, &call, &network).text
+    };
+    let eth1 = Interface {
+        index: 2,
+        name: "eth1".to_owned(),
+        up: true,
+        loopback: false,
+    };
+    for (interfaces, name) in [(&[][..], "2"), (&[eth1], "eth1")] {
+        let text = text(interfaces);
+        let said = format!("0.0.0.0/0 through 10.0.0.1, leaves by interface {name},");
+        assert!(text.contains(&said), "{text}");
+    }
     // What the program bound to is its own matter.
     let call = Call::Connect {
         proto: Proto::Tcp,
@@ -154,5 +176,5 @@ fn it_says_which_route_it_went_by() {
         from: Some(ip("10.1.0.5")),
         dual: None,
     };
-    assert_eq!(explain(&v, &call, &routes(), &[]).rule, "bound-source");
+    assert_eq!(explain(&v, &call, &on(&routes, &[])).rule, "bound-source");
 }

@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use hostlet_model::IpNet;
 
+use crate::observed::Interface;
 use crate::source::Route;
 use crate::view::KernelView;
 
@@ -175,15 +176,19 @@ impl fmt::Display for Proto {
 }
 
 /// What decides about ways out.
-struct Network<'a> {
-    routes: &'a [Route],
-    local: &'a [IpNet],
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Network<'a> {
+    /// The main table, what is tried first first.
+    pub routes: &'a [Route],
+    /// What is local to the machine: its addresses, and prefixes that are its own as a whole.
+    pub local: &'a [IpNet],
+    /// The interfaces that routes are about.
+    pub interfaces: &'a [Interface],
 }
 
-/// Says what would happen to a call in the hostlet of this view, on a machine with these routes. `local` is what is local to that
-/// machine: its addresses, and prefixes that are its own as a whole. The caller's program is not looked at: an excluded one is as outside.
-pub fn explain(view: &KernelView, call: &Call, routes: &[Route], local: &[IpNet]) -> Explanation {
-    let network = Network { routes, local };
+/// Says what would happen to a call in the hostlet of this view, on a machine with this network. The caller's program is not looked at: an
+/// excluded one is as outside.
+pub fn explain(view: &KernelView, call: &Call, network: &Network<'_>) -> Explanation {
     if view.pass {
         return say(
             Verdict::Allowed,
@@ -233,7 +238,7 @@ pub fn explain(view: &KernelView, call: &Call, routes: &[Route], local: &[IpNet]
             from,
             ..
         } => {
-            let said = outward(view, addr, port, from, &network, false);
+            let said = outward(view, addr, port, from, network, false);
             let refused = matches!(said.verdict, Verdict::Refused(_));
             if proto == Proto::Tcp && !refused && is_group(view, addr.to_canonical()) {
                 return say(
@@ -248,7 +253,7 @@ pub fn explain(view: &KernelView, call: &Call, routes: &[Route], local: &[IpNet]
         }
         Call::Send {
             addr, port, from, ..
-        } => outward(view, addr, port, from, &network, true),
+        } => outward(view, addr, port, from, network, true),
     }
 }
 

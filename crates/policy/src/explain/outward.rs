@@ -69,7 +69,7 @@ pub(super) fn outward(
         );
     }
     if let Some(why) = unfit(view, dst, network.routes, network.local) {
-        return unreachable(view, dst, &why);
+        return unreachable(view, dst, &why, network);
     }
     let Some(s) = choose_source(view, dst, network.routes) else {
         let family = if dst.is_ipv4() { "IPv4" } else { "IPv6" };
@@ -109,7 +109,7 @@ fn no_route(view: &KernelView, dst: IpAddr, network: &Network<'_>) -> String {
     )
 }
 
-fn unreachable(view: &KernelView, dst: IpAddr, why: &Unfit) -> Explanation {
+fn unreachable(view: &KernelView, dst: IpAddr, why: &Unfit, network: &Network<'_>) -> Explanation {
     let family = if dst.is_ipv4() { "IPv4" } else { "IPv6" };
     let why = match why {
         Unfit::NoFamily => format!("the hostlet has no {family} address for {dst}"),
@@ -117,9 +117,11 @@ fn unreachable(view: &KernelView, dst: IpAddr, why: &Unfit) -> Explanation {
             let by = r
                 .gateway
                 .map_or_else(String::new, |g| format!(" through {g}"));
+            let named = network.interfaces.iter().find(|i| i.index == r.ifindex);
+            let interface = named.map_or_else(|| r.ifindex.to_string(), |i| i.name.clone());
             format!(
-                "the best route to {dst}, {}{by}, leaves by interface {}, on which the hostlet has no {family} address",
-                r.dst, r.ifindex
+                "the best route to {dst}, {}{by}, leaves by interface {interface}, on which the hostlet has no {family} address",
+                r.dst
             )
         }
     };

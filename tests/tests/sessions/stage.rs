@@ -239,7 +239,7 @@ impl Stage {
     }
 
     /// The last that was said on the machine.
-    fn why(&self) -> String {
+    pub fn why(&self) -> String {
         let tail = |lines: Vec<String>| lines[lines.len().saturating_sub(8)..].join("\n");
         let daemon = self.daemon.as_ref().map(|d| tail(d.log().lines()));
         let (sshd, syslog) = (

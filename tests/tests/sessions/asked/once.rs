@@ -131,7 +131,8 @@ fn hostletd_killed_before_it_wrote_that_a_session_began_knows_it_afterwards() ->
     let cgroup = format!("/proc/{}/cgroup", alice.pid());
     wait::until("the process to be moved", || {
         std::fs::read_to_string(&cgroup).is_ok_and(|text| text.contains("/alice-1"))
-    })?;
+    })
+    .with_context(|| stage.why())?;
     stage.kill()?;
     drop(writer.stdin.take());
     writer.wait()?;

@@ -50,6 +50,7 @@ install: $(HOSTLET) $(HOSTLETD)
 	install -d $(SHARE)/man/man1 $(SHARE)/man/man8 $(SHARE)/bash-completion/completions \
 		$(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d $(SHARE)/doc/hostlet
 	install -m 644 docs/*.md $(SHARE)/doc/hostlet
+	install -D -m 644 -t $(SHARE)/doc/hostlet/performance docs/performance/*.svg
 	$(HOSTLET) man $(SHARE)/man/man1
 	$(HOSTLETD) --man > $(SHARE)/man/man8/hostletd.8
 	$(HOSTLET) completions bash > $(SHARE)/bash-completion/completions/hostlet

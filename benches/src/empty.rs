@@ -87,6 +87,7 @@ impl Drop for Empty {
     fn drop(&mut self) {
         // Best effort: the mount goes with the namespace, the cgroup with the machine.
         let _ = Command::new("umount").arg(&self.pins).status();
+        let _ = fs::remove_dir(&self.pins);
         let _ = fs::remove_dir(&self.cgroup);
     }
 }

@@ -53,15 +53,30 @@ pub fn versions() -> Vec<(String, String)> {
         ("bwrap", "--version"),
     ];
     let found = asked.iter().filter_map(|(program, option)| {
-        let said = Command::new(program).arg(option).output().ok()?;
-        // Some say it on stderr, some with an error.
-        let all = [said.stdout, said.stderr].concat();
-        let text = String::from_utf8_lossy(&all).into_owned();
-        let word = text
-            .split_whitespace()
-            .find(|word| word.chars().any(|c| c.is_ascii_digit()) && word.contains('.'))?;
-        let version = word.trim_start_matches("nginx/").trim_end_matches(',');
-        Some(((*program).to_owned(), version.to_owned()))
+        let version = said(program, option).or_else(|| packaged(program))?;
+        Some(((*program).to_owned(), version))
     });
     std::iter::once(own).chain(found).collect()
+}
+
+/// The first word that looks like one of the first line.
+fn said(program: &str, option: &str) -> Option<String> {
+    let out = Command::new(program).arg(option).output().ok()?;
+    // Some say it on stderr, some with an error.
+    let all = [out.stdout, out.stderr].concat();
+    let text = String::from_utf8_lossy(&all).into_owned();
+    let numbered = |word: &&str| word.contains('.') && word.contains(|c: char| c.is_ascii_digit());
+    let word = text.lines().next()?.split_whitespace().find(numbered)?;
+    Some(word.rsplit('/').next().unwrap_or(word).to_owned())
+}
+
+/// What the package system says of the package that it came in.
+fn packaged(program: &str) -> Option<String> {
+    let ask = |words: &[&str]| {
+        let out = Command::new("dpkg-query").args(words).output().ok()?;
+        Some(String::from_utf8_lossy(&out.stdout).trim().to_owned())
+    };
+    let owner = ask(&["-S", &format!("/usr/bin/{program}")])?;
+    let package = owner.split(':').next()?;
+    ask(&["-W", "-f", "${Version}", package]).filter(|version| !version.is_empty())
 }

@@ -13,8 +13,8 @@ use crate::stage::Stage;
 const TIMES: usize = 300;
 /// How many are held at once.
 const HELD: usize = 1000;
-/// How long it is watched what holding them wakes.
-const SPAN: Duration = Duration::from_secs(10);
+/// For how many seconds it is watched what holding them wakes.
+const SPAN: usize = 10;
 /// What hostletd may add to a lease.
 const OURS: Bound = Bound::AtMost(3.0);
 
@@ -86,7 +86,7 @@ fn one_by_one(stage: &Stage, lending: &Lending) -> Result<Vec<Row>> {
 
 /// Takes and gives back a thousand from each kind of pool.
 fn thousand(stage: &Stage, lending: &Lending) -> Result<Vec<Row>> {
-    let held = stage.rounds(HELD);
+    let (held, span) = (stage.rounds(HELD), stage.rounds(SPAN));
     let mut figures = Vec::new();
     let empty = lending.memory("Pss")?;
     for (pool, kind) in [(RANGES, "pool"), (DHCP, "DHCP")] {
@@ -125,12 +125,9 @@ fn thousand(stage: &Stage, lending: &Lending) -> Result<Vec<Row>> {
         }
         drop(client);
         figures.push(alone(
-            format!(
-                "{held} {kind} leases: wakeups a minute, over {} s",
-                SPAN.as_secs()
-            ),
+            format!("{held} {kind} leases: wakeups a minute, over {span} s"),
             "",
-            wakeups(lending)?,
+            wakeups(lending, span as u64)?,
         ));
         let mut client = lending.client()?;
         let start = Instant::now();
@@ -152,13 +149,13 @@ fn alone(what: String, unit: &str, value: f64) -> Row {
 }
 
 /// While nobody asks for anything.
-fn wakeups(lending: &Lending) -> Result<f64> {
+fn wakeups(lending: &Lending, span: u64) -> Result<f64> {
     // What the last changes of the network set off is not what holding costs.
     pass(Duration::from_secs(2));
     let before: Used = lending.used()?;
-    pass(SPAN);
+    pass(Duration::from_secs(span));
     let after = lending.used()?;
-    Ok((after.wakeups - before.wakeups) * 60.0 / SPAN.as_secs_f64())
+    Ok((after.wakeups - before.wakeups) * 60.0 / span as f64)
 }
 
 #[expect(

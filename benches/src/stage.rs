@@ -123,7 +123,7 @@ impl Stage {
     /// So many rounds, or as few as say something where it has to be short.
     pub fn rounds(&self, rounds: usize) -> usize {
         match self.quick {
-            true => (rounds / 5).max(3),
+            true => (rounds / 5).max(2),
             false => rounds,
         }
     }

@@ -14,7 +14,7 @@ use crate::stage::{Stage, Talking, output};
 const RATE: &str = "10000";
 /// Seconds of each measurement.
 const SPAN: &str = "0.5";
-const ROUNDS: usize = 24;
+const ROUNDS: usize = 15;
 
 const ABOUT: &str = "10,000 requests a second of 64 bytes on one TCP connection, each sent when it is due whether or not the one before was \
 answered, and timed from when it was due: what has to wait counts as waiting. Every other round asks at the second address.";

@@ -9,7 +9,7 @@ use crate::report::{Against, Better, Bound, Plot, Row, Section};
 use crate::stage::{Stage, Talking, output};
 
 /// Seconds of each measurement.
-const SPAN: &str = "0.4";
+const SPAN: &str = "0.3";
 const ROUNDS: usize = 12;
 
 const ABOUT: &str = "Datagrams of 64 bytes. *Sent* is from a socket in the hostlet, the namespace and so on, as fast as one thread goes, and counted \

@@ -14,6 +14,9 @@ use crate::stage::{Stage, output};
 const SPAN: &str = "1";
 const ROUNDS: usize = 9;
 
+/// So that each request has a connection.
+const CLOSE: &str = "Connection: close";
+
 const ABOUT: &str = "nginx on the wildcard with one worker, pinned to a processor, and wrk with one thread, pinned to another, at the \
 other end of a wire (veth). Every other round asks at the server's second address. *Out* is wrk in the hostlet, the \
 namespace and so on, and nginx at the client's end.";
@@ -79,7 +82,9 @@ pub fn measure(stage: &Stage) -> Result<Section> {
     servers.push(Running::start(nginx.arg("-c").arg(&config))?);
     world.machine().wait_listening(WEB)?;
     let mut section = Section::new("web", "Connections and requests", ABOUT, Plot::Shares);
-    for case in CASES {
+    // A quick run has one of connections and one of requests.
+    let quick = |case: &&Case| case.connections == "1" || case.keep;
+    for case in CASES.iter().filter(|case| !stage.quick || quick(case)) {
         section.rows.push(case.measure(&world)?);
     }
     drop(servers);
@@ -88,7 +93,9 @@ pub fn measure(stage: &Stage) -> Result<Section> {
 
 impl Case {
     fn measure(&self, world: &World) -> Result<Row> {
-        let row = Row::new(self.what, "1/s", Better::More).command(self.words("ADDRESS").join(" "));
+        let command = self.words("ADDRESS").join(" ");
+        let command = command.replace(CLOSE, &format!("'{CLOSE}'"));
+        let row = Row::new(self.what, "1/s", Better::More).command(command);
         let part = |_: Way| Part::Takes;
         let row = world.row(row, ROUNDS, part, |side, round| {
             self.rate(world, side, round)
@@ -106,7 +113,7 @@ impl Case {
     fn words(&self, address: &str) -> Vec<String> {
         let mut words = vec!["wrk", "-t1", "-c", self.connections, "-d", SPAN];
         if !self.keep {
-            words.extend(["-H", "Connection: close"]);
+            words.extend(["-H", CLOSE]);
         }
         let url = format!("http://{address}:{WEB}/");
         words

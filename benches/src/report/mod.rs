@@ -1,11 +1,13 @@
 //! What was measured, as `bench/results.json` keeps it and the page shows it.
 
 mod interval;
+mod overview;
 mod page;
 mod plot;
 mod print;
 mod row;
 mod svg;
+mod tables;
 
 use serde::{Deserialize, Serialize};
 
@@ -56,7 +58,7 @@ pub enum Plot {
     Shares,
     /// For each row a group of bars, each a way's value, on a logarithmic scale.
     Values,
-    /// For each row a line over the numbers that its ways are at, both scales logarithmic.
+    /// For each row a line over the numbers that its ways are at, on a logarithmic scale; upwards from zero.
     Lines,
     /// None: the table says it all.
     None,

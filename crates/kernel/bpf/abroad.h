@@ -13,9 +13,6 @@
 #ifndef HOSTLET_ABROAD_H
 #define HOSTLET_ABROAD_H
 
-#define ABROAD_MARK 0x4b000000
-#define ABROAD_MASK 0xff000000
-
 /*
  * How long after the last packet of the last such connection, its socket being closed, the peer may still
  * have to say something: as long as the kernel keeps what is left of the connection (TIME_WAIT), and a bit.
@@ -256,13 +253,25 @@ static inline __u32 network_at(struct __sk_buff *skb)
 	return BPF_CORE_READ(raw, head) + BPF_CORE_READ(raw, network_header) - BPF_CORE_READ(raw, data);
 }
 
+/* An address of IPv6 in the checksum at that place; 0, or an error. */
+static inline long replace_in_sum(struct __sk_buff *skb, __u32 at, const struct hl_addr *from,
+				  const struct hl_addr *to, __u64 flags)
+{
+	long error = 0;
+	int i;
+
+	for (i = 0; i < 4 && !error; i++)
+		error = bpf_l4_csum_replace(skb, at, from->w[i], to->w[i],
+					    BPF_F_PSEUDO_HDR | flags | sizeof(__u32));
+	return error;
+}
+
 /* Replaces one of the addresses of a packet: the source, or of what arrives the destination. */
 SHARED int rewrite(struct __sk_buff *skb, const struct ends *its, const struct hl_addr *by, bool arrives)
 {
 	__u32 flags = BPF_F_PSEUDO_HDR, at, sum;
 	struct hl_addr from, to;
 	__u16 ports_at;
-	int i;
 
 	if (!its || !by)
 		return -1;
@@ -290,10 +299,7 @@ SHARED int rewrite(struct __sk_buff *skb, const struct ends *its, const struct h
 		/* No sum over the header hides the change from that of the whole packet. */
 		if (bpf_skb_store_bytes(skb, field, &to, sizeof(to), BPF_F_RECOMPUTE_CSUM))
 			return -1;
-		for (i = 0; i < 4 && ports_at; i++)
-			if (bpf_l4_csum_replace(skb, sum, from.w[i], to.w[i], flags | 4))
-				return -1;
-		return 0;
+		return ports_at ? replace_in_sum(skb, sum, &from, &to, flags) : 0;
 	}
 }
 
@@ -303,7 +309,7 @@ SHARED int rewrite(struct __sk_buff *skb, const struct ends *its, const struct h
  */
 SHARED int mend_source(struct __sk_buff *skb)
 {
-	__u32 id = skb->mark & ~ABROAD_MASK;
+	__u32 id = skb->mark & ~MARK_MASK;
 	struct bpf_sock *sk = skb->sk;
 	struct hl_sock *s = sk ? bpf_sk_storage_get(&socks, sk, 0, 0) : 0;
 	int otherwise = s && (s->flags & HL_SOCK_ABROAD) ? TC_ACT_SHOT : TC_ACT_UNSPEC;

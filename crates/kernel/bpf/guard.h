@@ -16,8 +16,6 @@
 #ifndef HOSTLET_GUARD_H
 #define HOSTLET_GUARD_H
 
-/* From the guard to ping.h: an echo request that needs a source of this hostlet. */
-#define PING_MARK    0x4e000000
 #define LOOP_MARK(h) (LOOP_MARKED | (h)->id)
 
 enum { REPORT_EVERY_NS = 100000000 };

@@ -226,7 +226,6 @@ static inline void mend_quoted6(struct __sk_buff *skb)
 	__u16 ports[2];
 	__u8 type;
 	__u32 at;
-	int i;
 
 	if (bpf_skb_load_bytes_relative(skb, 0, &ip, sizeof(ip), BPF_HDR_START_NET) ||
 	    ip.nexthdr != IPPROTO_ICMPV6)
@@ -246,9 +245,7 @@ static inline void mend_quoted6(struct __sk_buff *skb)
 	at = network_at(skb) + sizeof(ip);
 	bpf_skb_store_bytes(skb, at + 8 + offsetof(struct ipv6hdr, saddr), &stands, sizeof(stands),
 			    BPF_F_RECOMPUTE_CSUM);
-	for (i = 0; i < 4; i++)
-		bpf_l4_csum_replace(skb, at + offsetof(struct icmp6hdr, icmp6_cksum), from.w[i], stands.w[i],
-				    BPF_F_PSEUDO_HDR | sizeof(__u32));
+	replace_in_sum(skb, at + offsetof(struct icmp6hdr, icmp6_cksum), &from, &stands, 0);
 	e.to = from;
 	e.proto = IPPROTO_ICMPV6;
 	e.ports_at = sizeof(ip);

@@ -15,9 +15,6 @@
 #ifndef HOSTLET_LEARN_H
 #define HOSTLET_LEARN_H
 
-#define COPY_MARK 0x4d000000
-#define COPY_MASK 0xff000000
-
 struct datagram {
 	struct hl_addr from;
 	struct hl_addr to;
@@ -277,7 +274,7 @@ SHARED int to_many(struct __sk_buff *skb, const struct datagram *d)
 {
 	if (!d)
 		return TC_ACT_UNSPEC;
-	if ((skb->mark & COPY_MASK) == COPY_MARK)
+	if ((skb->mark & MARK_MASK) == COPY_MARK)
 		return deliver_copy(skb, d, skb->mark & 0xff);
 	if (skb->pkt_type != PACKET_LOOPBACK)
 		copy_to_all(skb, d);
@@ -297,7 +294,7 @@ int hl_learn(struct __sk_buff *skb)
 	if (!g)
 		return TC_ACT_UNSPEC;
 	/* The copy that this machine gets of what it sends to a group has not passed the exit. */
-	if (skb->pkt_type == PACKET_LOOPBACK && (skb->mark & ABROAD_MASK) == ABROAD_MARK &&
+	if (skb->pkt_type == PACKET_LOOPBACK && (skb->mark & MARK_MASK) == ABROAD_MARK &&
 	    mend_source(skb) == TC_ACT_SHOT)
 		return TC_ACT_SHOT;
 	if (any_abroad(g) && may_come_home(g, skb)) {
@@ -314,7 +311,7 @@ int hl_learn(struct __sk_buff *skb)
 		return to_many(skb, &d);
 	learn(skb, &d);
 told:
-	if ((skb->mark & COPY_MASK) == LOOP_MARKED)
+	if ((skb->mark & MARK_MASK) == LOOP_MARKED)
 		tell_loopback(skb);
 	return TC_ACT_UNSPEC;
 }

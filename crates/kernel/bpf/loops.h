@@ -15,8 +15,6 @@
 #define HOSTLET_LOOPS_H
 
 #define LOOP_BROADCAST bpf_htonl(0x7fffffff)
-/* What the guard writes on packets to a hostlet's own loopback, with the hostlet's id. */
-#define LOOP_MARKED 0x4c000000
 
 /* Set in 127.64.0.0/10 and 127.192.0.0/10, host order. */
 #define LOOPS_BIT 0x400000

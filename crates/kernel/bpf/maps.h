@@ -81,7 +81,11 @@ TABLE(udp_sockets, SOCKHASH, struct hl_listener_key, __u64, 65536, 0);
 /* Written where UDP packets for a wildcard socket pass. */
 TABLE(asked, LRU_HASH, struct hl_asked_key, struct hl_addr, 65536, 0);
 
-/* Written by connect of a socket that was bound to the wildcard. */
+/*
+ * Written by connect of a socket that was bound to the wildcard. Two kinds are in it: names that the hostlet itself is
+ * told (known.h), and sources that packets get on their way out (abroad.h). Both are of a socket's two ends, and it
+ * has one of them at a time.
+ */
 TABLE(known_as, LRU_HASH, struct hl_known_key, struct hl_known, 16384, 0);
 
 /* The same for a socket: where in that table it is. */

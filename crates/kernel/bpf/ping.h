@@ -41,7 +41,6 @@ static inline int mend6(struct __sk_buff *skb, const struct hl_addr *source)
 	struct hl_addr from, to = *source;
 	struct ipv6hdr ip;
 	__u32 at;
-	int i;
 
 	if (bpf_skb_load_bytes_relative(skb, 0, &ip, sizeof(ip), BPF_HDR_START_NET) ||
 	    ip.nexthdr != IPPROTO_ICMPV6)
@@ -50,10 +49,8 @@ static inline int mend6(struct __sk_buff *skb, const struct hl_addr *source)
 	__builtin_memcpy(&from, &ip.saddr, sizeof(from));
 	if (bpf_skb_store_bytes(skb, at + offsetof(struct ipv6hdr, saddr), &to, sizeof(to), 0))
 		return TC_ACT_SHOT;
-	for (i = 0; i < 4; i++)
-		if (bpf_l4_csum_replace(skb, at + sizeof(ip) + offsetof(struct icmp6hdr, icmp6_cksum),
-					from.w[i], to.w[i], BPF_F_PSEUDO_HDR | sizeof(__u32)))
-			return TC_ACT_SHOT;
+	if (replace_in_sum(skb, at + sizeof(ip) + offsetof(struct icmp6hdr, icmp6_cksum), &from, &to, 0))
+		return TC_ACT_SHOT;
 	return TC_ACT_UNSPEC;
 }
 
@@ -68,16 +65,16 @@ int hl_ping(struct __sk_buff *skb)
 	/* The second is one that was reflected (the setting fwmark_reflect). */
 	if (!skb->mark || skb->mark == ABROAD_MARK)
 		return mend_answer(skb);
-	if ((skb->mark & ABROAD_MASK) == ABROAD_MARK)
+	if ((skb->mark & MARK_MASK) == ABROAD_MARK)
 		return mend_source(skb);
-	if ((skb->mark & COPY_MASK) != PING_MARK)
+	if ((skb->mark & MARK_MASK) != PING_MARK)
 		return TC_ACT_UNSPEC;
 	/* Others may use such a mark for something else; the guard writes it for sockets that speak ICMP. */
 	sk = skb->sk;
 	sk = sk ? bpf_sk_fullsock(sk) : 0;
 	if (!sk || has_ports(sk->protocol))
 		return TC_ACT_UNSPEC;
-	id = skb->mark & ~COPY_MASK;
+	id = skb->mark & ~MARK_MASK;
 	skb->mark = 0;
 	four = skb->protocol == bpf_htons(ETH_P_IP);
 	source = echo_source(id, skb->ifindex, four ? 4 : 6);

@@ -93,7 +93,6 @@ static inline int tell6(struct __sk_buff *skb)
 	__u32 at = ETH_HLEN + sizeof(struct ipv6hdr);
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	struct ipv6hdr *head = data + ETH_HLEN, ip;
-	int i;
 
 	if ((void *)(head + 1) > end || head->nexthdr != IPPROTO_UDP)
 		return 0;
@@ -104,9 +103,7 @@ static inline int tell6(struct __sk_buff *skb)
 	if (bpf_skb_load_bytes(skb, at, &t.ipv6.sport, 2 * sizeof(__u16)) ||
 	    !assign_told(skb, &t, sizeof(t.ipv6)))
 		return 0;
-	for (i = 0; i < 4; i++)
-		bpf_l4_csum_replace(skb, at + offsetof(struct udphdr, check), to.w[i], shown.w[i],
-				    BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0 | sizeof(__u32));
+	replace_in_sum(skb, at + offsetof(struct udphdr, check), &to, &shown, BPF_F_MARK_MANGLED_0);
 	bpf_skb_store_bytes(skb, ETH_HLEN + offsetof(struct ipv6hdr, daddr), &shown, sizeof(shown), 0);
 	return 0;
 }

@@ -82,7 +82,7 @@ pub(crate) fn all_beside(
     plans: &[&[Action]],
     way: Way,
 ) -> Result<Vec<(usize, Error)>> {
-    // Most commands find nothing to heal: they neither wait for who writes to the store nor write to it for that.
+    // Most commands find nothing to heal. Then nothing is written: whoever joins a hostlet does not wait for the store.
     if plans.is_empty() {
         return Ok(Vec::new());
     }

@@ -199,10 +199,6 @@ fn remove_all(machine: &mut Machine<'_>, rows: Vec<Definition>, lost: &Lost) -> 
             Err(error) => could_not(machine, &row, lost, &error),
         }
     }
-    // As a rule. Then nothing is written: whoever joins a hostlet does not wait for the store.
-    if going.is_empty() {
-        return others;
-    }
     let plans: Vec<&[Action]> = going.iter().map(|(_, plan)| &plan[..]).collect();
     let failed = match all_beside(machine, &plans, Way::Onward) {
         Ok(failed) => failed,

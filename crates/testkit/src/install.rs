@@ -56,16 +56,6 @@ impl Installation {
             .with_context(|| format!("starting hostlet {}", args.join(" ")))
     }
 
-    /// Has the kernel part loaded by a short program with this address on eth0; it stays. On a busy
-    /// machine that takes longer than any deadline that a test can wait for.
-    ///
-    /// # Errors
-    /// When the program cannot be run.
-    pub fn load(&self, ns: &NetNs, address: &str) -> Result<()> {
-        let args = ["--address", address, "--assign", "eth0", "--", "true"];
-        self.run(ns, &[&["run"], &args[..]].concat()).map(drop)
-    }
-
     /// Runs a command, which must succeed; gives its standard output.
     pub fn run(&self, ns: &NetNs, args: &[&str]) -> Result<String> {
         let done = self.output(ns, args)?;

@@ -45,7 +45,6 @@ impl Stage {
         }
         stage.configure(&rules(&stage.bin.display().to_string()))?;
         stage.daemon = Some(Hostletd::start(&stage.install, &stage.host)?);
-        stage.install.load(&stage.host, "10.0.0.9/24")?;
         Ok(stage)
     }
 

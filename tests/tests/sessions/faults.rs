@@ -71,7 +71,6 @@ fn an_exhausted_pool_means_no_network_if_the_rule_says_so() -> Result<()> {
 fn a_silent_dhcp_server_refuses_after_the_deadline() -> Result<()> {
     let sessions = "[sessions]\ndeadline = \"9s\"\n";
     let mut stage = Stage::with_server(&format!("{sessions}{LAB}{}", rule("lab", "")))?;
-    stage.load()?;
     stage.server()?.freeze()?;
     // By hostletd, which knows why, and before the deadline.
     let took = stage.refused("alice", &["lab", "DHCP"])?;
@@ -108,7 +107,6 @@ fn a_silent_dhcp_server_refuses_after_the_deadline() -> Result<()> {
 fn a_hostletd_that_hangs_keeps_nobody_longer_than_the_deadline() -> Result<()> {
     let sessions = "[sessions]\ndeadline = \"3s\"\n";
     let mut stage = Stage::new(&format!("{sessions}{OFFICE}{}", rule("office", "")))?;
-    stage.load()?;
     stage.daemon()?.signal(libc::SIGSTOP)?;
     let took = stage.refused("alice", &["hostlet"])?;
     ensure!(took < SOON, "refused after {took:?}");

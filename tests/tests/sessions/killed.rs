@@ -86,7 +86,6 @@ fn a_login_during_which_hostletd_dies_is_refused_and_leaves_nothing() -> Result<
 fn killed_again_and_again_while_people_come_and_go() -> Result<()> {
     let sessions = "[sessions]\ndeadline = \"4s\"\n";
     let mut stage = Stage::new(&format!("{sessions}{OFFICE}{}", rule("office", "")))?;
-    stage.load()?;
     for round in 0..5 {
         let people = ["alice", "bob", "alice", "bob"];
         let clients = people.map(|person| {

@@ -168,11 +168,6 @@ impl Stage {
         Ok(())
     }
 
-    /// Has the kernel part loaded, where a deadline is shorter than that may take.
-    pub fn load(&self) -> Result<()> {
-        self.install.load(&self.host, "10.0.0.9/24")
-    }
-
     pub fn daemon(&mut self) -> Result<&mut Hostletd> {
         self.daemon.as_mut().context("hostletd was not started")
     }

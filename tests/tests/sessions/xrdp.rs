@@ -11,7 +11,6 @@ use crate::stage::{OFFICE, Stage, fetch, rule, within};
 fn desktop(more: &str, without: Option<&str>) -> Result<()> {
     let staff = rule("office", "").replace("\"sshd\"", "\"xrdp-sesman\"");
     let stage = Stage::new(&format!("{more}{OFFICE}{staff}"))?;
-    stage.load()?;
     stage.pam("xrdp-sesman", "")?;
     if let Some(server) = without {
         // The first section of a server is the one that a client gets.

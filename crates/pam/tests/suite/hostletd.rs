@@ -275,7 +275,6 @@ fn nothing_to_be_had() -> Result<()> {
 #[test]
 fn hostletd_stops_at_login_and_at_logout() -> Result<()> {
     let mut house = House::new("strict", "8s")?;
-    house.install.load(&house.door.host, "192.0.2.9/24")?;
     // hostletd does nothing while somebody logs in: refused in time.
     house.daemon.signal(19)?;
     let refused = house.door.pass("alice", &["open_session"])?;

@@ -104,7 +104,6 @@ fn what_outlives_has_the_whole_time_from_the_last_logout() -> Result<()> {
 fn a_silent_server_is_asked_once_for_all_that_wait() -> Result<()> {
     let deadline = "[sessions]\ndeadline = \"4s\"\n";
     let mut stage = Stage::with_server(&format!("{deadline}{LAB}{}", per_user("lab", "")))?;
-    stage.load()?;
     stage.server()?.freeze()?;
     let mut all = Vec::new();
     for _ in 0..16 {

@@ -69,7 +69,7 @@ fn an_exhausted_pool_means_no_network_if_the_rule_says_so() -> Result<()> {
 
 #[test]
 fn a_silent_dhcp_server_refuses_after_the_deadline() -> Result<()> {
-    let sessions = "[sessions]\ndeadline = \"9s\"\n";
+    let sessions = "[sessions]\ndeadline = \"5s\"\n";
     let mut stage = Stage::with_server(&format!("{sessions}{LAB}{}", rule("lab", "")))?;
     stage.server()?.freeze()?;
     // By hostletd, which knows why, and before the deadline.

@@ -274,7 +274,7 @@ fn nothing_to_be_had() -> Result<()> {
 
 #[test]
 fn hostletd_stops_at_login_and_at_logout() -> Result<()> {
-    let mut house = House::new("strict", "8s")?;
+    let mut house = House::new("strict", "3s")?;
     // hostletd does nothing while somebody logs in: refused in time.
     house.daemon.signal(19)?;
     let refused = house.door.pass("alice", &["open_session"])?;
@@ -283,7 +283,7 @@ fn hostletd_stops_at_login_and_at_logout() -> Result<()> {
         .door
         .people
         .log()
-        .wait("did not answer Login within the 8s")?;
+        .wait("did not answer Login within the 3s")?;
     house.door.nothing_is_left(&BOTH[..1])?;
     house.daemon.signal(18)?;
     // What it found then is taken back.

@@ -10,7 +10,6 @@ mod leases;
 mod lending;
 mod net;
 mod pam;
-#[allow(dead_code, reason = "sections to come use it")]
 mod report;
 mod sessions;
 mod sets;

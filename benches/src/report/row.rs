@@ -241,6 +241,8 @@ impl Row {
             Some(samples) if bound.holds(samples.low) || bound.holds(samples.high) => {
                 Verdict::WithinNoise
             }
+            // Two to five values have no interval of that certainty.
+            Some(samples) if (2..6).contains(&samples.n) => Verdict::WithinNoise,
             _ => Verdict::Missed,
         };
         self.goals.push(Goal {
@@ -297,14 +299,14 @@ impl Row {
 mod tests {
     use super::*;
 
-    fn verdict(values: [f64; 3], bound: Bound) -> Verdict {
-        let row = Row::new("x", "ns", Better::Less).way("hostlet", values);
+    fn verdict(values: &[f64], bound: Bound) -> Verdict {
+        let row = Row::new("x", "ns", Better::Less).way("hostlet", values.iter().copied());
         row.goal("hostlet", bound).goals[0].verdict
     }
 
     #[test]
     fn goals_have_two_directions_and_an_interval() {
-        let values = [9.0, 10.0, 12.0];
+        let values = [9.0, 9.0, 9.5, 10.0, 10.0, 12.0, 12.0];
         for (bound, wanted) in [
             (Bound::AtMost(10.0), Verdict::Met),
             (Bound::AtMost(9.5), Verdict::WithinNoise),
@@ -313,8 +315,10 @@ mod tests {
             (Bound::AtLeast(11.0), Verdict::WithinNoise),
             (Bound::AtLeast(13.0), Verdict::Missed),
         ] {
-            assert_eq!(verdict(values, bound), wanted, "{bound:?}");
+            assert_eq!(verdict(&values, bound), wanted, "{bound:?}");
         }
+        let few = verdict(&[9.0, 10.0], Bound::AtMost(8.0));
+        assert_eq!(few, Verdict::WithinNoise);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 use crate::bpf::{self, Object};
 use crate::install::Installation;
 use crate::netns::NetNs;
+use crate::wait;
 
 /// Everything that there is, by kind.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -24,6 +25,9 @@ impl Residue {
     /// # Errors
     /// Without root, and when something cannot be read.
     pub fn of(install: &Installation, ns: &NetNs) -> Result<Residue> {
+        wait::until("the kernel to have routes to all addresses", || {
+            is_routed(ns).unwrap_or(false)
+        })?;
         let mut all = Residue::default();
         for (kind, command) in [
             ("address", "-o address show"),
@@ -92,6 +96,17 @@ impl Residue {
         ensure!(text.is_empty(), "not as before:\n{text}");
         Ok(())
     }
+}
+
+/// Has each IPv6 address the route that the kernel makes for it? It does so some time later.
+fn is_routed(ns: &NetNs) -> Result<bool> {
+    let addresses = ns.run("ip", &["-6", "-oneline", "address", "show"])?;
+    let routes = ns.run("ip", &["-6", "route", "show", "table", "local"])?;
+    let mut words = addresses.lines().map(|line| line.split_whitespace().nth(3));
+    Ok(words.all(|word| {
+        let address = word.and_then(|word| word.split('/').next());
+        address.is_some_and(|a| routes.contains(&format!("local {a} dev")))
+    }))
 }
 
 /// The objects that an installation has loaded, so that their end can be awaited.

@@ -27,7 +27,7 @@ fn from_a_fixed_seed() -> Result<()> {
 }
 
 #[test]
-#[ignore = "about one case in four thousand still differs in ways that are neither mended nor listed"]
+#[ignore = "about one case in ten thousand still differs in ways that are neither mended nor listed"]
 fn from_a_fresh_seed() -> Result<()> {
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed()?;
     perform(now.as_secs(), 3000)

@@ -192,8 +192,11 @@ static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 		else if (bind_source(ctx, c->socket6, &source))
 			why = WHY(HL_REASON_FOREIGN_SOURCE, EADDRNOTAVAIL);
 	}
-	if (!why)
+	if (!why) {
+		if (c->from_port && c->proto == IPPROTO_UDP && !addr_wild(&c->from))
+			note_connected(ctx);
 		return ALLOW;
+	}
 refuse:
 	if (WHY_REASON(why))
 		refused(h, HL_CALL_CONNECT, WHY_REASON(why), WHY_ERROR(why), c->proto, &asked, c->port,

@@ -168,7 +168,7 @@ struct hl_port {
 	__u16 wild[HL_CLASSES]; /* sockets on the wildcard, by class */
 	__u16 specific[HL_CLASSES]; /* sockets on one address, by class */
 	__u16 autobound; /* sockets the kernel bound to the real wildcard */
-	__u16 listeners; /* on one address */
+	__u16 listeners; /* on one address; of UDP, where the key has an address: those that are connected */
 	__u16 wild_listeners;
 	__u32 uid; /* owner of the SO_REUSEPORT sockets */
 	__u16 hidden; /* the port that really stands behind this one, or 0 */
@@ -187,6 +187,7 @@ enum hl_sock_flag {
 	HL_SOCK_HIDDEN = 1 << 5, /* another port really stands behind its port */
 	HL_SOCK_KNOWN_AS = 1 << 6, /* connected, and in the table known_as */
 	HL_SOCK_ABROAD = 1 << 7, /* connected from the real wildcard: its source is replaced */
+	HL_SOCK_CONNECTED = 1 << 8, /* UDP on one address: counted as connected */
 };
 
 struct hl_sock {

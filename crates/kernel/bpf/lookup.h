@@ -68,19 +68,32 @@ static inline bool has_wild(const struct hl_port *p)
 	return p->wild[0] | p->wild[1] | p->wild[2] | p->wild[3];
 }
 
+/* Are all sockets on an address connected? Then none is for who is not their peer. */
+static inline bool all_connected(const struct hl_port *p)
+{
+	__u32 all = 0;
+	int i;
+
+	if (!p->listeners)
+		return false;
+	for (i = 0; i < HL_CLASSES; i++)
+		all += p->wild[i] + p->specific[i];
+	return p->listeners >= all;
+}
+
 static inline int lookup_udp(struct bpf_sk_lookup *ctx, const struct hl_owner *o, const struct hl_addr *local,
 			     const struct hl_addr *peer)
 {
 	__u16 port = ctx->local_port, peer_port = bpf_ntohs(ctx->remote_port);
 	struct hl_port_key key = port_key(o->id, port, IPPROTO_UDP, family_of(local));
 	struct hl_listener_key lk = {.id = o->id, .port = port};
-	struct hl_port *p;
+	struct hl_port *p, *here;
 	struct bpf_sock *sk;
 	long error;
 
 	key.addr = *local;
-	p = bpf_map_lookup_elem(&ports, &key);
-	if (p) {
+	p = here = bpf_map_lookup_elem(&ports, &key);
+	if (p && !all_connected(p)) {
 		/* A socket on this very address: the kernel finds it by itself. */
 		if (has_wild(p) && (o->flags & HL_OWNER_MANY))
 			note_asked(o->id, port, peer, peer_port, local);
@@ -89,7 +102,7 @@ static inline int lookup_udp(struct bpf_sk_lookup *ctx, const struct hl_owner *o
 	key.addr = (struct hl_addr){};
 	p = bpf_map_lookup_elem(&ports, &key);
 	if (!p)
-		return SK_DROP;
+		return here ? SK_PASS : SK_DROP;
 	if (has_wild(p)) {
 		lk.family = key.family;
 		sk = bpf_map_lookup_elem(&udp_sockets, &lk);
@@ -104,7 +117,8 @@ static inline int lookup_udp(struct bpf_sk_lookup *ctx, const struct hl_owner *o
 		/* Closed meanwhile, with a sibling left: have the learner look again. */
 		p->learned = 0;
 	}
-	return p->autobound ? SK_PASS : SK_DROP;
+	/* Connected to nothing again, which no hook sees, it is for this socket after all. */
+	return p->autobound || here ? SK_PASS : SK_DROP;
 }
 
 /*

@@ -161,12 +161,14 @@ SHARED int message_source(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 	if (stands && !four && addr_is4(&m->from) &&
 	    (its_flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)) == HL_SOCK_WILD4)
 		return WHY(0, EAFNOSUPPORT);
-	if (stands && addr_eq(&m->from, &s->addr))
-		wild = true;
-	if (wild && own_loop) {
+	if (stands && addr_eq(&m->from, &s->addr)) {
 		/* To its peer it leaves from where it stands: errors are for that. */
-		if (!connected_to(sk, &m->to, m->port))
-			m->from = *loop_like(h, &m->to);
+		if (connected_to(sk, &m->to, m->port))
+			return 0;
+		wild = true;
+	}
+	if (wild && own_loop) {
+		m->from = *loop_like(h, &m->to);
 		return 0;
 	}
 	if (wild) {

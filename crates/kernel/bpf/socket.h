@@ -54,6 +54,32 @@ SHARED int let_pass(struct bpf_sock_addr *ctx)
 	return MARK_PASSING(sk, HL_FIT_PASS) ? 0 : WHY(HL_REASON_TABLE_FULL, ENOBUFS);
 }
 
+/*
+ * A UDP socket on one address is connected: the kernel gives it its peer's datagrams by itself, and those of
+ * others are for a sibling on the wildcard (servers of QUIC and DTLS have such sockets, one for each client).
+ */
+static inline void count_connected(const struct hl_sock *s, int by)
+{
+	struct change c = {.claim = CLAIM_LISTENER, .by = by};
+	struct hl_port_key key = port_key(s->id, s->port, IPPROTO_UDP, family_of(&s->addr));
+
+	key.addr = s->addr;
+	port_change(&key, &c);
+}
+
+SHARED int note_connected(struct bpf_sock_addr *ctx)
+{
+	enum { NOT = HL_SOCK_WILD4 | HL_SOCK_WILD6 | HL_SOCK_AUTO | HL_SOCK_CONNECTED };
+	struct bpf_sock *sk = ctx->sk;
+	struct hl_sock *s = sk ? bpf_sk_storage_get(&socks, sk, 0, 0) : 0;
+
+	if (!s || (s->flags & (HL_SOCK_BOUND | NOT)) != HL_SOCK_BOUND)
+		return 0;
+	s->flags |= HL_SOCK_CONNECTED;
+	count_connected(s, 1);
+	return 0;
+}
+
 /* A socket got its address and port. */
 static inline int bound(struct bpf_sock *ctx, const struct hl_hostlet *h, const struct hl_addr *addr)
 {
@@ -125,6 +151,8 @@ int hl_sock_release(struct bpf_sock *ctx)
 	s = *found;
 	if (s.flags & HL_SOCK_LISTEN)
 		count_listener(&s, -1);
+	if (s.flags & HL_SOCK_CONNECTED)
+		count_connected(&s, -1);
 	if (s.flags & (HL_SOCK_BOUND | HL_SOCK_AUTO))
 		account(&s, -1);
 	return ALLOW;

@@ -135,4 +135,39 @@ cases! {
         in sendto a 127.0.0.1:5300 x
         in recvfrom b => x from 10.0.0.5:*
     ";
+    a_socket_for_each_client_beside_the_wildcard: "A6", r"
+        in l = socket udp4
+        in opt l reuseaddr 1
+        in bind l 0.0.0.0:5300
+        peer p = socket udp4
+        peer sendto p 10.0.0.6:5300 one
+        in recvfrom l => one from 10.0.0.100:*
+        in c = socket udp4
+        in opt c reuseaddr 1
+        in bind c 10.0.0.6:5300
+        in connect c 10.0.0.100:{peer.p}
+        peer sendto p 10.0.0.6:5300 two
+        in recvfrom c => two from 10.0.0.100:*
+        peer q = socket udp4
+        peer sendto q 10.0.0.6:5300 three
+        in recvfrom l => three from 10.0.0.100:*
+        in sendto l 10.0.0.100:{peer.q} four
+        peer recvfrom q => four from 10.0.0.5:5300 / four from 10.0.0.6:5300 [udp-answer]
+        in close c
+        peer sendto p 10.0.0.6:5300 five
+        in recvfrom l => five from 10.0.0.100:*
+        in d = socket udp4
+        in opt d reuseaddr 1
+        in bind d 10.0.0.6:5300
+        peer sendto p 10.0.0.6:5300 six
+        in recvfrom d => six from 10.0.0.100:*
+    ";
+    connected_to_an_own_address_of_another_network: "A7", r"
+        set nets
+        in a = socket udp6
+        in bind a [::]:5301
+        in connect a [::ffff:10.1.0.5]:5300
+        in send a x
+        in recv a => ECONNREFUSED
+    ";
 }

@@ -121,6 +121,13 @@ cases! {
         peer sendto b 10.0.0.6:{in.a} y
         in recvfrom a => y from 10.0.0.100:* / EAGAIN [failed-call-port]
     ";
+    reading_from_a_listener: "A6", r"
+        in a = socket tcp4
+        in bind a 10.0.0.6:8080
+        in recv a => ENOTCONN
+        in listen a
+        in recv a => ENOTCONN / EAGAIN [listener-reads]
+    ";
     an_option_taken_back_before_listening: "A6", r"
         in a = socket tcp6
         in opt a reuseaddr 1

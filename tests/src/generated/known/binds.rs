@@ -154,3 +154,11 @@ pub(super) fn shut_listener(d: &Difference) -> Option<bool> {
             }),
     )
 }
+
+/// Who has listened is in the table of listeners.
+pub(super) fn listener_reads(d: &Difference) -> Option<bool> {
+    let mut listens = d.past.with(d.step.socket(), "listen");
+    let reads = d.step.op().starts_with("recv") && d.stream();
+    let told = d.step.real == "ENOTCONN" && d.step.hostlet == "EAGAIN";
+    Some(reads && told && listens.any(|l| l.hostlet == "ok"))
+}

@@ -92,10 +92,10 @@ pub(super) fn group_connect(d: &Difference) -> Option<bool> {
         }
         "send" | "sendto" | "sendmsg" if refused => group && connects.any(|c| c.real == "ok"),
         op if op.starts_with("send") && d.is(op, "EINVAL", "ok") => {
-            let mut to = connects.filter(|c| c.real == "ok").filter_map(Done::place);
+            let mut to = connects.filter_map(Done::place);
             group && to.any(|(to, _)| loopback(to))
         }
-        "name" => {
+        "name" | "peer" => {
             let mut to = connects.filter(|c| c.real == "ok").filter_map(Done::place);
             group && to.any(|(to, _)| loopback(to))
         }

@@ -12,7 +12,11 @@ pub(super) fn source_primary(d: &Difference) -> Option<bool> {
     }
     let named = |s: &Sent| {
         let source = s.by.words.get(4).and_then(|w| w.strip_prefix("src="));
-        source.is_some_and(primary) && d.past.on_wildcard(s.by.socket())
+        let by = s.by.socket();
+        // Where a connection that is over has left it, it is as on the wildcard.
+        let mut connects = d.past.with(by, "connect");
+        let left = d.past.bound(by).is_none() && connects.any(|c| c.words[2] == "unspec");
+        source.is_some_and(primary) && (left || d.past.on_wildcard(by))
     };
     Some(d.about(named))
 }

@@ -48,6 +48,7 @@ const KNOWN: &[(&str, Explains)] = &[
     ("near-neighbour", connects::near_neighbour),
     ("hidden-port", connects::hidden_port),
     ("shut-listener", binds::shut_listener),
+    ("listener-reads", binds::listener_reads),
     ("tcp-host-port", binds::tcp_host_port),
     ("group-connect", connects::group_connect),
     ("reuse-listen", binds::reuse_listen),

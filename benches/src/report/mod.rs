@@ -58,7 +58,7 @@ pub enum Plot {
     Shares,
     /// For each row a group of bars, each a way's value, on a logarithmic scale.
     Values,
-    /// For each row a line over the numbers that its ways are at, on a logarithmic scale; upwards from zero.
+    /// For each row a panel with a line over the numbers that its ways are at, on a logarithmic scale; upwards from zero.
     Lines,
     /// None: the table says it all.
     None,

@@ -1,4 +1,4 @@
-//! What a section looks like: for each of its rows a panel with a bar for each way, or one panel with a line for each row.
+//! What a section looks like: for each of its rows a panel with a bar for each way, or with a line.
 
 use super::interval::Samples;
 use super::print::number;
@@ -213,72 +213,78 @@ fn mark(row: &Row, way: &Way) -> &'static str {
     }
 }
 
+/// A panel for each row, since their units differ.
 fn lines(section: &Section, rows: &[&Row]) -> String {
-    let (left, right, top, bottom) = (64.0, WIDTH - 250.0, 40.0, 300.0);
     let mut svg = Svg::new(WIDTH, &section.title);
-    let value = |row: &Row, way: &Way| shown(row, way, is_share(row)).map(|s| (way.at, s));
-    let all: Vec<(f64, Samples)> = rows
-        .iter()
-        .flat_map(|row| row.ways.iter().filter_map(|way| value(row, way)))
-        .filter_map(|(at, samples)| Some((at?, samples)))
-        .collect();
-    let reach = |of: fn(&(f64, Samples)) -> f64| all.iter().map(of).fold(0.0, f64::max);
-    let least = all.iter().map(|(at, _)| *at).fold(f64::MAX, f64::min);
-    let across = Scale::logarithmic((left, right), least, reach(|(at, _)| *at));
-    let up = Scale::linear(
-        (bottom, top),
-        0.0,
-        1.1 * reach(|(_, s)| s.median.max(s.high)),
-    );
-    let unit = match rows.first() {
-        Some(row) if is_share(row) => {
-            let base = row.baseline.as_ref().map_or("", |(base, _)| base);
-            format!("share of what it is at {base}")
+    let panel = (WIDTH - 3.0 * MARGIN) / 2.0;
+    let mut top = MARGIN;
+    for pair in rows.chunks(2) {
+        for (at, row) in pair.iter().enumerate() {
+            let left = MARGIN + at as f64 * (panel + MARGIN);
+            line(&mut svg, row, (left, left + panel), top);
         }
-        Some(row) => row.unit.clone(),
-        None => String::new(),
+        top += 160.0 + MARGIN;
+    }
+    svg.finish(top)
+}
+
+/// One row over the numbers that its ways are at.
+fn line(svg: &mut Svg, row: &Row, (left, right): (f64, f64), top: f64) {
+    svg.text(left, top + 14.0, Anchor::Start, "ink", 14, &row.what);
+    let unit = match &row.baseline {
+        Some((base, Against::Share)) => format!("share of what it is at {base}"),
+        _ => row.unit.clone(),
     };
-    svg.text(MARGIN, 22.0, Anchor::Start, "faint", 11, &unit);
-    for tick in up.ticks() {
-        let y = up.at(tick);
-        svg.line((left, y), (right, y), "grid");
-        svg.text(left - 6.0, y + 4.0, Anchor::End, "faint", 10, &number(tick));
-    }
-    for tick in across.ticks() {
-        let x = across.at(tick);
-        svg.text(x, bottom + 16.0, Anchor::Middle, "faint", 10, &number(tick));
-    }
-    let mut ends: Vec<(f64, usize)> = Vec::new();
-    for (n, row) in rows.iter().enumerate() {
-        let class = format!("c{}", n % 4);
-        let mut points = Vec::new();
-        for (at, samples) in row.ways.iter().filter_map(|way| value(row, way)) {
-            let Some(at) = at else { continue };
-            let (x, y) = (across.at(at), up.at(samples.median));
-            svg.line((x, up.at(samples.low)), (x, up.at(samples.high)), &class);
-            svg.dot(x, y, &class);
-            points.push((x, y));
-        }
-        svg.path(&points, &class);
-        ends.extend(points.last().map(|(_, y)| (*y, n)));
-    }
-    // Names stand at the ends of their lines, one below the other.
-    ends.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let mut free = top;
-    for (y, n) in ends {
-        let y = y.max(free);
-        free = y + 15.0;
-        svg.dot(right + 14.0, y, &format!("c{}", n % 4));
+    svg.text(left, top + 31.0, Anchor::Start, "faint", 11, &unit);
+    let samples = |way| Some((way, shown(row, way, is_share(row))?));
+    let measured: Vec<(&Way, Samples)> = row.ways.iter().filter_map(samples).collect();
+    let places: Vec<f64> = measured.iter().filter_map(|(way, _)| way.at).collect();
+    let goal = row.goals.first().map(|goal| goal.bound);
+    let highest = measured.iter().map(|(_, s)| s.median.max(s.high));
+    let highest = highest
+        .chain(goal.map(super::row::Bound::value))
+        .fold(0.0, f64::max);
+    let (first, last) = (
+        places.iter().copied().fold(f64::MAX, f64::min),
+        places.iter().copied().fold(0.0, f64::max),
+    );
+    let (up, down) = (top + 52.0, top + 140.0);
+    let across = Scale::logarithmic((left + 60.0, right - 40.0), first, last);
+    let height = Scale::linear((down, up), 0.0, highest);
+    for tick in height.ticks() {
+        let y = height.at(tick);
+        svg.line((left + 48.0, y), (right - 4.0, y), "grid");
         svg.text(
-            right + 24.0,
-            y + 4.0,
-            Anchor::Start,
-            "ink",
-            11,
-            &rows[n].what,
+            left + 42.0,
+            y + 3.0,
+            Anchor::End,
+            "faint",
+            10,
+            &number(tick),
         );
     }
-    svg.finish((bottom + 32.0).max(free + MARGIN))
+    if let Some(goal) = goal {
+        let y = height.at(goal.value());
+        svg.line((left + 48.0, y), (right - 4.0, y), "goal");
+        let text = format!("goal {}", goal.text());
+        svg.text(right - 4.0, top + 31.0, Anchor::End, "goaltext", 10, &text);
+    }
+    let mut points = Vec::new();
+    for (way, samples) in &measured {
+        let Some(at) = way.at else { continue };
+        let (x, y) = (across.at(at), height.at(samples.median));
+        svg.line(
+            (x, height.at(samples.low)),
+            (x, height.at(samples.high)),
+            "whisker",
+        );
+        svg.dot(x, y, "hostlet");
+        let text = format!("{}{}", number(samples.median), mark(row, way));
+        svg.text(x, y - 8.0, Anchor::Middle, "ink", 11, &text);
+        svg.text(x, down + 14.0, Anchor::Middle, "faint", 10, &way.name);
+        points.push((x, y));
+    }
+    svg.path(&points);
 }
 
 fn is_share(row: &Row) -> bool {

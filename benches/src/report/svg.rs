@@ -7,14 +7,12 @@ const STYLE: &str = "\
 .surface{fill:#fcfcfb;stroke:#e4e3df}.ink{fill:#1f1f1d}.faint{fill:#6b6a66}\
 .grid{stroke:#e4e3df}.goal{stroke:#c2410c;stroke-dasharray:4 3}.mark{stroke:#c2410c;stroke-width:2}.goaltext{fill:#c2410c}.whisker{stroke:#1f1f1d}\
 .bar{fill:#b9b7b0}.native{fill:#7a7872}.hostlet{fill:#2a78d6}\
-.c0{fill:#2a78d6;stroke:#2a78d6}.c1{fill:#c2620c;stroke:#c2620c}.c2{fill:#1b8a5e;stroke:#1b8a5e}.c3{fill:#7c4fc4;stroke:#7c4fc4}\
-.line{fill:none;stroke-width:2}\
+.line{fill:none;stroke:#2a78d6;stroke-width:2}\
 @media(prefers-color-scheme:dark){\
 .surface{fill:#1a1a19;stroke:#34332f}.ink{fill:#f2f1ee}.faint{fill:#a3a29c}\
 .grid{stroke:#34332f}.goal,.mark{stroke:#fb923c}.goaltext{fill:#fb923c}.whisker{stroke:#f2f1ee}\
 .bar{fill:#5c5a54}.native{fill:#8e8c85}.hostlet{fill:#3d8bea}\
-.c0{fill:#5aa0f2;stroke:#5aa0f2}.c1{fill:#f0954a;stroke:#f0954a}.c2{fill:#4dc492;stroke:#4dc492}.c3{fill:#b08cf0;stroke:#b08cf0}\
-.line{fill:none}}";
+.line{stroke:#3d8bea}}";
 
 /// Where a text stands to its point.
 #[derive(Debug, Clone, Copy)]
@@ -88,14 +86,14 @@ impl Svg {
     }
 
     /// A line through these points.
-    pub fn path(&mut self, points: &[(f64, f64)], class: &str) {
+    pub fn path(&mut self, points: &[(f64, f64)]) {
         let points: Vec<String> = points
             .iter()
             .map(|(x, y)| format!("{x:.1},{y:.1}"))
             .collect();
         let points = points.join(" ");
         self.add(format_args!(
-            r#"<polyline points="{points}" class="{class} line"/>"#
+            r#"<polyline points="{points}" class="line"/>"#
         ));
     }
 

@@ -10,7 +10,7 @@ pub fn number(value: f64) -> String {
         v if v.abs() >= 1e9 => format!("{:.3}e9", v / 1e9),
         v if v.abs() >= 1000.0 => grouped(v),
         v if v.abs() >= 100.0 => format!("{v:.0}"),
-        v if v.abs() >= 10.0 => format!("{v:.1}"),
+        v if v.abs() >= 10.0 => short(format!("{v:.1}")),
         v if v.abs() >= 0.1 => short(format!("{v:.3}")),
         v => short(format!("{v:.4}")),
     }
@@ -112,6 +112,7 @@ mod tests {
             (1.0, "1"),
             (0.0123, "0.0123"),
             (12.34, "12.3"),
+            (10.0, "10"),
             (123.4, "123"),
             (1234.5, "1,234"),
             (-1_234_567.0, "-1,234,567"),

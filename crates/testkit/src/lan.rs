@@ -130,16 +130,32 @@ impl Lan {
     /// # Errors
     /// When a setting cannot be changed.
     pub fn be_generous(&self) -> Result<()> {
-        let mut machines = vec![&self.peer, self.host()];
-        if let Side::Real { inside, other, .. } = &self.side {
-            machines.extend([inside, other]);
-        }
-        for machine in machines {
+        for machine in self.machines() {
             machine.set("ipv4/icmp_ratemask", "0")?;
             machine.set("ipv6/icmp/ratemask", "")?;
             machine.set("ipv6/icmp/ratelimit", "0")?;
         }
         Ok(())
+    }
+
+    /// Has every machine ask anew where its neighbours are: a question that came from an address to
+    /// which one of them has no way back is asked in vain for seconds, whoever sends meanwhile.
+    ///
+    /// # Errors
+    /// When `ip` fails.
+    pub fn forget_neighbours(&self) -> Result<()> {
+        for machine in self.machines() {
+            machine.ip(["neighbour flush all"])?;
+        }
+        Ok(())
+    }
+
+    fn machines(&self) -> Vec<&NetNs> {
+        let mut machines = vec![&self.peer, self.host()];
+        if let Side::Real { inside, other, .. } = &self.side {
+            machines.extend([inside, other]);
+        }
+        machines
     }
 
     /// The machine where everything runs that is not `peer`, of a hostlet side.

@@ -32,10 +32,12 @@ pub(super) fn judge(arena: &mut Arena, script: &Script) -> Result<Verdict> {
         return Ok(verdict);
     }
     arena.patience(LONG_MS)?;
+    arena.forget_neighbours()?;
     let traces = arena.perform(script)?;
     if let Some(verdict) = explained(script, &traces) {
         return Ok(verdict);
     }
+    arena.forget_neighbours()?;
     if arena.perform_real(script)? != traces.real {
         return Ok(Verdict::Void);
     }

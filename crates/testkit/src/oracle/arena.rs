@@ -54,6 +54,15 @@ impl Arena {
         Ok(())
     }
 
+    /// Ends what scripts before this one left of questions for neighbours.
+    ///
+    /// # Errors
+    /// When `ip` fails.
+    pub fn forget_neighbours(&self) -> Result<()> {
+        self.real.forget_neighbours()?;
+        self.hostlets.forget_neighbours()
+    }
+
     /// Performs the script on both sides, step by step at the same time, on ports that no
     /// script before it had, and clears up.
     ///

@@ -128,6 +128,11 @@ impl Side {
         Ok(())
     }
 
+    /// Has the machines ask anew where their neighbours are.
+    pub fn forget_neighbours(&self) -> Result<()> {
+        self.lan.forget_neighbours()
+    }
+
     /// Lets every program end.
     pub fn finish(self) -> Result<()> {
         for (name, agent) in self.agents {

@@ -83,7 +83,8 @@ SHARED int connect_bound(struct bpf_sock_addr *ctx, struct hl_hostlet *h, const 
 			   addr_is4(&c->from) ? kernel.foreign_source_error : EINVAL);
 	/* Without an address of the family there is no route, whatever the source. */
 	if (!own_loop && !(h->flags & (four ? HL_V4 : HL_V6)) && !(h->flags & HL_FIT_PASS))
-		return WHY(HL_REASON_NO_ADDRESS, ENETUNREACH);
+		/* But such a socket of IPv6 has it for a source as well, which comes before there is no route. */
+		return WHY(HL_REASON_NO_ADDRESS, hears && four && c->socket6 ? EINVAL : ENETUNREACH);
 	if ((hears || abroad) && addr_is4(&c->from) && !four)
 		return 0; /* which the kernel refuses */
 	if (!unbound && !hears && c->from_port) {
@@ -110,6 +111,8 @@ SHARED int connect_bound(struct bpf_sock_addr *ctx, struct hl_hostlet *h, const 
 	 */
 	if (!unbound && !hears && s && !(s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)))
 		return own_loop || !no_way_from_loop(h, &c->from, &c->to) ? 0 : WHY(0, EINVAL);
+	if (s && !(s->flags & HL_SOCK_WILD6) && addr_is4(&c->from) && !four)
+		return 0; /* bound to ::ffff:0.0.0.0: which the kernel refuses */
 	if (!own_loop && unfit(sk, h, &c->to)) {
 		if (!(h->flags & HL_FIT_PASS))
 			return WHY(HL_REASON_NO_ROUTE, ENETUNREACH);

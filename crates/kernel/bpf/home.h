@@ -163,7 +163,8 @@ SHARED int comes_home(struct __sk_buff *skb)
 		return follows_home(skb, e);
 	if (!noted_at(e->proto, &e->to, e->to_port, &e->from, e->from_port, &stands))
 		return false;
-	is = at_its_place(skb, e->proto, &stands, e->to_port, &e->from, e->from_port, true);
+	/* Where it stands for the loopback is where a machine's would: 127.0.0.1. */
+	is = at_its_place(skb, e->proto, &stands, e->to_port, &e->from, e->from_port, !foreign_loop(&e->to));
 	if (is == HL_AWAY)
 		return false;
 	if (is == HL_ASSIGNED)

@@ -173,8 +173,8 @@ SHARED int message_source(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 	}
 	if (wild) {
 		/* With one address there is nothing to remember. */
-		if (s && (h->flags & (four ? HL_MANY4 : HL_MANY6)) && !(its_flags & HL_SOCK_AUTO) &&
-		    answer_from(h, m))
+		if ((its_flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)) && !(its_flags & HL_SOCK_AUTO) &&
+		    (h->flags & (four ? HL_MANY4 : HL_MANY6)) && answer_from(h, m))
 			return 0;
 		error = socket_source(sk, h, &m->to, &m->from);
 		return error ? WHY(HL_REASON_NO_ADDRESS, error) : 0;

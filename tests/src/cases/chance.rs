@@ -170,4 +170,110 @@ cases! {
         in send a x
         in recv a => ECONNREFUSED
     ";
+    bound_to_the_mapped_wildcard_where_the_port_is_left_open: "A7", r"
+        in a = socket udp6
+        in opt a bind-no-port 1
+        in bind a [::ffff:0.0.0.0]:0
+        in connect a [2001:db8::100]:5300 => EAFNOSUPPORT
+        in connect a [::ffff:10.0.0.100]:5300
+        in name a => [::ffff:10.0.0.5]:*
+    ";
+    an_address_of_a_connection_that_was_closed: "A6", r"
+        in l = socket tcp4
+        in bind l 0.0.0.0:8080
+        in listen l
+        in a = socket tcp4
+        in bind a 0.0.0.0:8081
+        in connect a 127.0.0.1:8080
+        in close a
+        in b = socket tcp4
+        in bind b 127.0.0.1:8081 => EADDRINUSE / ok [wildcard-restart]
+    ";
+    connected_to_the_other_family_after_the_real_wildcard: "A7", r"
+        in a = socket udp6
+        in bind a [::]:0
+        in connect a [2001:db8::100]:5300
+        in connect a [::ffff:10.0.0.100]:5300
+        in send a x => ok / EPERM [six-then-four]
+    ";
+    the_name_of_a_group_where_the_port_is_left_open: "A7", r"
+        in a = socket udp6
+        in opt a bind-no-port 1
+        in bind a [ff0e::1:7]:0
+        in connect a [2001:db8::100]:5301
+        in name a => [ff0e::1:7]:* / [2001:db8::5]:* [bound-to-all]
+    ";
+    connected_from_a_mapped_group_where_the_family_is_lacking: "A7", r"
+        set six
+        in a = socket udp6
+        in bind a [::ffff:239.1.2.3]:5300
+        in connect a 10.0.0.100:5301 => EINVAL
+        in b = socket udp4
+        in bind b 239.1.2.3:5301
+        in connect b 10.0.0.100:5301 => ENETUNREACH
+    ";
+    a_socket_of_a_group_answers_by_route: "C3", r"
+        in a = socket udp4
+        in opt a reuseaddr 1
+        in bind a 239.1.2.3:5300
+        in b = socket udp6
+        in opt b reuseaddr 1
+        in bind b [::]:5300
+        peer p = socket udp4
+        peer sendto p 10.0.0.6:5300 x
+        in sendto a 10.0.0.100:{peer.p} y
+        peer recvfrom p => y from 10.0.0.5:5300
+        in sendto b [::ffff:10.0.0.100]:{peer.p} z
+        peer recvfrom p => z from 10.0.0.5:5300 / z from 10.0.0.6:5300 [udp-answer]
+    ";
+    what_came_before_a_connect_that_was_not_the_first: "A7", r"
+        in a = socket udp4
+        in bind a 0.0.0.0:5300
+        in b = socket udp6
+        in sendmsg b [::ffff:127.0.0.1]:5300 x src=2001:db8::6 => EINVAL
+        in sendto a 127.0.0.1:{in.b} y
+        in connect b [::ffff:10.0.0.6]:5300
+        in recvfrom b => y from [::ffff:127.0.0.1]:5300 / EAGAIN [failed-call-port]
+    ";
+    told_of_the_loopback_after_a_datagram_elsewhere: "A2", r"
+        in a = socket udp4
+        in opt a pktinfo 1
+        in sendto a 10.0.0.100:5300 x
+        in connect a 0.0.0.0:{in.a}
+        in send a y
+        in recvmsg a => y from 127.0.0.1:* to 127.0.0.1 local 127.0.0.1 via lo
+        in b = socket udp4
+        in bind b 127.0.0.1:5301
+        in connect a 127.0.0.1:5301
+        in sendto b 127.0.0.1:{in.a} z
+        in recvmsg a => z from 127.0.0.1:5301 to 127.0.0.1 local 127.0.0.1 via lo
+        in c = socket udp6
+        in opt c pktinfo 1
+        in sendto c [2001:db8::100]:5300 x
+        in d = socket udp6
+        in bind d [::1]:5302
+        in connect c [::1]:5302
+        in sendto d [::1]:{in.c} w
+        in recvmsg c => w from [::1]:5302 to ::1 via lo
+    ";
+    a_neighbour_that_has_no_way_back: "A7", r"
+        set nets
+        host a = socket udp6
+        host bind a [2001:db8::1]:5301
+        in b = socket udp6
+        in bind b [2001:db8:1::5]:5300
+        in sendto b [2001:db8::1]:5301 x
+        host recvfrom a => EAGAIN / x from [2001:db8:1::5]:5300 [near-neighbour]
+    ";
+    an_accepted_socket_that_connects_to_itself: "A7", r"
+        in a = socket tcp6
+        in bind a [::ffff:0.0.0.0]:8080
+        in listen a
+        peer b = socket tcp4
+        peer connect b 10.0.0.6:8080
+        in c = accept a => from [::ffff:10.0.0.100]:*
+        in connect c unspec
+        in connect c [::ffff:0.0.0.0]:8080
+        in name c => [::ffff:10.0.0.6]:* / [::ffff:127.0.0.1]:* [kept-source]
+    ";
 }

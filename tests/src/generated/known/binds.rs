@@ -58,9 +58,11 @@ pub(super) fn wildcard_restart(d: &Difference) -> Option<bool> {
     Some(
         again
             && d.stream()
-            && wild(host)
             && open.any(|(step, socket)| {
-                step.actor == d.step.actor
+                // Who connected from the wildcard stands on a machine on the address of that connection.
+                let there = wild(host) || step.op() == "connect" && d.past.on_wildcard(socket);
+                there
+                    && step.actor == d.step.actor
                     && !step.real.starts_with('E')
                     && d.past.stream(socket)
                     && d.past.bound(socket).is_some_and(|(_, p)| p == port)

@@ -60,6 +60,12 @@ pub(super) fn six_then_four(d: &Difference) -> Option<bool> {
                     && matches!(d.step.real, "ok" | "EADDRINUSE" | "EADDRNOTAVAIL")
         }
         "getopt" => d.step.words[2] == "v6only",
+        // By the last connect, from the source of the one before.
+        "send" if d.step.hostlet == "EPERM" => {
+            let connects = d.past.with(d.step.socket(), "connect");
+            let last = connects.filter_map(Done::place).last();
+            last.is_some_and(|(to, _)| to.contains('.'))
+        }
         "send" => d.step.hostlet == "ENETUNREACH",
         _ => four && matches!(d.step.hostlet, "ENETUNREACH" | "EAFNOSUPPORT"),
     };
@@ -106,6 +112,21 @@ pub(super) fn group_connect(d: &Difference) -> Option<bool> {
             bound && to.any(|(to, _)| loopback(to))
         }),
     })
+}
+
+/// The kernel lets an address go only where the port was left open.
+pub(super) fn bound_to_all(d: &Difference) -> Option<bool> {
+    let socket = d.step.socket();
+    let [(was, _), (now, _)] = d.names()?;
+    let mut connects = d.past.with(socket, "connect").filter(|c| c.real == "ok");
+    Some(
+        d.step.op() == "name"
+            && !d.stream()
+            && for_all(was)
+            && !for_all(now)
+            && d.past.option(socket, "bind-no-port")
+            && connects.next().is_some(),
+    )
 }
 
 /// The source is the primary address; and the port stays taken on it and on the wildcard.
@@ -219,18 +240,34 @@ pub(super) fn kept_source(d: &Difference) -> Option<bool> {
         return Some(refused && d.stream() && tied);
     }
     let [(was, port), (now, same)] = d.names()?;
-    Some(d.step.op() == "name" && d.stream() && tied && wild(now) && !wild(was) && port == same)
+    // Or the source that it has by the route now, where it was connected again.
+    let mut connects = d.past.with(socket, "connect").filter(|c| !c.refused());
+    let mut again = connects.by_ref().skip_while(|c| c.words[2] != "unspec");
+    let moved = wild(now) || again.any(|c| c.place().is_some());
+    Some(d.step.op() == "name" && d.stream() && tied && moved && !wild(was) && port == same)
 }
 
 /// Called from an address to which a machine on the first network alone has no way back.
 pub(super) fn near_neighbour(d: &Difference) -> Option<bool> {
     let socket = d.step.socket();
-    let (from, _) = d.past.bound(socket)?;
-    let far = bare(from).starts_with("10.1.") || bare(from).starts_with("2001:db8:1:");
+    let is_far = |from: &str| {
+        ["10.1.", "2001:db8:1:"]
+            .iter()
+            .any(|net| bare(from).starts_with(net))
+    };
     let near = |to: &str| {
         let all = ["10.0.0.9", "2001:db8::9", "10.0.0.1", "2001:db8::1"];
         all.contains(&bare(to))
     };
+    // That neighbour has not got it.
+    let arrives = |s: &Sent| {
+        let from = d.past.bound(s.by.socket());
+        near(s.host) && from.is_some_and(|(from, _)| is_far(from))
+    };
+    if matches!(d.step.real, "EAGAIN" | "out") && d.about(arrives) {
+        return Some(true);
+    }
+    let far = is_far(d.past.bound(socket)?.0);
     if d.stream() {
         let (to, _) = d.step.place()?;
         return Some(d.is("connect", "EINPROGRESS", d.step.hostlet) && far && near(to));
@@ -305,8 +342,15 @@ pub(super) fn failed_call_port(d: &Difference) -> Option<bool> {
             refused(socket, &calls)
         }
         _ => {
+            // Nothing, or what came when it was there.
             let missing = matches!(d.step.hostlet, "EAGAIN" | "out");
-            missing && refused(socket, &calls) && d.about(|s| d.past.went_to(s, socket))
+            let text = d.step.real.split(' ').next().unwrap_or_default();
+            let first = d.past.sent(text).is_some_and(|s| {
+                let mut connects = d.past.with(socket, "connect").filter(|c| !c.refused());
+                d.past.went_to(&s, socket) && connects.any(|c| c.at > s.by.at)
+            });
+            let lost = missing && d.about(|s| d.past.went_to(s, socket));
+            refused(socket, &calls) && (lost || d.receives() && first)
         }
     };
     Some(lost)

@@ -51,6 +51,7 @@ const KNOWN: &[(&str, Explains)] = &[
     ("listener-reads", binds::listener_reads),
     ("tcp-host-port", binds::tcp_host_port),
     ("group-connect", connects::group_connect),
+    ("bound-to-all", connects::bound_to_all),
     ("reuse-listen", binds::reuse_listen),
     ("reuse-datagrams", datagrams::reuse_datagrams),
     ("reuse-earlier", binds::reuse_earlier),

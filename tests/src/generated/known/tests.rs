@@ -213,3 +213,45 @@ fn an_answer_from_elsewhere_is_known_of_servers_on_the_wildcard() {
     // Who was not asked, does not answer.
     assert_eq!(answer("0.0.0.0", "10.0.0.6:5301"), None);
 }
+
+#[test]
+fn a_neighbour_gets_nothing_that_it_has_no_way_back_to() {
+    let sent = |from: &str, to: &str| {
+        explained(&format!(
+            "host a = socket udp6\nhost bind a [::]:5301\nin b = socket udp6\nin bind b {from}:5300\n\
+             in sendto b {to}:5301 x\nhost recvfrom a => EAGAIN / x from {from}:5300"
+        ))
+    };
+    let far = "[2001:db8:1::5]";
+    assert_eq!(sent(far, "[2001:db8::1]"), Some("near-neighbour"));
+    assert_eq!(sent("[2001:db8::5]", "[2001:db8::1]"), None);
+    assert_eq!(sent(far, "[2001:db8:1::1]"), None);
+}
+
+#[test]
+fn an_address_is_taken_by_a_closed_client_that_was_on_the_wildcard() {
+    let bound = |host: &str, port: &str| {
+        explained(&format!(
+            "in a = socket tcp4\nin bind a {host}:8081\nin connect a 127.0.0.1:8080\nin close a\n\
+             in b = socket tcp4\nin bind b 127.0.0.1:{port} => EADDRINUSE / ok"
+        ))
+    };
+    assert_eq!(bound("0.0.0.0", "8081"), Some("wildcard-restart"));
+    assert_eq!(bound("127.0.0.1", "8081"), None);
+    assert_eq!(bound("0.0.0.0", "8082"), None);
+}
+
+#[test]
+fn a_group_gives_way_to_an_address_where_the_port_was_left_open() {
+    let named = |option: &str, answers: &str| {
+        explained(&format!(
+            "in a = socket udp6\nin opt a {option} 1\nin bind a [ff0e::1:7]:0\n\
+             in connect a [2001:db8::100]:5301\nin name a => {answers}"
+        ))
+    };
+    let moved = "[ff0e::1:7]:* / [2001:db8::5]:*";
+    assert_eq!(named("bind-no-port", moved), Some("bound-to-all"));
+    assert_eq!(named("reuseaddr", moved), None);
+    let lost = "[2001:db8::5]:* / [ff0e::1:7]:*";
+    assert_eq!(named("bind-no-port", lost), None);
+}

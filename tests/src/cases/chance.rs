@@ -276,4 +276,28 @@ cases! {
         in connect c [::ffff:0.0.0.0]:8080
         in name c => [::ffff:10.0.0.6]:* / [::ffff:127.0.0.1]:* [kept-source]
     ";
+    zero_after_a_connect_of_an_unbound_socket: "A7", r"
+        set nets
+        in a = socket udp4
+        in sendto a 127.0.0.2:5301 x
+        in connect a 10.0.0.5:5300
+        in connect a 0.0.0.0:5300
+        in peer a => 10.0.0.5:5300 / 127.0.0.1:5300 [wildcard-connect]
+    ";
+    sent_from_a_mapped_group_that_could_not_connect: "A7", r"
+        in a = socket udp6
+        in bind a [::ffff:239.1.2.3]:5301
+        in connect a [::ffff:10.0.0.6]:5301 => EINVAL
+        in sendto a [::ffff:10.0.0.100]:5302 x => EINVAL / ok [group-connect]
+    ";
+    sent_to_zero_from_a_group_that_is_connected: "A7", r"
+        set nets
+        in a = socket udp4
+        in bind a 239.1.2.3:5300
+        in connect a 10.1.0.5:5301
+        in b = socket udp4
+        in sendto b 10.0.0.100:5300 x
+        in sendto a 0.0.0.0:{in.b} y
+        in recvfrom b => y from 10.1.0.5:5300 / EAGAIN [group-connect]
+    ";
 }

@@ -85,7 +85,7 @@ pub(super) fn loopback6_to_own(d: &Difference) -> Option<bool> {
 
 pub(super) fn group_connect(d: &Difference) -> Option<bool> {
     let socket = d.step.socket();
-    let (host, _) = d.past.bound(socket)?;
+    let (host, _) = d.past.bound(socket).unwrap_or_default();
     let group = for_all(host);
     let refused = matches!(d.step.hostlet, "EPERM" | "EACCES" | "ENETUNREACH");
     let mut connects = d.past.with(socket, "connect");
@@ -98,8 +98,10 @@ pub(super) fn group_connect(d: &Difference) -> Option<bool> {
         }
         "send" | "sendto" | "sendmsg" if refused => group && connects.any(|c| c.real == "ok"),
         op if op.starts_with("send") && d.is(op, "EINVAL", "ok") => {
-            let mut to = connects.filter_map(Done::place);
-            group && to.any(|(to, _)| loopback(to))
+            let mapped = host.starts_with("[::ffff:");
+            group
+                && connects
+                    .any(|c| mapped && c.refused() || c.place().is_some_and(|(to, _)| loopback(to)))
         }
         "name" | "peer" => {
             let mut to = connects.filter(|c| c.real == "ok").filter_map(Done::place);
@@ -109,7 +111,7 @@ pub(super) fn group_connect(d: &Difference) -> Option<bool> {
             let by = sent.by.socket();
             let bound = d.past.bound(by).is_some_and(|(host, _)| for_all(host));
             let mut to = d.past.with(by, "connect").filter_map(Done::place);
-            bound && to.any(|(to, _)| loopback(to))
+            bound && to.any(|(to, _)| loopback(to) || wild(sent.host))
         }),
     })
 }
@@ -169,7 +171,11 @@ pub(super) fn wildcard_connect(d: &Difference) -> Option<bool> {
         "peer" if d.step.real.contains("10.0.0.5") && d.step.hostlet.contains("127.0.0.1") => {
             // 0.0.0.0 is the source that it has by then.
             let mut to = d.past.with(socket, "connect").filter_map(Done::place);
-            mover(socket) && !d.stream() && to.any(|(to, _)| wild(to))
+            // One that has sent unbound stands on the wildcard as well.
+            let mut calls = ["sendto", "sendmsg"].iter();
+            let sent = calls.any(|op| d.past.with(socket, op).next().is_some());
+            let stands = mover(socket) || d.past.bound(socket).is_none() && sent;
+            stands && !d.stream() && to.any(|(to, _)| wild(to))
         }
         "accept" | "peer" => {
             let [(was, port), (now, same)] = d.names()?;

@@ -138,14 +138,14 @@ impl Lan {
         Ok(())
     }
 
-    /// Has every machine ask anew where its neighbours are: a question that came from an address to
+    /// Has every machine ask anew for the neighbours that it has not found: a question that came from an address to
     /// which one of them has no way back is asked in vain for seconds, whoever sends meanwhile.
     ///
     /// # Errors
     /// When `ip` fails.
     pub fn forget_neighbours(&self) -> Result<()> {
         for machine in self.machines() {
-            machine.ip(["neighbour flush all"])?;
+            machine.ip(["neighbour flush nud incomplete nud failed"])?;
         }
         Ok(())
     }

@@ -128,7 +128,7 @@ impl Side {
         Ok(())
     }
 
-    /// Has the machines ask anew where their neighbours are.
+    /// Has the machines ask anew for neighbours that they have not found.
     pub fn forget_neighbours(&self) -> Result<()> {
         self.lan.forget_neighbours()
     }

@@ -270,7 +270,22 @@ pub(super) fn near_neighbour(d: &Difference) -> Option<bool> {
         let from = d.past.bound(s.by.socket());
         near(s.host) && from.is_some_and(|(from, _)| is_far(from))
     };
-    if matches!(d.step.real, "EAGAIN" | "out") && d.about(arrives) {
+    // Nor has it what others send while it is asked for in vain.
+    let in_vain = |by: &Done, to: &str| {
+        let calls = ["connect", "sendto", "sendmsg"].iter();
+        calls.flat_map(|op| d.past.all(op)).any(|c| {
+            let from = d.past.bound(c.socket());
+            c.actor == by.actor
+                && c.at < by.at
+                && c.place().is_some_and(|(host, _)| host == to)
+                && from.is_some_and(|(from, _)| from == "[::1]" || is_far(from) && near(to))
+        })
+    };
+    let lost = |s: &Sent| arrives(s) || in_vain(s.by, s.host);
+    if matches!(d.step.real, "EAGAIN" | "out") && d.about(lost) {
+        return Some(true);
+    }
+    if d.is("connect", "EINPROGRESS", "ok") && in_vain(&d.step, d.step.place()?.0) {
         return Some(true);
     }
     let far = is_far(d.past.bound(socket)?.0);

@@ -255,3 +255,17 @@ fn a_group_gives_way_to_an_address_where_the_port_was_left_open() {
     let lost = "[2001:db8::5]:* / [ff0e::1:7]:*";
     assert_eq!(named("bind-no-port", lost), None);
 }
+
+#[test]
+fn while_a_neighbour_is_asked_for_in_vain_those_who_send_there_wait() {
+    let connected = |from: &str, to: &str| {
+        explained(&format!(
+            "in a = socket tcp6\nin bind a {from}:8081\nin connect a [2001:db8::100]:8080 => EINPROGRESS\n\
+             in b = socket tcp6\nin connect b {to}:8080 => EINPROGRESS / ok"
+        ))
+    };
+    let there = "[2001:db8::100]";
+    assert_eq!(connected("[::1]", there), Some("near-neighbour"));
+    assert_eq!(connected("[::1]", "[2001:db8::9]"), None);
+    assert_eq!(connected("[2001:db8::5]", there), None);
+}

@@ -135,6 +135,9 @@ fn measure(wanted: &Wanted) -> Result<ExitCode> {
             Err(why) => {
                 eprintln!("        not measured: {why:#}");
                 results.failures.push(format!("{name}: {why:#}"));
+                if let Err(why) = stage.forget_hostlets() {
+                    eprintln!("        and left hostlets: {why:#}");
+                }
             }
         }
     }

@@ -153,6 +153,16 @@ impl Stage {
         output(self.command().args(words))
     }
 
+    /// Removes what a section that failed has left, or the next ones find their addresses taken.
+    pub fn forget_hostlets(&self) -> Result<()> {
+        let there: serde_json::Value = serde_json::from_str(&self.hostlet(&["list", "--json"])?)?;
+        let names = there.as_array().into_iter().flatten();
+        for name in names.filter_map(|one| one["name"].as_str()) {
+            self.hostlet(&["remove", name, "--kill"])?;
+        }
+        Ok(())
+    }
+
     /// Runs one of the loops to its end; nanoseconds a round.
     pub fn work(&self, place: Place, words: &[&str]) -> Result<f64> {
         let printed = output(self.at(place, &self.myself).arg("work").args(words))?;

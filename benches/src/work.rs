@@ -67,15 +67,15 @@ fn tcp(address: SocketAddr) -> Result<rustix::fd::OwnedFd> {
 fn bind_loop(mut address: SocketAddr, rounds: u32) -> Result<Duration> {
     let mut busy = 0;
     timed(rounds, || {
-        let socket = tcp(address)?;
-        match bind(&socket, &address) {
-            // Whoever looks at this process's descriptors at that moment keeps the last socket open a little longer.
-            Err(rustix::io::Errno::ADDRINUSE) if busy < 10 => {
-                busy += 1;
-                address.set_port(address.port() + 1);
-                Ok(bind(&socket, &address)?)
+        loop {
+            match bind(&tcp(address)?, &address) {
+                // Whoever looks at this process's descriptors at that moment keeps the last socket open a little longer.
+                Err(rustix::io::Errno::ADDRINUSE) if busy < 100 => {
+                    busy += 1;
+                    address.set_port(address.port() + 1);
+                }
+                other => return other.with_context(|| format!("bind {address}")),
             }
-            other => other.with_context(|| format!("bind {address}")),
         }
     })
 }

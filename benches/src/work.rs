@@ -69,7 +69,8 @@ fn bind_loop(mut address: SocketAddr, rounds: u32) -> Result<Duration> {
     timed(rounds, || {
         loop {
             match bind(&tcp(address)?, &address) {
-                // Whoever looks at this process's descriptors at that moment keeps the last socket open a little longer.
+                // Whoever looks at this process's descriptors at that moment keeps the last socket open a little longer, and in a
+                // hostlet the port may then stay taken (see the documents' troubleshooting): what a bind costs is not about that.
                 Err(rustix::io::Errno::ADDRINUSE) if busy < 100 => {
                     busy += 1;
                     address.set_port(address.port() + 1);

@@ -39,10 +39,19 @@ pub struct Suite {
 enum Kind {
     /// Modules of CPython's `test`.
     Python(&'static [&'static str]),
-    /// A package of Go's standard library, and options.
-    Go(&'static str, &'static [&'static str]),
+    /// A package of Go's standard library, and which Go's.
+    Go(&'static str, Go),
     /// libuv's `run-tests`.
     Libuv,
+}
+
+/// Which Go.
+#[derive(Debug, Clone, Copy)]
+enum Go {
+    /// The one that is installed.
+    Installed,
+    /// One whose servers are MPTCP's unless told otherwise, where that is to be had.
+    Multipath,
 }
 
 const fn suite(name: &'static str, kind: Kind, limit: u64) -> Suite {
@@ -80,8 +89,14 @@ pub const SUITES: &[Suite] = &[
         ]),
         600,
     ),
-    suite("go-net", Kind::Go("net", &["-test.short"]), 300),
-    suite("go-net-http", Kind::Go("net/http", &["-test.short"]), 300),
+    suite("go-net", Kind::Go("net", Go::Installed), 300),
+    suite("go-net-http", Kind::Go("net/http", Go::Installed), 300),
+    suite("go-mptcp-net", Kind::Go("net", Go::Multipath), 300),
+    suite(
+        "go-mptcp-net-http",
+        Kind::Go("net/http", Go::Multipath),
+        300,
+    ),
     suite("libuv", Kind::Libuv, 900),
 ];
 
@@ -123,8 +138,12 @@ impl Suite {
                 fs::write(&script, include_str!("python.py")).context("writing the runner")?;
                 script
             }
-            Kind::Go(package, _) => {
-                let (built, at) = sources::go(package, dir.path())?;
+            Kind::Go(package, which) => {
+                let go = match which {
+                    Go::Installed => "go".into(),
+                    Go::Multipath => sources::multipath_go()?,
+                };
+                let (built, at) = sources::go(&go, package, dir.path())?;
                 home = Some(at);
                 built
             }
@@ -253,9 +272,8 @@ impl Bench {
                 args.extend(tests.iter().map(Into::into));
                 args
             }
-            Kind::Go(_, options) => {
-                let mut args: Vec<OsString> = vec!["-test.v".into()];
-                args.extend(options.iter().map(Into::into));
+            Kind::Go(..) => {
+                let mut args: Vec<OsString> = vec!["-test.v".into(), "-test.short".into()];
                 if !only.is_empty() {
                     // Of a subtest, the test it belongs to.
                     let tests: Vec<&str> = only

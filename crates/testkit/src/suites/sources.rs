@@ -8,15 +8,23 @@ use anyhow::{Context, Result, bail};
 /// Where `scripts/suites` puts the source of libuv.
 const LIBUV: &str = "HOSTLET_LIBUV_SOURCE";
 
+/// Where it has put a Go of 1.24 or newer, the program.
+const MULTIPATH_GO: &str = "HOSTLET_MULTIPATH_GO";
+
 /// libuv's own sources for Linux, beside those in `src/` itself.
 const LIBUV_UNIX: &str = "async core dl fs getaddrinfo getnameinfo loop loop-watcher pipe poll process \
     random-devurandom random-getrandom random-sysctl-linux signal stream tcp thread tty udp proctitle \
     procfs-exepath linux linux-core linux-inotify linux-syscalls epoll";
 
-/// The tests of a package of Go's standard library, and the directory to run them in.
-pub(super) fn go(package: &str, dir: &Path) -> Result<(PathBuf, PathBuf)> {
+/// A Go whose servers are MPTCP's unless told otherwise.
+pub(super) fn multipath_go() -> Result<PathBuf> {
+    given(MULTIPATH_GO, "Go 1.24")
+}
+
+/// The tests of a package of this Go's standard library, and the directory to run them in.
+pub(super) fn go(go: &Path, package: &str, dir: &Path) -> Result<(PathBuf, PathBuf)> {
     let root = finish(
-        Command::new("go").args(["env", "GOROOT"]),
+        Command::new(go).args(["env", "GOROOT"]),
         "go: install golang-go",
     )?;
     let home = Path::new(root.trim()).join("src").join(package);
@@ -26,7 +34,7 @@ pub(super) fn go(package: &str, dir: &Path) -> Result<(PathBuf, PathBuf)> {
     let program = dir.join("go.test");
     // The names are not asked of the network: nothing outside the standard library is used.
     finish(
-        Command::new("go")
+        Command::new(go)
             .args(["test", "-c", "-o"])
             .arg(&program)
             .arg(package)
@@ -101,9 +109,14 @@ pub(super) fn libuv_fixtures(room: &Path) -> Result<()> {
 }
 
 fn libuv_source() -> Result<PathBuf> {
-    match std::env::var_os(LIBUV) {
-        Some(source) => Ok(source.into()),
-        None => bail!("{LIBUV} does not say where the source of libuv is: run scripts/suites"),
+    given(LIBUV, "the source of libuv")
+}
+
+/// What `scripts/suites` has fetched.
+fn given(variable: &str, what: &str) -> Result<PathBuf> {
+    match std::env::var_os(variable) {
+        Some(place) => Ok(place.into()),
+        None => bail!("{variable} does not say where {what} is: run scripts/suites"),
     }
 }
 

@@ -5,10 +5,14 @@ use std::fs;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use hostlet_testkit::binaries;
 use hostlet_testkit::dir::TestDir;
 use hostlet_testkit::lan::Lan;
 use hostlet_testkit::servers::{Answer, Nginx, fetch, fetch_with};
 use hostlet_testkit::wait;
+
+/// The kind of an entry of a program's table that names its loader (PT_INTERP).
+const INTERPRETER: usize = 3;
 
 const IN: [&str; 4] = ["10.0.0.5", "10.0.0.6", "[2001:db8::5]", "[2001:db8::6]"];
 const OTHER: [&str; 2] = ["10.0.0.9", "[2001:db8::9]"];
@@ -174,5 +178,28 @@ int main(int argc, char **argv)
         "{said}{}",
         String::from_utf8_lossy(&done.stderr)
     );
+    Ok(())
+}
+
+/// No loader comes between the probe and the kernel, so what all other tests perform with it holds for static programs.
+#[test]
+fn the_probe_is_static() -> Result<()> {
+    let elf = fs::read(binaries::probe()?)?;
+    let number = |at: usize, bytes: usize| -> Result<usize> {
+        let field = elf.get(at..at + bytes).context("a truncated program")?;
+        Ok(field
+            .iter()
+            .rev()
+            .fold(0, |n, byte| n << 8 | usize::from(*byte)))
+    };
+    ensure!(
+        elf.starts_with(b"\x7fELF\x02\x01"),
+        "64 bits, little endian"
+    );
+    let (table, size, count) = (number(32, 8)?, number(54, 2)?, number(56, 2)?);
+    for header in 0..count {
+        let kind = number(table + header * size, 4)?;
+        ensure!(kind != INTERPRETER, "the probe names a loader");
+    }
     Ok(())
 }

@@ -6,11 +6,7 @@ use anyhow::{Context, Result, bail};
 
 /// The probe.
 pub fn probe() -> Result<PathBuf> {
-    find(
-        "hostlet-probe",
-        "HOSTLET_PROBE_BIN",
-        "cargo build -p hostlet-testkit",
-    )
+    find("hostlet-probe", "HOSTLET_PROBE_BIN", "scripts/build-probe")
 }
 
 /// The client that asks at many addresses.

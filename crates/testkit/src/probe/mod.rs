@@ -110,8 +110,9 @@ impl Actor {
             },
             None => self.parse(line),
         };
-        // A ring that an earlier op used ends in its own time, and interrupts what waits then.
-        if matches!(outcome, Err(Trouble::Errno(libc::EINTR))) && !line.contains("connect") {
+        // A ring that an earlier op used ends in its own time, and interrupts what waits then. A connect that was interrupted
+        // goes on, and the next one waits for it; one of a ring's would be another.
+        if matches!(outcome, Err(Trouble::Errno(libc::EINTR))) && !line.contains("uring-connect") {
             return self.perform(line);
         }
         match outcome {

@@ -1,8 +1,12 @@
 //! A3, A4: every process of a hostlet is a member, from its first instruction to its
 //! last. They need root.
 
+use std::fs;
+
 use anyhow::{Context, Result, ensure};
+use hostlet_platform::cgroup::find_mount;
 use hostlet_testkit::lan::Lan;
+use hostlet_testkit::players::Players;
 
 #[test]
 fn no_child_of_a_fork_storm_is_missed() -> Result<()> {
@@ -39,4 +43,57 @@ fn members_are_listed_while_they_live_and_no_longer() -> Result<()> {
             .run(lan.host(), &["list"])
             .is_ok_and(|text| !text.contains(" in "))
     })
+}
+
+/// As a service manager or a container engine makes them: what the programs do goes by the hostlet, not by where its member is.
+#[test]
+fn a_cgroup_below_is_the_hostlets() -> Result<()> {
+    let lan = Lan::hostlets("one", &[])?;
+    let install = lan.install().context("hostlets")?;
+    let mut players = Players::default();
+    for name in ["in", "other", "peer"] {
+        players.add(name, lan.start(name)?);
+    }
+    let members = || install.json(lan.host(), &["members", "in"]);
+    let pid = members()?[0]["pid"].clone();
+    let own = fs::read_to_string(format!("/proc/{pid}/cgroup"))?;
+    let own = own.lines().find_map(|line| line.strip_prefix("0::/"));
+    let below = find_mount()?.join(own.context("a cgroup2")?).join("below");
+    fs::create_dir_all(below.join("further"))?;
+    fs::write(below.join("further/cgroup.procs"), pid.to_string())?;
+    players.play(
+        "in a = socket tcp4
+         in bind a 10.0.0.1:8080 => EADDRNOTAVAIL
+         in bind a 10.0.0.9:8080 => EADDRNOTAVAIL
+         in bind a 0.0.0.0:8080
+         in listen a
+         in name a => 0.0.0.0:8080
+         peer c = socket tcp4
+         peer connect c 10.0.0.5:8080
+         in b = accept a => from 10.0.0.100:*
+         peer d = socket tcp4
+         peer connect d 10.0.0.9:8080 => ECONNREFUSED
+         in l = socket tcp6
+         in bind l [::1]:8081
+         in listen l
+         in e = socket tcp6
+         in connect e [::1]:8081
+         other e = socket tcp6
+         other connect e [::1]:8081 => ECONNREFUSED
+         peer s = socket udp4
+         peer bind s 10.0.0.100:5300
+         in u = socket udp4
+         in sendto u 10.0.0.100:5300 hello
+         peer recvfrom s => hello from 10.0.0.5:*
+         in sendmsg u 10.0.0.100:5300 x src=10.0.0.1 => ENETUNREACH
+         in r = socket raw4 => EPERM
+         in m = socket mptcp4 => EPROTONOSUPPORT",
+    )?;
+    ensure!(members()?[0]["pid"] == pid, "no member any more");
+    for name in ["in", "other", "peer"] {
+        let status = players.take(name)?.finish()?;
+        ensure!(status.success(), "{name}: {status}");
+    }
+    ensure!(!below.exists(), "{} is left", below.display());
+    Ok(())
 }

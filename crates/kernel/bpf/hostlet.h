@@ -187,7 +187,7 @@ enum hl_sock_flag {
 	HL_SOCK_HIDDEN = 1 << 5, /* another port really stands behind its port */
 	HL_SOCK_KNOWN_AS = 1 << 6, /* connected, and in the table known_as */
 	HL_SOCK_ABROAD = 1 << 7, /* connected from the real wildcard: its source is replaced */
-	HL_SOCK_CONNECTED = 1 << 8, /* UDP on one address: counted as connected */
+	HL_SOCK_CONNECTED = 1 << 8, /* UDP: counted as connected, or once was */
 };
 
 struct hl_sock {

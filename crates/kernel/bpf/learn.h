@@ -74,11 +74,8 @@ static inline bool parse_udp(struct __sk_buff *skb, struct datagram *d)
 	return true;
 }
 
-/*
- * The socket that stands for the wildcard, looked up where it really is bound; for no peer in
- * particular, or one that is connected to it could be found.
- */
-static inline struct bpf_sock *wild_socket(struct __sk_buff *skb, __u16 port, const struct hl_addr *at)
+/* The socket at an address; for no peer in particular, or one that is connected to it could be found. */
+static inline struct bpf_sock *socket_at(struct __sk_buff *skb, __u16 port, const struct hl_addr *at)
 {
 	struct bpf_sock_tuple t = {};
 
@@ -90,6 +87,25 @@ static inline struct bpf_sock *wild_socket(struct __sk_buff *skb, __u16 port, co
 	__builtin_memcpy(t.ipv6.daddr, at, sizeof(*at));
 	t.ipv6.dport = port;
 	return bpf_sk_lookup_udp(skb, &t, sizeof(t.ipv6), BPF_F_CURRENT_NETNS, 0);
+}
+
+/*
+ * The socket that stands for the wildcard of a hostlet, looked up where it really is bound. If that one is
+ * connected, the kernel finds one of the host on the real wildcard, where the two share the port.
+ */
+static inline struct bpf_sock *wild_socket(struct __sk_buff *skb, __u32 id, __u16 port,
+					   const struct hl_addr *at)
+{
+	struct bpf_sock *sk = socket_at(skb, port, at);
+	struct hl_sock *s;
+
+	if (!sk)
+		return 0;
+	s = bpf_sk_storage_get(&socks, sk, 0, 0);
+	if (s && s->id == id)
+		return sk;
+	bpf_sk_release(sk);
+	return 0;
 }
 
 /* Has sk_lookup give this and all later datagrams of this kind to whom they are for. */
@@ -110,7 +126,7 @@ SHARED int learn_at(struct __sk_buff *skb, __u32 id, const struct datagram *d)
 	if (!p || p->learned || !has_wild(p))
 		return 0;
 	at = p->wild_addr;
-	sk = wild_socket(skb, d->to_port, &at);
+	sk = wild_socket(skb, id, d->to_port, &at);
 	if (!sk)
 		return 0;
 	if (!bpf_map_update_elem(&udp_sockets, &lk, sk, BPF_ANY))
@@ -191,7 +207,7 @@ SHARED int give_to_wild(struct __sk_buff *skb, __u32 id, const struct datagram *
 	if (!p || !has_wild(p))
 		return 0;
 	at = p->wild_addr;
-	sk = wild_socket(skb, d->to_port, &at);
+	sk = wild_socket(skb, id, d->to_port, &at);
 	if (!sk)
 		return 0;
 	error = bpf_sk_assign(skb, sk, 0);
@@ -238,7 +254,7 @@ static inline void copy_to_all(struct __sk_buff *skb, const struct datagram *d)
 static inline void looped4(struct __sk_buff *skb, const struct datagram *d)
 {
 	struct hl_wild_udp_key wk = {.port = bpf_ntohs(d->to_port), .family = 4};
-	struct bpf_sock *sk = wild_socket(skb, d->to_port, &d->to);
+	struct bpf_sock *sk = socket_at(skb, d->to_port, &d->to);
 	struct hl_addr from = d->from;
 	const struct hl_owner *o;
 	__u32 *id;

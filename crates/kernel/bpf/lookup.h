@@ -68,6 +68,11 @@ static inline bool has_wild(const struct hl_port *p)
 	return p->wild[0] | p->wild[1] | p->wild[2] | p->wild[3];
 }
 
+static inline bool has_specific(const struct hl_port *p)
+{
+	return p->specific[0] | p->specific[1] | p->specific[2] | p->specific[3];
+}
+
 /* Are all sockets on an address connected? Then none is for who is not their peer. */
 static inline bool all_connected(const struct hl_port *p)
 {
@@ -117,8 +122,11 @@ static inline int lookup_udp(struct bpf_sk_lookup *ctx, const struct hl_owner *o
 		/* Closed meanwhile, with a sibling left: have the learner look again. */
 		p->learned = 0;
 	}
-	/* Connected to nothing again, which no hook sees, it is for this socket after all. */
-	return p->autobound || here ? SK_PASS : SK_DROP;
+	/*
+	 * Connected to nothing again, which no hook sees, it is for the one on this address after all; whether one
+	 * on the wildcard is, the learner asks, of no peer.
+	 */
+	return p->autobound || (here && (has_specific(here) || addr_wild(peer))) ? SK_PASS : SK_DROP;
 }
 
 /*

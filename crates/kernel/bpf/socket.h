@@ -55,8 +55,8 @@ SHARED int let_pass(struct bpf_sock_addr *ctx)
 }
 
 /*
- * A UDP socket on one address is connected: the kernel gives it its peer's datagrams by itself, and those of
- * others are for a sibling on the wildcard (servers of QUIC and DTLS have such sockets, one for each client).
+ * A UDP socket is connected: the kernel gives it its peer's datagrams by itself, and those of others are for a
+ * sibling, as one on the wildcard (servers of QUIC and DTLS have such sockets, one for each client).
  */
 static inline void count_connected(const struct hl_sock *s, int by)
 {
@@ -67,9 +67,18 @@ static inline void count_connected(const struct hl_sock *s, int by)
 	port_change(&key, &c);
 }
 
+static inline void learn_anew(const struct hl_sock *s, __u8 family)
+{
+	struct hl_port_key key = port_key(s->id, s->port, IPPROTO_UDP, family);
+	struct hl_port *p = bpf_map_lookup_elem(&ports, &key);
+
+	if (p)
+		p->learned = 0;
+}
+
 SHARED int note_connected(struct bpf_sock_addr *ctx)
 {
-	enum { NOT = HL_SOCK_WILD4 | HL_SOCK_WILD6 | HL_SOCK_AUTO | HL_SOCK_CONNECTED };
+	enum { NOT = HL_SOCK_AUTO | HL_SOCK_CONNECTED };
 	struct bpf_sock *sk = ctx->sk;
 	struct hl_sock *s = sk ? bpf_sk_storage_get(&socks, sk, 0, 0) : 0;
 
@@ -77,6 +86,10 @@ SHARED int note_connected(struct bpf_sock_addr *ctx)
 		return 0;
 	s->flags |= HL_SOCK_CONNECTED;
 	count_connected(s, 1);
+	if (s->flags & HL_SOCK_WILD4)
+		learn_anew(s, 4);
+	if (s->flags & HL_SOCK_WILD6)
+		learn_anew(s, 6);
 	return 0;
 }
 

@@ -300,4 +300,75 @@ cases! {
         in sendto a 0.0.0.0:{in.b} y
         in recvfrom b => y from 10.1.0.5:5300 / EAGAIN [group-connect]
     ";
+    a_port_shared_with_the_host_by_one_that_is_connected: "A6", r"
+        in a = socket udp4
+        in bind a 0.0.0.0:5300
+        in connect a 10.0.0.100:5301
+        in opt a reuseport 1
+        host h = socket udp4
+        host opt h reuseport 1
+        host bind h 0.0.0.0:5300
+        peer p = socket udp4
+        peer connect p 10.0.0.5:5300
+        peer send p x
+        peer poll p => out+err
+        host recvfrom h => EAGAIN
+        peer q = socket udp4
+        peer connect q 10.0.0.6:5300
+        peer send q y
+        peer poll q => out+err
+        host recvfrom h => EAGAIN
+        peer r = socket udp4
+        peer bind r 10.0.0.100:5301
+        peer sendto r 10.0.0.5:5300 z
+        in recvfrom a => z from 10.0.0.100:5301
+        in connect a unspec
+        peer sendto r 10.0.0.5:5300 w
+        in recvfrom a => w from 10.0.0.100:5301
+    ";
+    one_of_two_that_share_a_port_connects: "A6", r"
+        in a = socket udp4
+        in opt a reuseaddr 1
+        in bind a 0.0.0.0:5300
+        in b = socket udp4
+        in opt b reuseaddr 1
+        in bind b 0.0.0.0:5300
+        in c = socket udp4
+        in sendto c 127.0.0.1:5300 x
+        in recvfrom b => x from 127.0.0.1:*
+        in connect b 10.0.0.100:5301
+        in sendto c 127.0.0.1:5300 y
+        in recvfrom a => y from 127.0.0.1:*
+    ";
+    an_accepted_socket_of_ipv4_connects_to_the_wildcard: "A7", r"
+        in a = socket tcp6
+        in bind a [::ffff:0.0.0.0]:8080
+        in listen a
+        peer b = socket tcp4
+        peer connect b 10.0.0.5:8080
+        in c = accept a => from [::ffff:10.0.0.100]:*
+        in connect c unspec
+        in connect c [::]:8080 => ok / EINPROGRESS [kept-source]
+    ";
+    to_its_own_port_where_somebody_listens: "A7", r"
+        in a = socket tcp4
+        in opt a reuseaddr 1
+        in bind a 0.0.0.0:8080
+        in shutdown a rdwr => ENOTCONN
+        in b = socket tcp4
+        in opt b reuseaddr 1
+        in bind b 0.0.0.0:8080
+        in listen b
+        in connect a 127.0.0.1:8080 => ECONNABORTED / ok [wildcard-connect]
+    ";
+    an_answer_to_who_is_connected_elsewhere_meanwhile: "A8", r"
+        in a = socket udp4
+        in bind a 0.0.0.0:5300
+        peer p = socket udp4
+        peer bind p 10.0.0.100:5301
+        peer sendto p 10.0.0.6:5300 x
+        peer connect p 10.0.0.5:5300
+        in sendto a 10.0.0.100:5301 y
+        peer recvfrom p => y from 10.0.0.5:5300 / EAGAIN [udp-answer]
+    ";
 }

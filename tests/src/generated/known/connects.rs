@@ -48,6 +48,10 @@ pub(super) fn six_then_four(d: &Difference) -> Option<bool> {
         let mut all = d.past.sockets();
         return Some(all.any(|h| tied(h) && d.past.stream(h) && d.past.is_port_of(port, h)));
     }
+    // Who sent there is told that nobody has the port.
+    if d.error_gained() && d.asked(|s, to| tied(s) && to.contains('.')) {
+        return Some(true);
+    }
     if d.receives() || d.polls() {
         let here = |s: &Sent| s.host.contains('.') && d.past.went_to(s, d.step.socket());
         let lost = matches!(d.step.hostlet, "EAGAIN" | "out");
@@ -135,7 +139,8 @@ pub(super) fn bound_to_all(d: &Difference) -> Option<bool> {
 pub(super) fn wildcard_connect(d: &Difference) -> Option<bool> {
     let connected = |name: &str, before: usize| {
         let mut all = d.past.with(name, "connect").filter(|c| c.at < before);
-        d.past.on_wildcard(name) && all.any(|c| matches!(c.hostlet, "ok" | "ECONNREFUSED"))
+        d.past.on_wildcard(name)
+            && all.any(|c| matches!(c.hostlet, "ok" | "ECONNREFUSED" | "EINPROGRESS"))
     };
     let mover = |name: &str| connected(name, d.step.at);
     let socket = d.step.socket();
@@ -145,6 +150,10 @@ pub(super) fn wildcard_connect(d: &Difference) -> Option<bool> {
         let mut to = d.past.with(name, "connect").filter_map(Done::place);
         mover(name) && to.any(|(_, port)| Some(port) == own)
     };
+    // Who asks it elsewhere than where it is bound by its connection is told that nobody has the port.
+    if (d.error_lost() || d.error_gained()) && d.asked(|s, _| mover(s)) {
+        return Some(true);
+    }
     let op = d.step.op();
     let shows = ["peer", "poll", "recv", "send"];
     if itself(socket) && shows.iter().any(|start| op.starts_with(start)) {
@@ -190,8 +199,9 @@ pub(super) fn wildcard_connect(d: &Difference) -> Option<bool> {
         }
         "connect" => {
             let again = d.is("connect", "EINVAL", "ok") && mover(socket);
+            // Or to who listens there.
             let itself = matches!(d.step.real, "ok" | "ECONNABORTED")
-                && d.step.hostlet == "ECONNREFUSED"
+                && matches!(d.step.hostlet, "ECONNREFUSED" | "ok")
                 && d.past.on_wildcard(socket);
             let own = d.past.bound(socket).map(|(_, port)| port);
             again || itself && own == Some(d.step.place()?.1)
@@ -204,14 +214,6 @@ pub(super) fn wildcard_connect(d: &Difference) -> Option<bool> {
                     && mover(s)
                     && d.past.stream(s) == d.stream()
                     && d.past.actor(s) == d.step.actor
-            })
-        }
-        // Who asks it from elsewhere is told on a machine that nobody has the port.
-        op if d.is(op, "ECONNREFUSED", "EAGAIN") && !d.stream() => {
-            let mut to = d.past.with(socket, "connect").filter_map(Done::place);
-            to.any(|(_, port)| {
-                let asked = |s: &str| mover(s) && d.past.is_port_of(port, s);
-                d.past.sockets().any(asked)
             })
         }
         // It still stands for all addresses, and for its peer's alone on a machine; what it
@@ -243,7 +245,9 @@ pub(super) fn kept_source(d: &Difference) -> Option<bool> {
     };
     if d.step.op() == "connect" {
         let refused = matches!(d.step.real, "EAFNOSUPPORT" | "EINVAL");
-        return Some(refused && d.stream() && tied);
+        // It is of IPv4, and :: means so on a machine.
+        let vain = d.is("connect", d.step.real, "EINPROGRESS") && d.step.place()?.0 == "[::]";
+        return Some((refused || vain) && d.stream() && tied);
     }
     let [(was, port), (now, same)] = d.names()?;
     // Or the source that it has by the route now, where it was connected again.
@@ -330,16 +334,9 @@ pub(super) fn failed_call_port(d: &Difference) -> Option<bool> {
         };
         return Some(six(d.step.place()?.0) && to.any(mapped));
     }
-    if d.step.real == "ECONNREFUSED" && !d.stream() {
-        // To where a port was given back, which is 0 now.
-        let mut to = d.past.with(socket, "connect").filter_map(Done::place);
-        let lost = |port| {
-            let mut all = d.past.sockets();
-            all.any(|s| given_back(s) && d.past.is_port_of(port, s))
-        };
-        if to.any(|(_, port)| lost(port)) {
-            return Some(true);
-        }
+    // To where a port was given back, which is 0 now.
+    if d.error_lost() && d.asked(|s, _| given_back(s)) {
+        return Some(true);
     }
     if d.step.hostlet == "EINVAL"
         && let Some((_, port)) = d.step.place()
@@ -347,11 +344,9 @@ pub(super) fn failed_call_port(d: &Difference) -> Option<bool> {
         let lost = |s: &str| refused(s, &calls) && d.past.is_port_of(port, s);
         return Some(d.past.sockets().any(lost));
     }
-    if d.step.hostlet == "ECONNREFUSED" || d.step.hostlet.contains("err") {
-        // Who sent there is told that nobody has the port.
-        let mut to = d.past.with(socket, "connect").filter_map(Done::place);
-        let lost = |s: &str, port| refused(s, &calls) && d.past.is_port_of(port, s);
-        return Some(to.any(|(_, port)| d.past.sockets().any(|s| lost(s, port))));
+    // Who sent there is told that nobody has the port.
+    if d.error_gained() && d.asked(|s, _| refused(s, &calls)) {
+        return Some(true);
     }
     let lost = match op {
         "name" if d.step.hostlet.ends_with(":0") => refused(socket, &calls),
@@ -359,9 +354,7 @@ pub(super) fn failed_call_port(d: &Difference) -> Option<bool> {
         // The port is there, and no hook knows it: a later connect leaves the source to the route.
         "name" | "send" => refused(socket, &calls),
         // Nor does the error come of what it sent.
-        op if d.step.real == "ECONNREFUSED" && (op.starts_with("recv") || op == "send") => {
-            refused(socket, &calls)
-        }
+        _ if d.error_lost() => refused(socket, &calls),
         _ => {
             // Nothing, or what came when it was there.
             let missing = matches!(d.step.hostlet, "EAGAIN" | "out");

@@ -51,8 +51,10 @@ pub(super) fn source_foreign(d: &Difference) -> Option<bool> {
 pub(super) fn udp_answer(d: &Difference) -> Option<bool> {
     let (real, hostlet) = (d.step.real, d.step.hostlet);
     let same = real.split(' ').next() == hostlet.split(' ').next();
-    let gets = same || real == "EAGAIN" || d.polls();
     let client = d.step.socket();
+    // From where it did not ask for, for one that is connected to elsewhere.
+    let elsewhere = hostlet == "EAGAIN" && d.past.with(client, "connect").any(|c| c.real == "ok");
+    let gets = same || real == "EAGAIN" || elsewhere || d.polls();
     let asked = |server: &str| {
         ["connect", "sendto", "sendmsg"].iter().any(|op| {
             let mut calls = d.past.with(client, op);

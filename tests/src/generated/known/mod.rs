@@ -86,6 +86,25 @@ impl Difference<'_> {
         self.step.op() == "poll" && !self.stream()
     }
 
+    /// Whether one side alone tells a connected socket that nobody has the port that it sent to: the machine
+    /// (the error is lost), or the hostlet (it is gained).
+    fn error_lost(&self) -> bool {
+        !self.stream() && told_of(self.step.real) && !told_of(self.step.hostlet)
+    }
+
+    fn error_gained(&self) -> bool {
+        !self.stream() && !told_of(self.step.real) && told_of(self.step.hostlet)
+    }
+
+    /// Whether the socket of this step has connected to the port of one of these, at that address.
+    fn asked(&self, fits: impl Fn(&str, &str) -> bool) -> bool {
+        let connects = self.past.with(self.step.socket(), "connect");
+        connects.filter_map(Done::place).any(|(host, port)| {
+            let mut all = self.past.sockets();
+            all.any(|s| fits(s, host) && self.past.is_port_of(port, s))
+        })
+    }
+
     /// Whether the step shows that one of these datagrams, which it is about, went elsewhere
     /// or came from elsewhere.
     fn about(&self, fits: impl Fn(&Sent) -> bool) -> bool {
@@ -128,6 +147,11 @@ impl Difference<'_> {
                 && self.past.stream(d.socket()) == stream
         })
     }
+}
+
+/// Whether the answer says, in one way or another, that nobody has the port.
+fn told_of(answer: &str) -> bool {
+    answer == "ECONNREFUSED" || answer.split('+').any(|event| event == "err")
 }
 
 /// Whether it is an address of IPv6, which mapped ones are not.

@@ -269,3 +269,49 @@ fn while_a_neighbour_is_asked_for_in_vain_those_who_send_there_wait() {
     assert_eq!(connected("[::1]", "[2001:db8::9]"), None);
     assert_eq!(connected("[2001:db8::5]", there), None);
 }
+
+#[test]
+fn errors_are_known_of_those_who_asked_a_socket_that_moved() {
+    let polls = |server: &str, port: u16, answers: &str| {
+        explained(&format!(
+            "in a = socket udp4\nin bind a {server}:5300\nin connect a 127.0.0.1:5301\n\
+             in b = socket udp4\nin connect b 127.0.0.1:{port}\nin send b x\nin poll b => {answers}"
+        ))
+    };
+    let lost = "out+err / out";
+    assert_eq!(polls("0.0.0.0", 5300, lost), Some("wildcard-connect"));
+    assert_eq!(
+        polls("0.0.0.0", 5300, "out / out+err"),
+        Some("wildcard-connect")
+    );
+    assert_eq!(polls("127.0.0.1", 5300, lost), None);
+    assert_eq!(polls("0.0.0.0", 5302, lost), None);
+}
+
+#[test]
+fn an_answer_is_lost_only_to_who_is_connected() {
+    let answer = |connects: &str| {
+        explained(&format!(
+            "in a = socket udp4\nin bind a 0.0.0.0:5300\npeer p = socket udp4\n\
+             peer bind p 10.0.0.100:5301\npeer sendto p 10.0.0.6:5300 x\n{connects}\
+             in sendto a 10.0.0.100:5301 y\n\
+             peer recvfrom p => y from 10.0.0.5:5300 / EAGAIN"
+        ))
+    };
+    let connects = "peer connect p 10.0.0.5:5300\n";
+    assert_eq!(answer(connects), Some("udp-answer"));
+    assert_eq!(answer(""), None);
+}
+
+#[test]
+fn to_its_own_port_connects_only_who_is_on_the_wildcard() {
+    let connected = |host: &str, port: u16| {
+        explained(&format!(
+            "in a = socket tcp4\nin opt a reuseaddr 1\nin bind a {host}:8080\n\
+             in connect a 127.0.0.1:{port} => ECONNABORTED / ok"
+        ))
+    };
+    assert_eq!(connected("0.0.0.0", 8080), Some("wildcard-connect"));
+    assert_eq!(connected("127.0.0.1", 8080), None);
+    assert_eq!(connected("0.0.0.0", 8081), None);
+}

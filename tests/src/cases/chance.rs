@@ -371,4 +371,33 @@ cases! {
         in sendto a 10.0.0.100:5301 y
         peer recvfrom p => y from 10.0.0.5:5300 / EAGAIN [udp-answer]
     ";
+    a_group_with_its_port_left_open_hears_where_it_is_connected_from: "A7", r"
+        in a = socket udp4
+        in opt a bind-no-port 1
+        in bind a 239.1.2.3:0
+        in connect a 10.0.0.5:5300
+        in send a x
+        in recvfrom a => EAGAIN / ECONNREFUSED [bound-to-all]
+    ";
+    a_bind_that_failed_where_the_port_was_left_open: "A2", r"
+        in a = socket udp4
+        in bind a 0.0.0.0:5300
+        in b = socket udp4
+        in opt b bind-no-port 1
+        in bind b 127.0.0.1:0
+        in bind b 0.0.0.0:5300 => EADDRINUSE
+        in name b => 0.0.0.0:0 / 127.0.0.1:0 [bind-failed]
+        in sendto b 10.0.0.100:5300 x => ok / EINVAL [bind-failed]
+    ";
+    a_bind_that_failed_after_listening: "A15", r"
+        in a = socket tcp4
+        in opt a reuseaddr 1
+        in bind a 10.0.0.6:0
+        in listen a
+        in b = socket tcp4
+        in bind b 0.0.0.0:8081
+        in shutdown a rdwr
+        in bind a 10.0.0.6:8081 => EADDRINUSE
+        in name a => 0.0.0.0:* / 10.0.0.6:* [bind-failed]
+    ";
 }

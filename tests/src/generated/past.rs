@@ -134,6 +134,12 @@ impl<'a> Past<'a> {
         made.map(Done::socket)
     }
 
+    /// Those, and the accepted ones.
+    pub fn callers<'s>(&'s self) -> impl Iterator<Item = &'a str> + use<'s, 'a> {
+        let made = |d: &&Done| matches!(d.words.get(2), Some(&"socket" | &"accept"));
+        self.0.iter().filter(made).map(Done::socket)
+    }
+
     /// What was done with a socket by this op.
     pub fn with<'s>(&'s self, name: &'s str, op: &'s str) -> impl Iterator<Item = &'s Done<'a>> {
         let name = self.origin(name);

@@ -1,6 +1,6 @@
 //! Known differences of `bind` and `listen`.
 
-use super::{Difference, wild};
+use super::{Difference, Sent, wild};
 
 pub(super) fn freebind(d: &Difference) -> Option<bool> {
     let socket = d.step.socket();
@@ -132,13 +132,6 @@ pub(super) fn reuse_after_bind(d: &Difference) -> Option<bool> {
 
 /// Who listened, and was shut down or connected to nothing, does not listen: the port can be shared.
 pub(super) fn shut_listener(d: &Difference) -> Option<bool> {
-    if d.step.op() == "name" {
-        // Where a further bind failed a machine puts it on the wildcard.
-        let socket = d.step.socket();
-        let [(was, _), (now, _)] = d.names()?;
-        let failed = d.past.with(socket, "bind").last()?.real == "EADDRINUSE";
-        return Some(d.stream() && failed && wild(was) && !wild(now));
-    }
     let (_, port) = d.step.place()?;
     let unspec = d.past.all("connect").filter(|c| c.words[2] == "unspec");
     let ends = d.past.all("shutdown").chain(unspec);
@@ -155,6 +148,32 @@ pub(super) fn shut_listener(d: &Difference) -> Option<bool> {
                     && listens.any(|l| l.real == "ok" && l.at < s.at)
             }),
     )
+}
+
+/// A machine takes the address from who has no port, when a further bind finds that somebody has it.
+pub(super) fn bind_failed(d: &Difference) -> Option<bool> {
+    let lost = |name: &str| {
+        let Some(bound) = d.past.bind(name) else {
+            return false;
+        };
+        let mut binds = d.past.with(name, "bind").filter(|b| b.at > bound.at);
+        let failed = binds.any(|b| b.real == "EADDRINUSE" && b.hostlet == "EADDRINUSE");
+        let mut unspec = d
+            .past
+            .with(name, "connect")
+            .filter(|c| c.words[2] == "unspec");
+        let none = bound.place().is_some_and(|(_, port)| port == "0");
+        let open = d.past.option(name, "bind-no-port");
+        let ended = d.past.stream(name)
+            && (d.past.with(name, "shutdown").next().is_some() || unspec.next().is_some());
+        failed && none && (open || ended)
+    };
+    let its_own = matches!(
+        d.step.op(),
+        "name" | "connect" | "send" | "sendto" | "sendmsg"
+    );
+    let sends = |s: &Sent| lost(s.by.socket());
+    Some(its_own && lost(d.step.socket()) || d.shows_caller(lost) || d.about(sends))
 }
 
 /// Who has listened is in the table of listeners.

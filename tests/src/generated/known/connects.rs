@@ -120,19 +120,24 @@ pub(super) fn group_connect(d: &Difference) -> Option<bool> {
     })
 }
 
-/// The kernel lets an address go only where the port was left open.
+/// The kernel lets an address go only where the port was left open: then it hears there instead.
 pub(super) fn bound_to_all(d: &Difference) -> Option<bool> {
+    let gives_way = |name: &str| {
+        let mut connects = d.past.with(name, "connect").filter(|c| c.real == "ok");
+        !d.past.stream(name)
+            && d.past.bound(name).is_some_and(|(host, _)| for_all(host))
+            && d.past.option(name, "bind-no-port")
+            && connects.next().is_some()
+    };
     let socket = d.step.socket();
-    let [(was, _), (now, _)] = d.names()?;
-    let mut connects = d.past.with(socket, "connect").filter(|c| c.real == "ok");
-    Some(
-        d.step.op() == "name"
-            && !d.stream()
-            && for_all(was)
-            && !for_all(now)
-            && d.past.option(socket, "bind-no-port")
-            && connects.next().is_some(),
-    )
+    if d.step.op() == "name" {
+        let [(was, _), (now, _)] = d.names()?;
+        return Some(for_all(was) && !for_all(now) && gives_way(socket));
+    }
+    let error = d.error_lost() || d.error_gained();
+    let told = error && (gives_way(socket) || d.asked(|s, _| gives_way(s)));
+    let here = |s: &Sent| gives_way(socket) && d.past.went_to(s, socket);
+    Some(told || d.about(here))
 }
 
 /// The source is the primary address; and the port stays taken on it and on the wildcard.
@@ -230,31 +235,34 @@ pub(super) fn wildcard_connect(d: &Difference) -> Option<bool> {
 /// A machine ties a socket that was bound to ::ffff:0.0.0.0, or accepted on an address, to
 /// the source of its first connection, from which the next one leaves.
 pub(super) fn kept_source(d: &Difference) -> Option<bool> {
-    let socket = d.step.socket();
-    let mut connects = d.past.with(socket, "connect");
-    let tied = match d.past.listener(socket) {
-        Some(listener) => {
-            let (host, _) = d.past.bound(listener).unwrap_or_default();
-            let tied = host == "[::ffff:0.0.0.0]" || !d.past.on_wildcard(listener);
-            tied && connects.any(|c| c.words[2] == "unspec")
-        }
-        None => {
-            let mapped = d.past.bound(socket).unwrap_or_default().0 == "[::ffff:0.0.0.0]";
-            mapped && connects.any(|c| c.refused() || c.words[2] == "unspec")
+    let tied = |name: &str| {
+        let mut connects = d.past.with(name, "connect");
+        let mapped = |name: &str| d.past.bound(name).unwrap_or_default().0 == "[::ffff:0.0.0.0]";
+        match d.past.listener(name) {
+            _ if !d.past.stream(name) => false,
+            Some(listener) => {
+                let tied = mapped(listener) || !d.past.on_wildcard(listener);
+                tied && connects.any(|c| c.words[2] == "unspec")
+            }
+            None => mapped(name) && connects.any(|c| c.refused() || c.words[2] == "unspec"),
         }
     };
+    let socket = d.step.socket();
     if d.step.op() == "connect" {
         let refused = matches!(d.step.real, "EAFNOSUPPORT" | "EINVAL");
         // It is of IPv4, and :: means so on a machine.
         let vain = d.is("connect", d.step.real, "EINPROGRESS") && d.step.place()?.0 == "[::]";
-        return Some((refused || vain) && d.stream() && tied);
+        return Some((refused || vain) && tied(socket));
+    }
+    if d.shows_caller(tied) {
+        return Some(true);
     }
     let [(was, port), (now, same)] = d.names()?;
     // Or the source that it has by the route now, where it was connected again.
     let mut connects = d.past.with(socket, "connect").filter(|c| !c.refused());
     let mut again = connects.by_ref().skip_while(|c| c.words[2] != "unspec");
     let moved = wild(now) || again.any(|c| c.place().is_some());
-    Some(d.step.op() == "name" && d.stream() && tied && moved && !wild(was) && port == same)
+    Some(d.step.op() == "name" && tied(socket) && moved && !wild(was) && port == same)
 }
 
 /// Called from an address to which a machine on the first network alone has no way back.

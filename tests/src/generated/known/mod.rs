@@ -48,6 +48,7 @@ const KNOWN: &[(&str, Explains)] = &[
     ("near-neighbour", connects::near_neighbour),
     ("hidden-port", connects::hidden_port),
     ("shut-listener", binds::shut_listener),
+    ("bind-failed", binds::bind_failed),
     ("listener-reads", binds::listener_reads),
     ("tcp-host-port", binds::tcp_host_port),
     ("group-connect", connects::group_connect),
@@ -121,6 +122,29 @@ impl Difference<'_> {
                 text.and_then(|t| self.past.sent(t))
                     .is_some_and(|s| fits(&s))
             })
+    }
+
+    /// Whether a listener sees one of these call from another address.
+    fn shows_caller(&self, fits: impl Fn(&str) -> bool) -> bool {
+        let Some([(was, port), (now, same)]) = self.names() else {
+            return false;
+        };
+        let accepted = self.step.socket();
+        let called = |s: &str| {
+            let mut to = self.past.with(s, "connect").filter_map(Done::place);
+            to.any(|(_, port)| self.past.is_port_of(port, self.listener(accepted)))
+        };
+        matches!(self.step.op(), "accept" | "peer")
+            && (was != now && port == same)
+            && self.past.callers().any(|s| fits(s) && called(s))
+    }
+
+    /// Whose connections this socket has, or takes now.
+    fn listener<'s>(&'s self, name: &'s str) -> &'s str {
+        match self.step.words[..] {
+            [_, "=", "accept", of] => self.past.origin(of),
+            _ => self.past.listener(name).unwrap_or(name),
+        }
     }
 
     /// Both answers as address and port, if each is one.

@@ -315,3 +315,44 @@ fn to_its_own_port_connects_only_who_is_on_the_wildcard() {
     assert_eq!(connected("127.0.0.1", 8080), None);
     assert_eq!(connected("0.0.0.0", 8081), None);
 }
+
+#[test]
+fn an_address_is_lost_where_there_was_no_port() {
+    let sent = |option: &str, answer: &str| {
+        explained(&format!(
+            "in b = socket udp4\nin opt b {option} 1\nin bind b 127.0.0.1:0\n\
+             in bind b 0.0.0.0:5300 => {answer}\nin sendto b 10.0.0.100:5300 x => ok / EINVAL"
+        ))
+    };
+    assert_eq!(sent("bind-no-port", "EADDRINUSE"), Some("bind-failed"));
+    assert_eq!(sent("reuseaddr", "EADDRINUSE"), None);
+    assert_eq!(sent("bind-no-port", "EADDRNOTAVAIL"), None);
+}
+
+#[test]
+fn a_group_that_keeps_its_port_hears_of_no_error() {
+    let told = |option: &str| {
+        explained(&format!(
+            "in a = socket udp4\nin opt a {option} 1\nin bind a 239.1.2.3:0\n\
+             in connect a 10.0.0.5:5300\nin send a x\nin recvfrom a => EAGAIN / ECONNREFUSED"
+        ))
+    };
+    assert_eq!(told("bind-no-port"), Some("bound-to-all"));
+    assert_eq!(told("reuseaddr"), None);
+}
+
+#[test]
+fn a_caller_shows_where_it_was_tied_to() {
+    let caller = |listener: &str, to: u16| {
+        explained(&format!(
+            "in l = socket tcp4\nin bind l 0.0.0.0:8081\nin listen l\n\
+             in a = socket tcp4\nin bind a {listener}:8080\nin listen a\n\
+             peer b = socket tcp4\npeer connect b 10.0.0.6:8080\nin c = accept a => from 10.0.0.100:*\n\
+             in connect c unspec\nin connect c 127.0.0.1:{to}\n\
+             in d = accept l => from 10.0.0.6:* / from 127.0.0.1:*"
+        ))
+    };
+    assert_eq!(caller("10.0.0.6", 8081), Some("kept-source"));
+    assert_eq!(caller("0.0.0.0", 8081), None);
+    assert_eq!(caller("10.0.0.6", 8082), None);
+}

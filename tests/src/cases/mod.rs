@@ -49,6 +49,7 @@ files! {
     bind
     bypass
     chance
+    chance_more
     device
     disconnected
     echo

@@ -158,15 +158,12 @@ pub(super) fn bind_failed(d: &Difference) -> Option<bool> {
         };
         let mut binds = d.past.with(name, "bind").filter(|b| b.at > bound.at);
         let failed = binds.any(|b| b.real == "EADDRINUSE" && b.hostlet == "EADDRINUSE");
-        let mut unspec = d
-            .past
-            .with(name, "connect")
-            .filter(|c| c.words[2] == "unspec");
         let none = bound.place().is_some_and(|(_, port)| port == "0");
         let open = d.past.option(name, "bind-no-port");
-        let ended = d.past.stream(name)
-            && (d.past.with(name, "shutdown").next().is_some() || unspec.next().is_some());
-        failed && none && (open || ended)
+        // One that the kernel chose goes with the connection, or with the end of listening.
+        let mut ends = ["shutdown", "connect"].iter();
+        let ended = d.past.stream(name) && ends.any(|op| d.past.with(name, op).next().is_some());
+        failed && (none && (open || ended) || d.past.listener(name).is_some())
     };
     let its_own = matches!(
         d.step.op(),

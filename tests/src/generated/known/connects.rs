@@ -143,9 +143,9 @@ pub(super) fn bound_to_all(d: &Difference) -> Option<bool> {
 /// The source is the primary address; and the port stays taken on it and on the wildcard.
 pub(super) fn wildcard_connect(d: &Difference) -> Option<bool> {
     let connected = |name: &str, before: usize| {
+        let done = ["ok", "ECONNREFUSED", "EINPROGRESS"];
         let mut all = d.past.with(name, "connect").filter(|c| c.at < before);
-        d.past.on_wildcard(name)
-            && all.any(|c| matches!(c.hostlet, "ok" | "ECONNREFUSED" | "EINPROGRESS"))
+        d.past.on_wildcard(name) && all.any(|c| done.contains(&c.hostlet))
     };
     let mover = |name: &str| connected(name, d.step.at);
     let socket = d.step.socket();
@@ -165,11 +165,15 @@ pub(super) fn wildcard_connect(d: &Difference) -> Option<bool> {
         return Some(true);
     }
     // It was connected, to nothing then, and has sent from where it stood.
-    if op == "connect" && d.is("connect", "ok", "EINVAL") && d.past.bound(socket).is_none() {
-        let mut to = d.past.with(socket, "connect").filter_map(Done::place);
-        let first = to.next().is_some_and(|(to, _)| loopback(to));
-        let mut again = d.past.with(socket, "connect");
-        return Some(first && !d.stream() && again.any(|c| c.words[2] == "unspec"));
+    if op == "connect" && d.step.real == "ok" && d.past.bound(socket).is_none() && !d.stream() {
+        let all = |op| d.past.with(socket, op);
+        let mut to = all("connect").filter_map(Done::place);
+        let stood = match d.step.hostlet {
+            "EINVAL" => to.any(|(to, _)| loopback(to)),
+            "EAFNOSUPPORT" => six(d.step.place()?.0) && to.any(|(to, _)| to.contains('.')),
+            _ => return None,
+        };
+        return Some(stood && all("connect").any(|c| c.words[2] == "unspec"));
     }
     Some(match op {
         "name" => {
@@ -222,9 +226,12 @@ pub(super) fn wildcard_connect(d: &Difference) -> Option<bool> {
             })
         }
         // It still stands for all addresses, and for its peer's alone on a machine; what it
-        // sends comes from the primary address.
+        // sends comes from the primary address, or if it is read after a connect to the machine itself
+        // from where that one leaves.
         _ => d.about(|sent| {
-            let by = connected(sent.by.socket(), sent.by.at);
+            let home = sent.owner == Some(sent.by.actor);
+            let before = if home { d.step.at } else { sent.by.at };
+            let by = connected(sent.by.socket(), before);
             let others = |s: &str| d.past.share_port(s, socket) || s == d.past.origin(socket);
             let to = |s: &str| mover(s) && others(s) && d.past.went_to(sent, s);
             by || d.past.sockets().any(to)

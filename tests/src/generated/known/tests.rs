@@ -81,6 +81,16 @@ fn where_a_wildcard_socket_connected_others_are_not_excused() {
         ends("in c = socket udp4\nin bind c 10.0.0.6:5303 => ok / EADDRINUSE"),
         None
     );
+    // What it sent to others before that comes from where it came from.
+    let before = |to: &str, by: &str| {
+        explained(&format!(
+            "in a = socket udp4\nin bind a 0.0.0.0:5300\n{by} b = socket udp4\n{by} bind b {to}:5301\n\
+             in sendto a {to}:5301 x\nin connect a 127.0.0.1:5301\n\
+             {by} recvfrom b => x from 10.0.0.5:5300 / x from 10.0.0.6:5300"
+        ))
+    };
+    assert_eq!(before("10.0.0.6", "in"), Some("wildcard-connect"));
+    assert_eq!(before("10.0.0.100", "peer"), None);
     // Nor an address of somebody else, nor another port.
     assert_eq!(ends("in name a => 10.0.0.6:5300 / 10.0.0.1:5300"), None);
     assert_eq!(ends("in name a => 10.0.0.6:5300 / 10.0.0.5:5301"), None);
@@ -355,4 +365,19 @@ fn a_caller_shows_where_it_was_tied_to() {
     assert_eq!(caller("10.0.0.6", 8081), Some("kept-source"));
     assert_eq!(caller("0.0.0.0", 8081), None);
     assert_eq!(caller("10.0.0.6", 8082), None);
+}
+
+#[test]
+fn what_a_connection_left_keeps_from_another_only_who_has_sent_unbound() {
+    let connected = |first: &str, then: &str| {
+        explained(&format!(
+            "in a = socket udp6\nin connect a {first}:5300\n{then}in sendto a [2001:db8::100]:5300 x\n\
+             in connect a [2001:db8::100]:5300 => ok / EAFNOSUPPORT"
+        ))
+    };
+    let unspec = "in connect a unspec\n";
+    let four = "[::ffff:10.0.0.100]";
+    assert_eq!(connected(four, unspec), Some("wildcard-connect"));
+    assert_eq!(connected("[2001:db8::9]", unspec), None);
+    assert_eq!(connected(four, ""), None);
 }

@@ -164,7 +164,7 @@ enum { HL_CLASSES = 4 }; /* bit 0: SO_REUSEADDR, bit 1: SO_REUSEPORT */
 
 struct hl_port {
 	struct bpf_spin_lock lock;
-	__u32 dead; /* on its way out of the table */
+	__u32 whose; /* a sum of its key; 0: on its way out of the table */
 	__u16 wild[HL_CLASSES]; /* sockets on the wildcard, by class */
 	__u16 specific[HL_CLASSES]; /* sockets on one address, by class */
 	__u16 autobound; /* sockets the kernel bound to the real wildcard */

@@ -85,44 +85,56 @@ static inline bool port_unused(const struct hl_port *p)
 	return !p->autobound;
 }
 
+/* Never 0. */
+static inline __u32 sum_of(const struct hl_port_key *k)
+{
+	__u32 addr = k->addr.w[0] ^ k->addr.w[1] * 3 ^ k->addr.w[2] * 5 ^ k->addr.w[3] * 7;
+	__u32 sum = k->id * 0x9e3779b1 ^ (k->port << 16 | k->proto << 8 | k->family) ^ addr;
+
+	return sum ?: 1;
+}
+
 /* One try of the below; 1: again. */
 SHARED int try_change(const struct hl_port_key *at, const struct change *c)
 {
 	struct hl_port_key key; /* kernel 6.1 takes no key from an argument of a SHARED function */
 	struct hl_port fresh = {};
-	bool dead, unused = false;
+	bool other, unused = false;
 	struct hl_port *p;
+	__u32 sum;
 	long error;
 
 	if (!at || !c)
 		return 0;
 	key = *at;
+	sum = sum_of(&key);
 	p = bpf_map_lookup_elem(&ports, &key);
 	if (!p) {
 		if (c->by < 0)
 			return 0;
 		change_counts(&fresh, c);
+		fresh.whose = sum;
 		error = bpf_map_update_elem(&ports, &key, &fresh, BPF_NOEXIST);
 		return !error ? 0 : error == -EEXIST ? 1 : -ENOBUFS;
 	}
 	bpf_spin_lock(&p->lock);
-	dead = p->dead;
-	if (!dead) {
+	other = p->whose != sum;
+	if (!other) {
 		change_counts(p, c);
 		if (c->by < 0 && port_unused(p)) {
-			p->dead = 1;
+			p->whose = 0;
 			unused = true;
 		}
 	}
 	bpf_spin_unlock(&p->lock);
 	if (unused)
 		bpf_map_delete_elem(&ports, &key);
-	return dead;
+	return other;
 }
 
 /*
- * One step in the book. An entry that reaches zero is marked dead under its
- * lock and then deleted; whoever meets a dead one tries again until it is gone,
+ * One step in the book. An entry that reaches zero is marked as nobody's under its lock and then deleted;
+ * whoever meets such a one, or finds that the memory became another port's entry since the look-up, tries again,
  * so that no count is lost. Returns 0, or of what is added -ENOBUFS when the table is full.
  */
 SHARED int port_change(const struct hl_port_key *at, const struct change *c)

@@ -242,7 +242,7 @@ cases! {
         in sendto c 10.0.0.100:5300 x
         in connect c 10.0.0.100:5301
         in send c y
-        in poll c => out+err
+        in poll c err => err
         in recv c => ECONNREFUSED
         in d = socket udp6
         in bind d [::]:0

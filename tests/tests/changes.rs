@@ -215,6 +215,36 @@ fn a_running_wildcard_server_follows_the_set() -> Result<()> {
     Ok(())
 }
 
+/// A17: an address that passes to another hostlet is served by that one's wildcard socket, from the first datagram on.
+#[test]
+fn a_wildcard_server_serves_an_address_that_was_anothers() -> Result<()> {
+    let mut s = Stage::new("two")?;
+    s.players.add("other", s.lan.start("other")?);
+    s.play(
+        "in u = socket udp4
+         in bind u 0.0.0.0:5300
+         other w = socket udp4
+         other bind w 0.0.0.0:5300
+         peer v = socket udp4
+         peer bind v 10.0.0.100:5301
+         peer sendto v 10.0.0.6:5300 one
+         in recvfrom u => one from 10.0.0.100:5301
+         peer sendto v 10.0.0.6:5300 two
+         in recvfrom u => two from 10.0.0.100:5301
+         hostlet revoke in 10.0.0.6
+         hostlet grant other 10.0.0.6
+         peer sendto v 10.0.0.6:5300 three
+         other recvfrom w => three from 10.0.0.100:5301
+         other sendto w 10.0.0.100:5301 back
+         peer recvfrom v => back from 10.0.0.6:5300
+         other close w
+         other w = socket udp4
+         other bind w 0.0.0.0:5300
+         peer sendto v 10.0.0.6:5300 four
+         other recvfrom w => four from 10.0.0.100:5301",
+    )
+}
+
 /// A17: a socket on the host's real wildcard that connects over and over pushes nobody's connection out of the table.
 #[test]
 fn many_connects_from_the_real_wildcard_harm_no_other() -> Result<()> {

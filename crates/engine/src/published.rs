@@ -39,7 +39,7 @@ pub(crate) fn tables(view: &KernelView) -> Tables {
 
 /// The record that its programs act on.
 pub(crate) fn record(view: &KernelView, netns: u64) -> Record {
-    let flags = RecordFlags::default()
+    let flags = hostlet_kernel::all(&view.owned)
         .with(RecordFlags::V4, view.has_v4)
         .with(RecordFlags::V6, view.has_v6)
         .with(RecordFlags::MANY4, view.many4)

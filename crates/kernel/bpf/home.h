@@ -275,7 +275,7 @@ SHARED int mend_answer(struct __sk_buff *skb)
 	struct hl_addr to;
 	struct ends e;
 
-	if (!g || !any_abroad(g))
+	if (!g)
 		return TC_ACT_UNSPEC;
 	sk = skb->sk;
 	full = sk ? bpf_sk_fullsock(sk) : 0;

@@ -13,7 +13,7 @@
 #include <linux/bpf.h>
 
 /* Raised whenever a structure or a table below changes its shape. */
-enum { HL_LAYOUT = 7 };
+enum { HL_LAYOUT = 8 };
 
 struct hl_addr {
 	__u32 w[4];
@@ -37,6 +37,8 @@ enum hl_flag {
 	HL_FIT_REFUSE =
 		1 << 13, /* its addresses are for routes by their interfaces; other calls are refused */
 	HL_FIT_PASS = 1 << 14, /* the same; other calls are done as outside */
+	HL_ALL4 = 1 << 15, /* with primary4, few4 has all of that family: no need to ask the owners table */
+	HL_ALL6 = 1 << 16,
 };
 
 enum hl_source {
@@ -173,7 +175,7 @@ struct hl_port {
 	__u32 uid; /* owner of the SO_REUSEPORT sockets */
 	__u16 hidden; /* the port that really stands behind this one, or 0 */
 	__u16 learned; /* the udp table holds the wildcard socket */
-	__u16 pad;
+	__u16 mixed; /* there was more than one on the wildcard, or it was connected: wild_addr does not say all */
 	struct hl_addr wild_addr; /* where the wildcard socket really is bound */
 };
 
@@ -272,6 +274,16 @@ struct hl_wild_udp_key {
 	__u16 port;
 	__u8 family;
 	__u8 slot;
+};
+
+/*
+ * settled (array of one): IPv4 addresses and ports of hostlets for which the learner has nothing to do any more. A word
+ * each: the address in network order, the port in host order, and 16 bits that change when a socket on the port does.
+ */
+enum { HL_SETTLED_PORTS = 256, HL_SETTLED_EACH = 4 };
+
+struct hl_settled {
+	__u64 slot[HL_SETTLED_PORTS * HL_SETTLED_EACH];
 };
 
 /* events (array used as a ring that readers do not empty). */

@@ -213,6 +213,14 @@ static inline bool may_be_known(const struct hl_hostlet *h, const struct hl_addr
 	return g && g->known_ever && addr_eq(a, addr_is4(a) ? &h->primary4 : &h->primary6);
 }
 
+/* Can its programs know this peer by another address? Most are not, and cost no look-up at all. */
+static inline bool may_be_renamed(const struct hl_addr *a)
+{
+	struct hl_globals *g = global();
+
+	return foreign_loop(a) || (g && g->known_ever);
+}
+
 static inline __u32 many_like(const struct hl_hostlet *h, const struct hl_addr *a)
 {
 	return h->flags & (addr_is4(a) ? HL_MANY4 : HL_MANY6);

@@ -32,14 +32,23 @@ static inline bool parse_udp(struct __sk_buff *skb, struct datagram *d)
 	__u32 at;
 
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
-		struct iphdr ip;
+		struct {
+			struct iphdr ip;
+			__u16 source; /* where there are no options */
+			__u16 dest;
+		} first;
 
-		if (bpf_skb_load_bytes_relative(skb, 0, &ip, sizeof(ip), BPF_HDR_START_NET) ||
-		    ip.protocol != IPPROTO_UDP || (ip.frag_off & bpf_htons(0x1fff)))
+		/* Nothing that is shorter has ports. */
+		if (bpf_skb_load_bytes_relative(skb, 0, &first, sizeof(first), BPF_HDR_START_NET) ||
+		    first.ip.protocol != IPPROTO_UDP || (first.ip.frag_off & bpf_htons(0x1fff)))
 			return false;
-		d->from = addr4(ip.saddr);
-		d->to = addr4(ip.daddr);
-		at = ip.ihl * 4;
+		d->from = addr4(first.ip.saddr);
+		d->to = addr4(first.ip.daddr);
+		d->from_port = first.source;
+		d->to_port = first.dest;
+		at = first.ip.ihl * 4;
+		if (at == sizeof(first.ip))
+			return true;
 	} else if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
 		struct ipv6hdr ip;
 
@@ -137,16 +146,29 @@ SHARED int learn_at(struct __sk_buff *skb, __u32 id, const struct datagram *d)
 
 static inline void learn(struct __sk_buff *skb, const struct datagram *d)
 {
-	const struct hl_owner *o = owner_of(&d->to);
+	bool four = addr_is4(&d->to);
+	__u32 ip = d->to.w[3];
+	__u16 port = bpf_ntohs(d->to_port);
+	__u64 *slots = settled_slots(port), is = (__u64)ip << 32 | (__u32)port << 16, was;
+	const struct hl_owner *o;
 	struct hl_port_key key;
 	struct hl_port *p;
 
+	if (!slots)
+		return;
+	slots += (ip >> 24 ^ ip >> 16) % HL_SETTLED_EACH;
+	was = ONCE(*slots);
+	if (four && (was & ~0xffffull) == is)
+		return;
+	o = owner_of(&d->to);
 	if (!o)
 		return;
-	key = port_key(o->id, bpf_ntohs(d->to_port), IPPROTO_UDP, family_of(&d->to));
+	key = port_key(o->id, port, IPPROTO_UDP, family_of(&d->to));
 	p = bpf_map_lookup_elem(&ports, &key);
 	if (p && !p->learned && has_wild(p))
 		learn_at(skb, o->id, d);
+	else if (four)
+		__sync_val_compare_and_swap(slots, was, is | (was & 0xffff));
 }
 
 /*

@@ -170,15 +170,29 @@ static inline struct hl_hostlet *hostlet_here(void)
 	})
 
 /* The same where there is a socket, which may be one that passes, by `test_` (see pass.h). */
-#define HOSTLET_UNLESS(ctx, sk, test_)                                                                       \
+#define HOSTLET_UNLESS(ctx, sk, test_) UNLESS_PASSING(HOSTLET_OR_ALLOW(ctx), sk, test_)
+
+#define UNLESS_PASSING(h, sk, test_)                                                                         \
 	({                                                                                                   \
-		struct hl_hostlet *f_ = HOSTLET_OR_ALLOW(ctx);                                               \
+		struct hl_hostlet *f_ = (h);                                                                 \
 		if ((f_->flags & (HL_EXCLUDE | HL_FIT_PASS)) && (sk) && test_(sk, f_->flags))                \
 			return ALLOW;                                                                        \
 		f_;                                                                                          \
 	})
 
 #define HOSTLET_FOR(ctx, sk) HOSTLET_UNLESS(ctx, sk, passes)
+
+/*
+ * The same for a socket of which `s` is known, or none. A socket stays in its network namespace: for one that a hook
+ * has entered there that need not be asked again.
+ */
+#define HOSTLET_KNOWING(ctx, sk, s)                                                                          \
+	({                                                                                                   \
+		struct hl_hostlet *k_ = hostlet_here();                                                      \
+		if (!k_ || (!((s) && (s)->id == k_->id) && bpf_get_netns_cookie(ctx) != k_->netns))          \
+			return ALLOW;                                                                        \
+		UNLESS_PASSING(k_, sk, passes);                                                              \
+	})
 
 /* The address in the call, both ways; each word by a load and a store of its own. */
 static inline void read_user_ip6(struct bpf_sock_addr *ctx, struct hl_addr *a)

@@ -73,6 +73,12 @@ static inline bool has_specific(const struct hl_port *p)
 	return p->specific[0] | p->specific[1] | p->specific[2] | p->specific[3];
 }
 
+/* Of a port: was there never but one socket, on the wildcard and not connected? */
+static inline bool one_wild(const struct hl_port *p)
+{
+	return has_wild(p) && !p->mixed && !has_specific(p);
+}
+
 /* Are all sockets on an address connected? Then none is for who is not their peer. */
 static inline bool all_connected(const struct hl_port *p)
 {
@@ -92,22 +98,26 @@ static inline int lookup_udp(struct bpf_sk_lookup *ctx, const struct hl_owner *o
 	__u16 port = ctx->local_port, peer_port = bpf_ntohs(ctx->remote_port);
 	struct hl_port_key key = port_key(o->id, port, IPPROTO_UDP, family_of(local));
 	struct hl_listener_key lk = {.id = o->id, .port = port};
-	struct hl_port *p, *here;
+	struct hl_port *p, *here = 0;
 	struct bpf_sock *sk;
 	long error;
 
-	key.addr = *local;
-	p = here = bpf_map_lookup_elem(&ports, &key);
-	if (p && !all_connected(p)) {
+	p = bpf_map_lookup_elem(&ports, &key);
+	if (!p)
+		return SK_DROP;
+	/* One socket on the wildcard and none beside it, as most servers: no need to ask what is on this very address. */
+	if (!one_wild(p)) {
+		key.addr = *local;
+		here = bpf_map_lookup_elem(&ports, &key);
+	} else if (addr_eq(&p->wild_addr, local)) {
+		here = p;
+	}
+	if (here && !all_connected(here)) {
 		/* A socket on this very address: the kernel finds it by itself. */
-		if (has_wild(p) && (o->flags & HL_OWNER_MANY))
+		if (has_wild(here) && (o->flags & HL_OWNER_MANY))
 			note_asked(o->id, port, peer, peer_port, local);
 		return SK_PASS;
 	}
-	key.addr = (struct hl_addr){};
-	p = bpf_map_lookup_elem(&ports, &key);
-	if (!p)
-		return here ? SK_PASS : SK_DROP;
 	if (has_wild(p)) {
 		lk.family = key.family;
 		sk = bpf_map_lookup_elem(&udp_sockets, &lk);
@@ -121,6 +131,7 @@ static inline int lookup_udp(struct bpf_sk_lookup *ctx, const struct hl_owner *o
 		}
 		/* Closed meanwhile, with a sibling left: have the learner look again. */
 		p->learned = 0;
+		unsettle(port);
 	}
 	/*
 	 * Connected to nothing again, which no hook sees, it is for the one on this address after all; whether one

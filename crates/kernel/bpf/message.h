@@ -196,10 +196,38 @@ SHARED int message_source(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 	return WHY(HL_REASON_FOREIGN_SOURCE, addr_is4(&m->from) ? kernel.foreign_source_error : EINVAL);
 }
 
-static inline int send_to(struct bpf_sock_addr *ctx, struct bpf_sock *sk, struct hl_hostlet *h,
-			  struct sending *m)
+/*
+ * Most datagrams, without a call and with few look-ups: of a socket that is not connected, on the wildcard or where
+ * all of its hostlet's IPv4 or IPv6 stands, to anybody else. What is not so plain is for message_source.
+ */
+static inline bool plain_source(struct bpf_sock *sk, const struct hl_hostlet *h, const struct hl_sock *s,
+				struct sending *m, bool four)
 {
-	struct hl_sock *s = bpf_sk_storage_get(&socks, sk, 0, 0);
+	const struct hl_addr *primary = four ? &h->primary4 : &h->primary6;
+	__u32 routed = four ? HL_ROUTED4 : HL_ROUTED6, all = four ? HL_ALL4 : HL_ALL6;
+	bool on_wild = s && (s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)) && !(s->flags & HL_SOCK_AUTO);
+
+	if (sk->state == BPF_TCP_ESTABLISHED || !(h->flags & (four ? HL_V4 : HL_V6)) ||
+	    (h->flags & (HL_FIT_REFUSE | HL_FIT_PASS)) || addr_multicast(&m->to) ||
+	    (s && (s->flags & HL_SOCK_ABROAD)))
+		return false;
+	if (on_wild) {
+		if (!addr_eq(&m->from, primary) || !addr_eq(&m->from, &s->addr))
+			return false;
+		if (answer_from(h, m))
+			return true;
+	} else if (!(four ? addr_wild(&m->from) : addr_any(&m->from))) {
+		return false;
+	}
+	if ((h->flags & (all | routed)) != all || h->source != HL_SOURCE_PRIMARY || owns_fast(h, &m->to))
+		return false;
+	m->from = *primary;
+	return true;
+}
+
+static inline int send_to(struct bpf_sock_addr *ctx, struct bpf_sock *sk, struct hl_hostlet *h,
+			  struct hl_sock *s, struct sending *m)
+{
 	bool four = addr_is4(&m->to), own_loop = false;
 	struct hl_addr asked = m->to;
 	int why;
@@ -236,6 +264,8 @@ static inline int send_to(struct bpf_sock_addr *ctx, struct bpf_sock *sk, struct
 			return ALLOW;
 		}
 	}
+	if (!own_loop && plain_source(sk, h, s, m, four))
+		return ALLOW;
 	why = message_source(ctx, h, m, s, own_loop);
 	if (WHY_REASON(why) == HL_REASON_NO_ROUTE && (h->flags & HL_FIT_PASS))
 		why = let_pass(ctx);
@@ -253,17 +283,20 @@ SEC("cgroup/sendmsg4")
 int hl_sendmsg4(struct bpf_sock_addr *ctx)
 {
 	struct bpf_sock *sk = ctx->sk;
-	struct hl_hostlet *h = HOSTLET_FOR(ctx, sk);
 	struct sending m = {.to = addr4(ONCE(ctx->user_ip4)),
 			    .from = addr4(ONCE(ctx->msg_src_ip4)),
 			    .port = bpf_ntohs(ONCE(ctx->user_port)),
 			    .proto = ONCE(ctx->protocol),
 			    .socket6 = ONCE(ctx->family) == AF_INET6};
+	struct hl_hostlet *h;
+	struct hl_sock *s;
 
 	if (!sk)
 		return ALLOW;
+	s = bpf_sk_storage_get(&socks, sk, 0, 0);
+	h = HOSTLET_KNOWING(ctx, sk, s);
 	m.from_port = sk->src_port;
-	if (send_to(ctx, sk, h, &m) == REFUSE)
+	if (send_to(ctx, sk, h, s, &m) == REFUSE)
 		return REFUSE;
 	ctx->user_ip4 = m.to.w[3];
 	ctx->msg_src_ip4 = m.from.w[3];
@@ -274,19 +307,22 @@ SEC("cgroup/sendmsg6")
 int hl_sendmsg6(struct bpf_sock_addr *ctx)
 {
 	struct bpf_sock *sk = ctx->sk;
-	struct hl_hostlet *h = HOSTLET_FOR(ctx, sk);
 	struct sending m = {
 		.port = bpf_ntohs(ONCE(ctx->user_port)), .proto = ONCE(ctx->protocol), .socket6 = true};
+	struct hl_hostlet *h;
+	struct hl_sock *s;
 
 	if (!sk)
 		return ALLOW;
+	s = bpf_sk_storage_get(&socks, sk, 0, 0);
+	h = HOSTLET_KNOWING(ctx, sk, s);
 	read_user_ip6(ctx, &m.to);
 	m.from.w[0] = ONCE(ctx->msg_src_ip6[0]);
 	m.from.w[1] = ONCE(ctx->msg_src_ip6[1]);
 	m.from.w[2] = ONCE(ctx->msg_src_ip6[2]);
 	m.from.w[3] = ONCE(ctx->msg_src_ip6[3]);
 	m.from_port = sk->src_port;
-	if (send_to(ctx, sk, h, &m) == REFUSE)
+	if (send_to(ctx, sk, h, s, &m) == REFUSE)
 		return REFUSE;
 	write_user_ip6(ctx, &m.to);
 	ctx->msg_src_ip6[0] = m.from.w[0];
@@ -307,11 +343,13 @@ static inline bool sender_name(struct bpf_sock_addr *ctx, struct bpf_sock *sk, c
 SEC("cgroup/recvmsg4")
 int hl_recvmsg4(struct bpf_sock_addr *ctx)
 {
-	struct bpf_sock *sk = ctx->sk;
-	struct hl_hostlet *h = HOSTLET_FOR(ctx, sk);
-
 	struct hl_addr a = addr4(ONCE(ctx->user_ip4));
+	struct bpf_sock *sk = ctx->sk;
+	struct hl_hostlet *h;
 
+	if (!may_be_renamed(&a))
+		return ALLOW;
+	h = HOSTLET_FOR(ctx, sk);
 	if (sender_name(ctx, sk, h, &a, bpf_ntohs(ONCE(ctx->user_port))))
 		ctx->user_ip4 = a.w[3];
 	return ALLOW;
@@ -320,12 +358,15 @@ int hl_recvmsg4(struct bpf_sock_addr *ctx)
 SEC("cgroup/recvmsg6")
 int hl_recvmsg6(struct bpf_sock_addr *ctx)
 {
-	struct bpf_sock *sk = ctx->sk;
-	struct hl_hostlet *h = HOSTLET_FOR(ctx, sk);
 	__u16 port = bpf_ntohs(ONCE(ctx->user_port));
+	struct bpf_sock *sk = ctx->sk;
+	struct hl_hostlet *h;
 	struct hl_addr a;
 
 	read_user_ip6(ctx, &a);
+	if (!may_be_renamed(&a))
+		return ALLOW;
+	h = HOSTLET_FOR(ctx, sk);
 	if (sender_name(ctx, sk, h, &a, port))
 		write_user_ip6(ctx, &a);
 	return ALLOW;

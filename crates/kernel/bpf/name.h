@@ -105,10 +105,13 @@ static inline bool peer_name(struct bpf_sock *sk, const struct hl_hostlet *h, st
 SEC("cgroup/getpeername4")
 int hl_getpeername4(struct bpf_sock_addr *ctx)
 {
-	struct bpf_sock *sk = ctx->sk;
-	struct hl_hostlet *h = HOSTLET_FOR(ctx, sk);
 	struct hl_addr a = addr4(ONCE(ctx->user_ip4));
+	struct bpf_sock *sk = ctx->sk;
+	struct hl_hostlet *h;
 
+	if (!may_be_renamed(&a))
+		return ALLOW;
+	h = HOSTLET_FOR(ctx, sk);
 	if (peer_name(sk, h, &a, bpf_ntohs(ONCE(ctx->user_port))))
 		ctx->user_ip4 = a.w[3];
 	return ALLOW;
@@ -117,12 +120,15 @@ int hl_getpeername4(struct bpf_sock_addr *ctx)
 SEC("cgroup/getpeername6")
 int hl_getpeername6(struct bpf_sock_addr *ctx)
 {
-	struct bpf_sock *sk = ctx->sk;
-	struct hl_hostlet *h = HOSTLET_FOR(ctx, sk);
 	__u16 port = bpf_ntohs(ONCE(ctx->user_port));
+	struct bpf_sock *sk = ctx->sk;
+	struct hl_hostlet *h;
 	struct hl_addr a;
 
 	read_user_ip6(ctx, &a);
+	if (!may_be_renamed(&a))
+		return ALLOW;
+	h = HOSTLET_FOR(ctx, sk);
 	if (peer_name(sk, h, &a, port))
 		write_user_ip6(ctx, &a);
 	return ALLOW;

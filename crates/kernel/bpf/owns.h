@@ -49,10 +49,14 @@ static inline bool owns_other(const struct hl_hostlet *h, const struct hl_addr *
 		for (i = 0; i < HL_FEW4; i++)
 			if (a->w[3] == h->few4[i])
 				return a->w[3] != 0;
+		if (h->flags & HL_ALL4)
+			return false;
 	} else {
 		for (i = 0; i < HL_FEW6; i++)
 			if (addr_eq(a, &h->few6[i]))
 				return true;
+		if (h->flags & HL_ALL6)
+			return false;
 	}
 	key.addr = *a; /* kernel 6.1 takes no key from an argument of a SHARED function */
 	o = bpf_map_lookup_elem(&owners, &key.addr);

@@ -57,14 +57,15 @@ static inline int mend6(struct __sk_buff *skb, const struct hl_addr *source)
 SEC("tc")
 int hl_ping(struct __sk_buff *skb)
 {
+	struct hl_globals *g = global();
 	const struct hl_addr *source;
 	struct bpf_sock *sk;
 	__u32 id;
 	bool four;
 
-	/* The second is one that was reflected (the setting fwmark_reflect). */
+	/* The second is one that was reflected (the setting fwmark_reflect). Every packet comes here: no call for nothing. */
 	if (!skb->mark || skb->mark == ABROAD_MARK)
-		return mend_answer(skb);
+		return g && any_abroad(g) ? mend_answer(skb) : TC_ACT_UNSPEC;
 	if ((skb->mark & MARK_MASK) == ABROAD_MARK)
 		return mend_source(skb);
 	if ((skb->mark & MARK_MASK) != PING_MARK)

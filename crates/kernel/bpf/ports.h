@@ -38,6 +38,29 @@ static inline struct hl_port_key port_key(__u32 id, __u16 port, __u8 proto, __u8
 	return (struct hl_port_key){.id = id, .port = port, .proto = proto, .family = family};
 }
 
+/* The slots of a port in the table of what is settled. */
+static inline __u64 *settled_slots(__u16 port)
+{
+	__u32 zero = 0;
+	struct hl_settled *all = bpf_map_lookup_elem(&settled, &zero);
+
+	return all ? &all->slot[port % HL_SETTLED_PORTS * HL_SETTLED_EACH] : 0;
+}
+
+/*
+ * What the book says of a port of UDP has changed: the learner is to look again. Who has looked just before does not
+ * write what it saw, for the slot is another by then.
+ */
+SHARED int unsettle(__u16 port)
+{
+	__u64 *slots = settled_slots(port), fresh = bpf_get_prandom_u32() & 0xffff;
+	int i;
+
+	for (i = 0; slots && i < HL_SETTLED_EACH; i++)
+		__sync_lock_test_and_set(&slots[i], fresh);
+	return 0;
+}
+
 static inline void change_counts(struct hl_port *p, const struct change *c)
 {
 	__u32 class_ = c->class_ & (HL_CLASSES - 1);
@@ -50,6 +73,7 @@ static inline void change_counts(struct hl_port *p, const struct change *c)
 		if (c->by > 0) {
 			p->wild_addr = c->wild_addr;
 			p->learned = 0;
+			p->mixed |= p->wild[0] + p->wild[1] + p->wild[2] + p->wild[3] > 1;
 		}
 		break;
 	case CLAIM_SPECIFIC:
@@ -145,8 +169,11 @@ SHARED int port_change(const struct hl_port_key *at, const struct change *c)
 		return 0;
 	for (i = 0; i < 16; i++) {
 		state = try_change(at, c);
-		if (state <= 0)
-			return state;
+		if (state > 0)
+			continue;
+		if (at->proto == IPPROTO_UDP)
+			unsettle(at->port);
+		return state;
 	}
 	return c->by < 0 ? 0 : -ENOBUFS;
 }

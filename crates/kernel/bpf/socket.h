@@ -72,8 +72,11 @@ static inline void learn_anew(const struct hl_sock *s, __u8 family)
 	struct hl_port_key key = port_key(s->id, s->port, IPPROTO_UDP, family);
 	struct hl_port *p = bpf_map_lookup_elem(&ports, &key);
 
-	if (p)
+	if (p) {
 		p->learned = 0;
+		p->mixed = 1;
+		unsettle(key.port);
+	}
 }
 
 SHARED int note_connected(struct bpf_sock_addr *ctx)

@@ -19,7 +19,7 @@ use crate::probe;
 const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/hostlet.bpf.o"));
 
 /// The tables that this program reads or writes; all are pinned, for tools such as bpftool.
-pub(crate) const TABLES: [&str; 27] = [
+pub(crate) const TABLES: [&str; 28] = [
     "hostlets",
     "owners",
     "prefixes",
@@ -33,6 +33,7 @@ pub(crate) const TABLES: [&str; 27] = [
     "wild_udp",
     "listeners",
     "udp_sockets",
+    "settled",
     "asked",
     "known_as",
     "known_at",

@@ -26,5 +26,5 @@ pub use file_id::FileId;
 pub use install::{Kernel, Limits, netns_cookie};
 pub use loops::{EXTRAS, EXTRAS_EACH};
 pub use port_book::{BoundPort, PortBook};
-pub use record::{Record, RecordFlags, few};
+pub use record::{Record, RecordFlags, all, few};
 pub use tables::{OnLink, RouteEntry, SourceList, Sweep, Tables};

@@ -6,8 +6,8 @@ use std::ops::BitOr;
 use hostlet_model::{Owned, SourcePolicy};
 
 use crate::abi::{
-    self, HL_EXCLUDE, HL_FEW4, HL_FEW6, HL_FIT_PASS, HL_FIT_REFUSE, HL_GONE, HL_GUARD, HL_MANY4,
-    HL_MANY6, HL_PASS, HL_PREFIX, HL_RAW, HL_REACH, HL_ROUTED4, HL_ROUTED6,
+    self, HL_ALL4, HL_ALL6, HL_EXCLUDE, HL_FEW4, HL_FEW6, HL_FIT_PASS, HL_FIT_REFUSE, HL_GONE,
+    HL_GUARD, HL_MANY4, HL_MANY6, HL_PASS, HL_PREFIX, HL_RAW, HL_REACH, HL_ROUTED4, HL_ROUTED6,
     HL_SOURCE_BY_DESTINATION, HL_SOURCE_PRIMARY, HL_SOURCE_RANDOM, HL_V4, HL_V6, hl_hostlet,
 };
 
@@ -47,6 +47,11 @@ impl RecordFlags {
     pub const FIT_REFUSE: Self = Self(HL_FIT_REFUSE);
     /// The same; other calls are done as outside.
     pub const FIT_PASS: Self = Self(HL_FIT_PASS);
+
+    /// The record holds all of its IPv4 addresses.
+    pub const ALL4: Self = Self(HL_ALL4);
+    /// The record holds all of its IPv6 addresses.
+    pub const ALL6: Self = Self(HL_ALL6);
 
     /// Does it have all of these?
     #[must_use]
@@ -116,6 +121,18 @@ pub fn few(
     )
 }
 
+/// Which families of a set [`few`] has all of, together with the primaries.
+#[must_use]
+pub fn all(owned: &[Owned]) -> RecordFlags {
+    let fits = |four: bool, few: u32| {
+        let family = || owned.iter().filter(|o| o.is_ipv4() == four);
+        family().all(|o| matches!(o, Owned::Single(_))) && family().count() <= few as usize + 1
+    };
+    RecordFlags::default()
+        .with(RecordFlags::ALL4, fits(true, HL_FEW4))
+        .with(RecordFlags::ALL6, fits(false, HL_FEW6))
+}
+
 impl Record {
     pub(crate) fn to_kernel(self) -> hl_hostlet {
         let v6 = |a: Option<Ipv6Addr>| a.map(|a| abi::addr(a.into())).unwrap_or_default();
@@ -168,5 +185,23 @@ impl Record {
                 .map(|a| (a != 0).then(|| Ipv4Addr::from(a.to_ne_bytes()))),
             few6: std::array::from_fn(|i| v6(&h.few6[i])),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn singles(count: u8) -> Vec<Owned> {
+        let single = |n| Owned::Single(IpAddr::V4(Ipv4Addr::new(192, 0, 2, n)));
+        (1..=count).map(single).collect()
+    }
+
+    #[test]
+    fn a_record_has_all_of_a_small_set_alone() {
+        assert_eq!(all(&singles(8)), RecordFlags::ALL4 | RecordFlags::ALL6);
+        assert_eq!(all(&singles(9)), RecordFlags::ALL6);
+        let net = Owned::Prefix("192.0.2.0/28".parse().unwrap());
+        assert_eq!(all(&[net]), RecordFlags::ALL6);
     }
 }

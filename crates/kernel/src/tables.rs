@@ -2,14 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use hostlet_model::{IpNet, Owned};
 use libbpf_rs::{ErrorKind, MapCore, MapFlags};
 
 use crate::abi::{
-    self, HL_OWNER_LOOP, HL_OWNER_MANY, Plain, hl_file, hl_hostlet, hl_onlink, hl_onlink_key,
-    hl_owner, hl_port, hl_port_key, hl_prefix_key, hl_reach_key, hl_route, hl_source_entry,
-    hl_source_key,
+    self, HL_OWNER_LOOP, HL_OWNER_MANY, HL_SETTLED_EACH, HL_SETTLED_PORTS, Plain, hl_file,
+    hl_hostlet, hl_onlink, hl_onlink_key, hl_owner, hl_port, hl_port_key, hl_prefix_key,
+    hl_reach_key, hl_route, hl_source_entry, hl_source_key,
 };
 use crate::error::{Error, Result};
 use crate::file_id::FileId;
@@ -169,12 +170,27 @@ impl Kernel {
     /// If the table cannot be written.
     pub fn disown(&self, owned: &Owned) -> Result<()> {
         match owned {
-            Owned::Single(ip) => self.take("owners", abi::addr(*ip).bytes()),
+            Owned::Single(ip) => self.take("owners", abi::addr(*ip).bytes())?,
             Owned::Prefix(net) => {
                 self.take("prefixes", prefix_key(net).bytes())?;
-                self.count_prefixes()
+                self.count_prefixes()?;
             }
         }
+        // Loopbacks have one owner for ever.
+        if owned.is_ipv4() && !owned.first().is_loopback() {
+            self.unsettle()?;
+        }
+        Ok(())
+    }
+
+    /// What the learner has found out of one hostlet does not hold for the next that gets the address.
+    fn unsettle(&self) -> Result<()> {
+        // Whoever looks at this moment shall not find the slot as it was: see the kernel part's `unsettle`.
+        let time = SystemTime::now().duration_since(UNIX_EPOCH);
+        let fresh = u64::from(time.map_or(1, |t| t.subsec_nanos()) & 0xffff);
+        let slots = HL_SETTLED_PORTS * HL_SETTLED_EACH;
+        let empty = fresh.to_ne_bytes().repeat(slots as usize);
+        self.put("settled", &0u32.to_ne_bytes(), &empty)
     }
 
     /// All owned addresses and prefixes: what, by which hostlet, whether its loopback.

@@ -157,4 +157,12 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         in connect b 10.0.0.1:{P}
         host! quiet a
     ").possible("a neighbour on the network to it, from the hostlet's own address: the host's packet filter can tell"),
+    script("unix-abstract", "the host's service on an abstract UNIX socket", Layer::Nothing, "
+        host a = socket unix
+        host bind a @hostlet-{P}
+        host listen a
+        in b = socket unix
+        in connect b @hostlet-{P}
+        host! quiet a
+    ").possible("addresses are confined, not UNIX sockets: such a service sees the user, not the hostlet"),
 ];

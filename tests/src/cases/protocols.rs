@@ -71,6 +71,15 @@ cases! {
         in e = socket unix
         in f = socket netlink
     ";
+    names_of_unix_sockets_are_the_hosts: "A18", r"
+        host a = socket unix
+        host bind a @hostlet-test
+        host listen a
+        in b = socket unix
+        in connect b @hostlet-test => ECONNREFUSED / ok [abstract-unix]
+        in c = socket unix
+        in bind c @hostlet-test => ok / EADDRINUSE [abstract-unix]
+    ";
     options_say_what_they_say_elsewhere: "A15", r"
         in a = socket tcp4
         in bind a 0.0.0.0:8080

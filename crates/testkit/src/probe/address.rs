@@ -39,7 +39,8 @@ impl SockAddr {
         (&raw mut self.storage).cast()
     }
 
-    /// `unspec`, `unspec:10.0.0.5:80` (the address of IPv4 under no family), `10.0.0.5:80`, `[2001:db8::5]:80`, `[fe80::5%eth0]:80`.
+    /// `unspec`, `unspec:10.0.0.5:80` (the address of IPv4 under no family), `10.0.0.5:80`, `[2001:db8::5]:80`, `[fe80::5%eth0]:80`,
+    /// `@name` (an abstract one of UNIX).
     pub fn parse(text: &str) -> Result<SockAddr, Trouble> {
         if text == "unspec" {
             let mut room = SockAddr::room();
@@ -50,6 +51,9 @@ impl SockAddr {
             let mut made = SockAddr::parse(rest)?;
             made.storage.ss_family = libc::AF_UNSPEC as libc::sa_family_t;
             return Ok(made);
+        }
+        if let Some(name) = text.strip_prefix('@') {
+            return SockAddr::abstract_unix(name);
         }
         let bad = || Trouble::Usage(format!("no ADDRESS:PORT: {text}"));
         let (host, port) = text.rsplit_once(':').ok_or_else(bad)?;
@@ -91,6 +95,25 @@ impl SockAddr {
         // SAFETY: sockaddr_storage is large enough for and aligned as every sockaddr.
         unsafe { made.ptr_mut().cast::<libc::sockaddr_in6>().write(sin6) };
         made
+    }
+
+    fn abstract_unix(name: &str) -> Result<SockAddr, Trouble> {
+        // SAFETY: all zeroes is a valid sockaddr_un.
+        let mut sun: libc::sockaddr_un = unsafe { zeroed() };
+        sun.sun_family = libc::AF_UNIX as libc::sa_family_t;
+        if name.len() >= sun.sun_path.len() {
+            return usage(format!("too long: @{name}"));
+        }
+        // The first byte stays zero, which says that it is no path.
+        for (to, from) in sun.sun_path.iter_mut().skip(1).zip(name.bytes()) {
+            *to = from as libc::c_char;
+        }
+        let mut made = SockAddr::room();
+        let path = libc::socklen_t::try_from(1 + name.len()).unwrap_or(0);
+        made.len = len_of::<libc::sa_family_t>() + path;
+        // SAFETY: sockaddr_storage is large enough for and aligned as every sockaddr.
+        unsafe { made.ptr_mut().cast::<libc::sockaddr_un>().write(sun) };
+        Ok(made)
     }
 
     /// The port, chosen or not.

@@ -74,6 +74,7 @@ files! {
     reconnect
     replies
     restart
+    segments
     sharing
     source
     udplite

@@ -73,6 +73,8 @@ fn int_option(fd: RawFd, name: &str) -> Result<(i32, i32), Trouble> {
         "mcast-ttl" => pick(libc::IP_MULTICAST_TTL, libc::IPV6_MULTICAST_HOPS),
         "mcast-all" => pick(libc::IP_MULTICAST_ALL, 29),
         "bind-no-port" => (IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT),
+        "segment" => (libc::SOL_UDP, libc::UDP_SEGMENT),
+        "gro" => (libc::SOL_UDP, libc::UDP_GRO),
         "nodelay" => (libc::IPPROTO_TCP, libc::TCP_NODELAY),
         "defer-accept" => (libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT),
         "fastopen" => (libc::IPPROTO_TCP, libc::TCP_FASTOPEN),

@@ -93,7 +93,7 @@ impl Drop for Empty {
 }
 
 /// Where cgroup2 is mounted.
-fn cgroup2() -> Result<PathBuf> {
+pub fn cgroup2() -> Result<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mounts").context("read /proc/self/mounts")?;
     mounts
         .lines()

@@ -24,6 +24,14 @@ pub fn needed<'a>(name: &str, take: impl FnMut(usize) -> Result<f64> + 'a) -> Ta
     }
 }
 
+/// A way that is taken in every round; if it fails, the figure says why.
+pub fn often<'a>(name: &str, take: impl FnMut(usize) -> Result<f64> + 'a) -> Taker<'a> {
+    Taker {
+        needed: false,
+        ..needed(name, take)
+    }
+}
+
 /// A way that is taken in every fifth round; if it fails, the figure says why.
 pub fn other<'a>(name: &str, take: impl FnMut(usize) -> Result<f64> + 'a) -> Taker<'a> {
     Taker {

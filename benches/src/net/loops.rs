@@ -26,7 +26,8 @@ pub fn run(words: &[&str]) -> Result<()> {
         ["answer", address] => answer(address.parse()?),
         ["ask", address, span] => ask(address.parse()?, seconds(span)?),
         ["echo", address] => echo(address.parse()?),
-        ["pace", address, rate, span] => pace(address.parse()?, rate.parse()?, seconds(span)?),
+        ["pace", addresses, rate, span] => pace(addresses, rate.parse()?, seconds(span)?),
+        ["idle", cgroup, ref program @ ..] => super::idle::become_program(cgroup, program),
         _ => bail!("unknown work: {}", words.join(" ")),
     }
 }
@@ -196,43 +197,87 @@ fn send_back(mut peer: TcpStream) -> std::io::Result<()> {
     }
 }
 
-/// Sends a request whenever its time has come, whether or not the one before was answered, and takes each response's time from when its
-/// request was due: what waits is not left out. Says the median and the 99th percentile, in microseconds.
-fn pace(to: SocketAddr, rate: f64, span: Duration) -> Result<()> {
-    let mut stream = TcpStream::connect(to).with_context(|| format!("connect {to}"))?;
-    stream.set_nodelay(true)?;
-    stream.set_nonblocking(true)?;
-    let total = (rate * span.as_secs_f64()) as usize;
-    let due = |n: usize| Duration::from_secs_f64(n as f64 / rate);
-    let (mut asked, mut received) = (0, 0);
-    let mut times = Vec::with_capacity(total);
-    let mut bytes = [0; 16 * SIZE];
-    let begin = Instant::now();
-    while times.len() < total {
-        let now = begin.elapsed();
-        if asked < total && now >= due(asked) {
-            match stream.write(&bytes[..SIZE]) {
-                Ok(SIZE) => asked += 1,
-                Ok(size) => bail!("only {size} bytes of a request were taken"),
-                Err(why) if why.kind() == ErrorKind::WouldBlock => {}
-                Err(why) => return Err(why).context("send a request"),
-            }
+/// One of the connections of [`pace`].
+struct Paced {
+    stream: TcpStream,
+    /// When each request was due, whether or not it was answered.
+    due: Vec<Duration>,
+    received: usize,
+    /// Microseconds from then to each response.
+    times: Vec<f64>,
+}
+
+impl Paced {
+    fn to(address: &str) -> Result<Self> {
+        let stream = TcpStream::connect(address).with_context(|| format!("connect {address}"))?;
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        Ok(Self {
+            stream,
+            due: Vec::new(),
+            received: 0,
+            times: Vec::new(),
+        })
+    }
+
+    fn ask(&mut self, due: Duration) -> Result<bool> {
+        match self.stream.write(&[0; SIZE]) {
+            Ok(SIZE) => self.due.push(due),
+            Ok(size) => bail!("only {size} bytes of a request were taken"),
+            Err(why) if why.kind() == ErrorKind::WouldBlock => return Ok(false),
+            Err(why) => return Err(why).context("send a request"),
         }
-        match stream.read(&mut bytes) {
+        Ok(true)
+    }
+
+    fn hear(&mut self, begin: Instant) -> Result<()> {
+        let mut bytes = [0; 16 * SIZE];
+        match self.stream.read(&mut bytes) {
             Ok(0) => bail!("the server closed the connection"),
-            Ok(size) => received += size,
-            Err(why) if why.kind() == ErrorKind::WouldBlock => {}
+            Ok(size) => self.received += size,
+            Err(why) if why.kind() == ErrorKind::WouldBlock => return Ok(()),
             Err(why) => return Err(why).context("receive a response"),
         }
         let now = begin.elapsed();
-        while times.len() < received / SIZE {
-            times.push((now - due(times.len())).as_secs_f64() * 1e6);
+        while self.times.len() < self.received / SIZE {
+            let due = self.due[self.times.len()];
+            self.times.push((now - due).as_secs_f64() * 1e6);
+        }
+        Ok(())
+    }
+}
+
+/// Sends a request whenever its time has come, whether or not the one before was answered, and takes each response's time from when its
+/// request was due: what waits is not left out. Several addresses are asked in turn, forth and back, so that what happens to the machine
+/// meanwhile happens to all of them. Says for each the median and the 99th percentile, in microseconds.
+fn pace(to: &str, rate: f64, span: Duration) -> Result<()> {
+    let mut all: Vec<Paced> = to.split(',').map(Paced::to).collect::<Result<_>>()?;
+    let (total, many) = ((rate * span.as_secs_f64()) as usize, all.len());
+    let due = |n: usize| Duration::from_secs_f64(n as f64 / rate);
+    let turn = |n: usize| match n / many % 2 {
+        0 => n % many,
+        _ => many - 1 - n % many,
+    };
+    let mut asked = 0;
+    let begin = Instant::now();
+    while all.iter().map(|one| one.times.len()).sum::<usize>() < total {
+        let now = begin.elapsed();
+        if asked < total && now >= due(asked) && all[turn(asked)].ask(due(asked))? {
+            asked += 1;
+        }
+        for one in &mut all {
+            // Who is asked nothing says nothing.
+            if one.times.len() < one.due.len() {
+                one.hear(begin)?;
+            }
         }
         if now > span + Duration::from_secs(5) {
-            bail!("only {} of {total} requests were answered", times.len());
+            bail!("not all of {total} requests were answered");
         }
     }
-    let at = |share| percentile(&times, share).context("nothing was asked");
-    println!("{} {}", at(0.5)?, at(0.99)?);
+    for one in &all {
+        let at = |share| percentile(&one.times, share).context("nothing was asked");
+        println!("{} {}", at(0.5)?, at(0.99)?);
+    }
     Ok(())
 }

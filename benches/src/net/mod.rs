@@ -1,5 +1,6 @@
 //! Figures of the network: a server with two addresses, and a client with a fixed source, in each way that people do that.
 
+mod idle;
 mod latency;
 mod loops;
 mod sides;

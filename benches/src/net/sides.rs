@@ -12,6 +12,7 @@ use hostlet_testkit::install::Installation;
 use hostlet_testkit::netns::NetNs;
 use hostlet_testkit::wait;
 
+use super::idle::Idle;
 use super::ways::Way;
 use crate::stage::output;
 
@@ -71,6 +72,7 @@ pub struct Side {
     host: NetNs,
     inner: Option<NetNs>,
     install: Option<Installation>,
+    idle: Option<Idle>,
     tools: std::path::PathBuf,
     // Ends before the namespaces.
     helper: Option<Running>,
@@ -86,6 +88,7 @@ impl Side {
             host,
             inner: None,
             install: None,
+            idle: None,
             tools: tools.to_path_buf(),
             helper: None,
         };
@@ -95,6 +98,10 @@ impl Side {
         match way {
             Way::Native | Way::NativeAgain | Way::Preload | Way::Notify => side.addresses(2..32)?,
             Way::Hostlet => side.hostlet()?,
+            Way::Idle => {
+                side.addresses(2..32)?;
+                side.idle = Some(Idle::on(&side.host, tools)?);
+            }
             Way::Routed => side.routed()?,
             Way::Bridged => side.bridged()?,
             Way::Macvlan => side.macvlan()?,
@@ -146,7 +153,10 @@ impl Side {
                 let ns = inner.as_ref().unwrap_or(&self.host);
                 let [taskset, words @ ..] = pinned;
                 let mut command;
-                if self.way == Way::Notify {
+                if let Some(idle) = &self.idle {
+                    command = idle.command(&self.host);
+                    command.arg(taskset);
+                } else if self.way == Way::Notify {
                     let [own, first, second] = super::sides::pinned(HELPER);
                     command = ns.command(own);
                     command.args([first, second]).arg(self.tools.join("notify"));

@@ -86,7 +86,7 @@ impl Case {
         let command = format!("iperf3 --client ADDRESS {}", self.words().join(" "));
         let row = Row::new(what, "Gbit/s", Better::More).command(command);
         let part = |way: Way| match way {
-            Way::Native | Way::Hostlet | Way::NativeAgain => Part::Takes,
+            Way::Native | Way::Hostlet | Way::Idle | Way::NativeAgain => Part::Takes,
             _ if !self.offload || self.streams != "1" => Part::LeftOut,
             _ => Part::Takes,
         };

@@ -9,6 +9,8 @@ pub enum Way {
     NativeAgain,
     /// A hostlet.
     Hostlet,
+    /// The program on the machine itself, with programs that do nothing wherever hostlet has one.
+    Idle,
     /// A network namespace behind a veth pair, to which the machine routes.
     Routed,
     /// A network namespace behind a veth pair, on a bridge with the machine's interface.
@@ -27,9 +29,10 @@ pub enum Way {
 
 impl Way {
     /// In the order of the page.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Native,
         Self::Hostlet,
+        Self::Idle,
         Self::NativeAgain,
         Self::Preload,
         Self::Notify,
@@ -46,6 +49,7 @@ impl Way {
             Self::Native => "native",
             Self::NativeAgain => "native again",
             Self::Hostlet => "hostlet",
+            Self::Idle => "programs that do nothing",
             Self::Routed => "namespace, routed",
             Self::Bridged => "namespace, bridge",
             Self::Macvlan => "namespace, macvlan",

@@ -13,7 +13,7 @@ use crate::empty::Empty;
 use crate::report::{Kernel, Row, median};
 use crate::stage::{Stage, output};
 use crate::stats::{Count, Counting, Programs, between};
-use crate::turns::{Taker, by_turns, needed, other};
+use crate::turns::{Taker, by_turns, needed, often, other};
 
 /// What stands for interception in user space.
 const PRELOAD: &str = include_str!("../../../bench/preload.c");
@@ -110,6 +110,7 @@ impl<'a> World<'a> {
                     let take = move |round| take(side, round);
                     takers.push(match way {
                         Way::Native | Way::Hostlet => needed(way.name(), take),
+                        Way::Idle => often(way.name(), take),
                         _ => other(way.name(), take),
                     });
                 }

@@ -27,7 +27,9 @@ reaches there (or there are but two to five rounds), and *missed* if not even th
 
 Beside the wall clock stands the kernel's own count of hostlet's programs (`kernel.bpf_stats_enabled`): how many ran for one connection, request or
 packet, how long they took together, and what share of native's speed that would leave if one processor did all of the work. It
-hardly depends on what else the machine does.
+hardly depends on what else the machine does. It does not have what the kernel does on the way to each program and back; that is what *programs that do
+nothing* measures: programs of one instruction, at every place where hostlet has one, and a seccomp filter that lets everything pass, as the launcher's does for
+these calls. What is lost there no program can give back that is asked for each packet; between that line and hostlet's is what hostlet itself takes.
 
 Client, server and whatever is between them (pasta, the supervisor) have a processor each. Each way has a machine of its own, a network namespace with 32 addresses, at the other end of a
 wire (veth) from one client. The server has two of the addresses and listens on the wildcard; what it sends leaves from an address of its own.
@@ -37,6 +39,7 @@ wire (veth) from one client. The server has two of the addresses and listens on 
 | native | the program on the machine as it is | has all 32 addresses, and leaves from the first |
 | native again | the same on another machine | |
 | hostlet | `hostlet create NAME --address A --address B` | |
+| programs that do nothing | as native, with programs of one instruction at all of hostlet's places (each hook of a cgroup, `sk_lookup`, tcx) and a seccomp filter | confines nobody |
 | preloaded library | [`bench/preload.c`](../bench/preload.c), which overrides bind and connect | a wildcard server has one address; no static binaries; not enforced |
 | seccomp supervisor | [`bench/notify.c`](../bench/notify.c), which is asked by the kernel at each bind and connect | a wildcard server has one address |
 | namespace, macvlan | a network namespace with a macvlan interface on the machine's | the machine itself does not reach it |

@@ -105,6 +105,9 @@ SHARED int connect_bound(struct bpf_sock_addr *ctx, struct hl_hostlet *h, const 
 		return WHY(HL_REASON_NO_ROUTE, ENETUNREACH);
 	}
 	s = bpf_sk_storage_get(&socks, sk, 0, 0);
+	/* A port that the kernel chose went when it was connected to nothing. */
+	if (s && !c->from_port)
+		forget_known(sk, s);
 	/*
 	 * What is left of an earlier connect may change: the program did not ask for it. Nor did it where
 	 * it bound the wildcard and left the port open (IP_BIND_ADDRESS_NO_PORT).

@@ -122,7 +122,7 @@ static inline int at_its_place(struct __sk_buff *skb, __u8 proto, const struct h
 			is = ONCE(sk->state) == BPF_TCP_ESTABLISHED ? HL_HOME : HL_ENDS;
 	} else {
 		sk = SOCKET_OF(bpf_sk_lookup_udp, skb, peer, peer_port, stands, port);
-		if (sk && WENT_ABROAD(sk) && ONCE(sk->dst_port))
+		if (sk && WENT_ABROAD(sk) && ONCE(sk->state) == BPF_TCP_ESTABLISHED)
 			is = assigns && is_told(sk) && !bpf_sk_assign(skb, sk, 0) ? HL_ASSIGNED : HL_HOME;
 	}
 	if (sk)

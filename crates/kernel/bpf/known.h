@@ -274,7 +274,7 @@ static inline bool show_sender(struct bpf_sock_addr *ctx, struct bpf_sock *sk, c
 	sender = UDP_SOCKET(ctx, &key.peer, bpf_htons(key.peer_port), a, bpf_htons(port));
 	if (sender) {
 		struct hl_sock *s = bpf_sk_storage_get(&socks, sender, 0, 0);
-		bool known = s && (s->flags & HL_SOCK_KNOWN_AS) && sender->dst_port;
+		bool known = s && (s->flags & HL_SOCK_KNOWN_AS) && sender->state == BPF_TCP_ESTABLISHED;
 
 		bpf_sk_release(sender);
 		if (!known)

@@ -208,7 +208,7 @@ SHARED int relay(struct __sk_buff *skb, const struct datagram *d)
 	sk = UDP_SOCKET(skb, &from, d->from_port, &at, d->to_port);
 	if (!sk)
 		return false;
-	done = sk->dst_port && !bpf_sk_assign(skb, sk, 0);
+	done = sk->state == BPF_TCP_ESTABLISHED && !bpf_sk_assign(skb, sk, 0);
 	bpf_sk_release(sk);
 	return done;
 }

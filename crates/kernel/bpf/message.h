@@ -141,23 +141,26 @@ SHARED int message_source(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 	    (four ? !addr_multicast(&m->from) && !addr_broadcast(&m->from)
 		  : wild || addr_is4(&m->from) || addr_localhost(&m->from) || owns(h, &m->from)))
 		return WHY(HL_REASON_NO_ADDRESS, ENETUNREACH);
-	if (!wild && (its_flags & HL_SOCK_ABROAD) && !owns(h, &m->from)) {
+	at = !wild && (its_flags & HL_SOCK_ABROAD) ? bpf_sk_storage_get(&known_at, sk, 0, 0) : 0;
+	/* The loopback is no source of the route's but to itself: the program has named it. */
+	if (!wild && (its_flags & HL_SOCK_ABROAD) && !owns(h, &m->from) &&
+	    !(at && addr_localhost(&m->from) && !is_loop(h, &at->shown))) {
 		if (sends_abroad(sk, h, m->from_port, &m->to, m->port))
 			return 0;
 		/* To somebody else from the same source, which the kernel refuses if that is of IPv4 alone. */
-		at = bpf_sk_storage_get(&known_at, sk, 0, 0);
 		wild = !at || (four && !addr_is4(&at->shown));
 		m->from = wild ? (struct hl_addr){} : at->shown;
 	}
 	if (!own_loop && wild && unfit(sk, h, &m->to))
 		return WHY(HL_REASON_NO_ROUTE, ENETUNREACH);
 	/*
-	 * A socket that stands for the wildcard: on the primary as a rule, on the other family's, or on what
-	 * was the primary when it was bound.
+	 * A socket that stands for the wildcard: on the primary as a rule, on the other family's, on what
+	 * was the primary when it was bound, or where an earlier connect left it.
 	 */
 	stands = s && (its_flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)) &&
-		 (wild || addr_eq(&m->from, four ? &h->primary4 : &h->primary6) ||
-		  addr_is4(&m->from) != four || is_loop(h, &m->from) || !owns(h, &m->from));
+		 (wild || addr_eq(&m->from, &s->addr) ||
+		  addr_eq(&m->from, four ? &h->primary4 : &h->primary6) || addr_is4(&m->from) != four ||
+		  is_loop(h, &m->from) || !owns(h, &m->from));
 	if (stands && !four && addr_is4(&m->from) &&
 	    (its_flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)) == HL_SOCK_WILD4)
 		return WHY(0, EAFNOSUPPORT);
@@ -246,10 +249,7 @@ static inline int send_to(struct bpf_sock_addr *ctx, struct bpf_sock *sk, struct
 	if (addr_loopback(&m->to) || addr_wild(&m->to) || dedicated_loop(&m->to)) {
 		own_loop = true;
 		why = to_own_loop(h, &m->to, m->port, m->proto, false);
-		/* Nobody is there: nobody is at the usual address either. */
-		if (WHY_ERROR(why) == ECONNREFUSED)
-			m->to = h->loop4;
-		else if (why)
+		if (why)
 			goto refuse;
 	}
 	/* The only address and the only source: nothing to choose. */

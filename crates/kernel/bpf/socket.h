@@ -215,8 +215,6 @@ static inline struct hl_sock *listening_unbound(struct bpf_sock_ops *ctx, struct
 	s = bpf_sk_storage_get(&socks, sk, 0, 0);
 	if (s) /* bound to the wildcard, or beside a socket of the host, port left open */
 		fresh.flags |= s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6 | HL_SOCK_HIDDEN);
-	else if (!addr_wild(local) && keeps_port_open(sk))
-		; /* bound to an address, port left open */
 	else if (ONCE(ctx->family) != AF_INET6)
 		fresh.flags |= HL_SOCK_WILD4;
 	else

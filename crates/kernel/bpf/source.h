@@ -231,7 +231,7 @@ static inline int source_for(struct bpf_sock_addr *ctx, const struct hl_hostlet 
 
 /*
  * 0.0.0.0 as a destination is the loopback for who has no address, and the own address for who is bound
- * to one; :: is 127.0.0.1 for who is bound to a mapped one.
+ * to one; :: is 127.0.0.1 for who is bound to a mapped one, or connected from one.
  */
 static inline void mean_oneself(const struct hl_sock *s, const struct hl_addr *from, struct hl_addr *to)
 {
@@ -242,7 +242,7 @@ static inline void mean_oneself(const struct hl_sock *s, const struct hl_addr *f
 		if (!s || !(s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)) ||
 		    (!(s->flags & HL_SOCK_ABROAD) && !addr_eq(from, &s->addr)))
 			*to = *from;
-	} else if (!s || !(s->flags & HL_SOCK_WILD6)) {
+	} else if (!s || !(s->flags & HL_SOCK_WILD6) || (s->flags & HL_SOCK_ABROAD)) {
 		*to = addr4(bpf_htonl(0x7f000001));
 	}
 }
@@ -307,9 +307,10 @@ SHARED int to_any_loop(const struct hl_hostlet *h, struct hl_addr *a, __u16 port
 	key = port_key(h->id, port, proto, 4);
 	make = make || bpf_map_lookup_elem(&ports, &key);
 	ip = extra_for(h->id, a->w[3], make);
-	if (!ip)
-		return make ? WHY(HL_REASON_TABLE_FULL, ENOBUFS) : WHY(0, ECONNREFUSED);
-	a->w[3] = ip;
+	if (!ip && make)
+		return WHY(HL_REASON_TABLE_FULL, ENOBUFS);
+	/* Nobody is there: nobody is at the usual address either, and the kernel says so. */
+	a->w[3] = ip ? ip : h->loop4.w[3];
 	return 0;
 }
 

@@ -128,4 +128,233 @@ cases! {
         in bind c 0.0.0.0:8080 => EADDRINUSE
         in name c => 0.0.0.0:8080 / 127.0.0.1:8080 [bind-failed]
     ";
+    sent_after_a_connection_to_a_further_own_address: "A7", r"
+        in a = socket udp6
+        in connect a [2001:db8::6]:5301
+        in connect a unspec
+        peer b = socket udp6
+        peer bind b [::]:5300
+        in sendto a [2001:db8::100]:5300 x
+        peer recvfrom b => x from [2001:db8::5]:*
+        in sendto a [2001:db8::6]:5300 y
+        in sendmsg a [2001:db8::100]:5300 z src=2001:db8::6
+        peer recvfrom b => z from [2001:db8::6]:* / z from [2001:db8::5]:* [source-primary]
+    ";
+    disconnected_on_the_mapped_wildcard: "A7", r"
+        in a = socket udp6
+        in bind a [::ffff:0.0.0.0]:5300
+        in connect a [::ffff:10.0.0.100]:5301
+        in connect a unspec
+        in name a => [::ffff:10.0.0.5]:5300 / [::ffff:0.0.0.0]:5300 [kept-source]
+    ";
+    an_option_that_was_never_on: "A10", r"
+        set four
+        in a = socket tcp4
+        in opt a reuseport 0
+        in opt a reuseaddr 1
+        in bind a 0.0.0.0:8080
+        in b = socket tcp4
+        in opt b reuseaddr 1
+        in opt b reuseport 1
+        in bind b 0.0.0.0:8080
+        in c = socket tcp4
+        in opt c reuseport 1
+        in bind c 10.0.0.5:8080 => ok / EADDRINUSE [reuse-earlier]
+    ";
+    listening_after_a_refused_connect_with_its_port_left_open: "A15", r"
+        in a = socket tcp4
+        in opt a bind-no-port 1
+        in connect a 10.0.0.100:8081 => ECONNREFUSED
+        in listen a
+        in name a => 0.0.0.0:*
+        peer b = socket tcp4
+        peer connect b 10.0.0.6:{in.a}
+        in c = socket tcp6
+        in opt c bind-no-port 1
+        in bind c [2001:db8::6]:0
+        in listen c
+        in name c => [2001:db8::6]:*
+        in d = socket tcp6
+        in connect d [2001:db8::5]:{in.c} => ECONNREFUSED
+    ";
+    connected_to_port_0_after_a_datagram: "A8", r"
+        in a = socket udp4
+        in sendto a 10.0.0.100:5300 x
+        in connect a 127.0.0.1:0
+        in send a y
+        in send a z => ECONNREFUSED
+    ";
+    a_chosen_port_that_went_when_it_was_disconnected: "A7", r"
+        in a = socket udp4
+        in bind a 0.0.0.0:0
+        in connect a 127.0.0.1:5309
+        in connect a unspec
+        in connect a 10.0.0.6:5301
+        in name a => 10.0.0.5:*
+        in connect a 10.0.0.100:5300
+    ";
+    the_loopback_named_as_a_source_after_a_datagram: "A7", r"
+        in a = socket udp4
+        in sendto a 10.0.0.6:5300 x
+        in connect a 10.0.0.1:5300
+        in sendmsg a 10.0.0.100:5300 y src=127.0.0.1 => EINVAL
+        in b = socket udp4
+        in bind b 239.1.2.3:5300
+        in connect b 10.0.0.100:5300
+        in c = socket udp4
+        in sendto c 127.0.0.1:5301 z
+        in sendmsg b 10.0.0.5:{in.c} w src=127.0.0.1
+        in recvfrom c => w from 127.0.0.1:5300
+    ";
+    zero_of_a_socket_that_is_connected_to_ipv4: "A7", r"
+        in a = socket udp6
+        in sendto a [2001:db8::100]:5300 x
+        in connect a [::ffff:10.0.0.9]:5300
+        in connect a [::]:5300
+        in peer a => [::ffff:127.0.0.1]:5300
+    ";
+    from_the_wildcard_to_another_network: "A7", r"
+        set nets
+        in a = socket tcp6
+        in opt a v6only 1
+        in bind a [::]:8081
+        in connect a [2001:db8:1::100]:8080 => ECONNREFUSED / EINPROGRESS [wildcard-connect]
+    ";
+    disconnected_and_connected_to_the_loopback: "A7", r"
+        in a = socket udp4
+        in connect a 10.0.0.100:5300
+        in connect a unspec
+        in sendto a 127.0.0.1:5300 x
+        in connect a 127.0.0.1:5300
+        in sendto a 10.0.0.100:5300 y => EINVAL / ok [wildcard-connect]
+    ";
+    an_answer_of_a_socket_that_was_disconnected: "A8", r"
+        in a = socket udp4
+        in connect a 10.0.0.100:5300
+        in connect a unspec
+        in sendto a 10.0.0.9:5301 x
+        other b = socket udp4
+        other bind b 10.0.0.9:5300
+        other sendto b 10.0.0.6:{in.a} y
+        in sendto a 10.0.0.9:5300 z
+        other recvfrom b => z from 10.0.0.5:* / z from 10.0.0.6:* [udp-answer]
+    ";
+    disconnected_a_chosen_port_is_nobodys: "A7", r"
+        in a = socket udp6
+        in connect a [::ffff:10.0.0.100]:5300
+        in connect a unspec
+        in sendto a [2001:db8::5]:5301 x
+        in b = socket udp6
+        in sendto b [2001:db8::5]:{in.a} y
+        in recvfrom a => EAGAIN / y from [2001:db8::5]:* [failed-call-port]
+    ";
+    errors_after_a_further_connect_that_failed: "A8", r"
+        in a = socket udp4
+        in connect a 127.0.0.1:5300
+        in connect a 10.0.0.100:5300 => EINVAL
+        in send a x
+        in send a y => ECONNREFUSED
+        in send a z
+        in poll a => out / out+err [failed-call-port]
+    ";
+    sent_to_the_port_of_a_connect_that_failed: "A7", r"
+        set four
+        in a = socket udp6
+        in connect a [2001:db8::100]:5301 => ENETUNREACH
+        peer b = socket udp6
+        peer connect b [::ffff:10.0.0.5]:{in.a}
+        peer send b x => ok / EINVAL [failed-call-port]
+    ";
+    connected_on_from_the_loopback_of_a_group: "A7", r"
+        in a = socket udp4
+        in bind a 239.1.2.3:0
+        in connect a 10.0.0.5:5301
+        in connect a unspec
+        in connect a 127.0.0.1:5300
+        in connect a 10.0.0.9:5301 => ok / EINVAL [group-connect]
+    ";
+    bound_to_an_address_and_then_to_the_wildcard: "A7", r"
+        in a = socket tcp4
+        in bind a 127.0.0.1:0
+        in connect a 10.0.0.5:8080 => ECONNREFUSED
+        in bind a 0.0.0.0:8080
+        in connect a 10.0.0.100:8081 => ECONNREFUSED
+        in name a => 10.0.0.5:8080 / 0.0.0.0:8080 [kept-source]
+    ";
+    listening_where_a_refused_connect_left_from: "A6", r"
+        in a = socket tcp6
+        in bind a [::ffff:0.0.0.0]:8080
+        in connect a [::ffff:10.0.0.100]:8080 => ECONNREFUSED
+        in listen a
+        in b = socket tcp4
+        in connect b 127.0.0.1:8080 => ECONNREFUSED / ok [kept-source]
+    ";
+    an_accepted_socket_takes_the_port_of_its_listener: "A15", r"
+        in a = socket tcp4
+        in opt a reuseaddr 1
+        in bind a 0.0.0.0:8080
+        in listen a
+        peer b = socket tcp4
+        peer connect b 10.0.0.6:8080
+        in c = accept a => from 10.0.0.100:*
+        peer connect b unspec
+        in shutdown a rd
+        in bind c 10.0.0.6:8080 => ok / EADDRINUSE [shut-listener]
+    ";
+    a_bind_that_failed_after_a_client_was_reset: "A15", r"
+        in a = socket tcp4
+        in bind a 0.0.0.0:8080
+        in listen a
+        in b = socket tcp4
+        in connect b 10.0.0.5:8080
+        in c = accept a => from 10.0.0.5:*
+        in connect c unspec
+        in bind b 10.0.0.6:8080 => EADDRINUSE
+        in name b => 0.0.0.0:* / 10.0.0.5:* [bind-failed]
+    ";
+    a_bind_that_failed_where_the_port_was_given_back: "A7", r"
+        in a = socket udp4
+        in bind a 10.0.0.5:5300
+        in b = socket udp4
+        in bind b 127.0.0.1:0
+        in connect b unspec
+        in bind b 0.0.0.0:5300 => EADDRINUSE
+        in connect b 10.0.0.100:5301 => ok / EINVAL [bind-failed]
+    ";
+    refused_at_a_further_loopback_address: "A7", r"
+        in a = socket tcp4
+        in connect a 127.0.0.2:8080 => ECONNREFUSED
+        in name a => 0.0.0.0:*
+        in b = socket tcp4
+        in bind b 0.0.0.0:0
+        in connect b 127.0.0.2:8080 => ECONNREFUSED
+        in bind b 127.0.0.1:8080
+        in c = socket tcp6
+        in connect c [::ffff:127.0.0.2]:8080 => ECONNREFUSED
+        in connect c [2001:db8::100]:8080 => EINPROGRESS
+    ";
+    refused_at_ipv4_and_without_a_route_there: "A7", r"
+        set six
+        in a = socket tcp6
+        in connect a [::ffff:127.0.0.1]:8080 => ECONNREFUSED
+        in connect a [::ffff:10.0.0.5]:8080 => ENETUNREACH
+        in connect a [2001:db8::1]:8080 => ECONNREFUSED / EINPROGRESS [failed-call-port]
+    ";
+    a_hidden_port_that_went_with_a_connection: "A15", r"
+        host a = socket tcp4
+        host bind a 0.0.0.0:8080
+        host listen a
+        in b = socket tcp4
+        in bind b 10.0.0.6:8080
+        in connect b 10.0.0.100:8081 => ECONNREFUSED
+        in bind b 10.0.0.5:8081 => EINVAL / ok [hidden-port]
+    ";
+    connected_from_the_other_network_of_a_connection_before: "A7", r"
+        set nets
+        in a = socket udp6
+        in connect a [2001:db8:1::100]:5301
+        in connect a [2001:db8::1]:5300
+        in send a x
+        in send a y => ok / ECONNREFUSED [near-neighbour]
+    ";
 }

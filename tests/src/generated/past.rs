@@ -169,6 +169,17 @@ impl<'a> Past<'a> {
         self.bound(name).is_some_and(|(host, _)| wild(host))
     }
 
+    /// The step after which a UDP socket, which was not bound, stands where a connection that is over has
+    /// left it: the first that it sent then.
+    pub fn left(&self, name: &str) -> Option<usize> {
+        let over = |c: &&Done| c.words[2] == "unspec" && c.real == "ok";
+        let end = self.with(name, "connect").find(over)?.at;
+        let sends = ["sendto", "sendmsg", "send"].into_iter();
+        let sent = sends.flat_map(|op| self.with(name, op).map(|s| s.at));
+        let first = sent.filter(|at| *at > end).min()?;
+        (!self.stream(name) && self.bind(name).is_none()).then_some(first)
+    }
+
     /// Whether the port, as a script writes it, is the socket's.
     pub fn is_port_of(&self, port: &str, name: &str) -> bool {
         let chosen = port.strip_prefix('{').and_then(|p| p.strip_suffix('}'));
@@ -200,10 +211,11 @@ impl<'a> Past<'a> {
             && port == self.shared(b)
     }
 
-    /// Whether it set one of the options of that beginning.
+    /// Whether it set one of the options of that beginning, if only for a time.
     pub fn option(&self, name: &str, option: &str) -> bool {
-        self.with(name, "opt")
-            .any(|o| o.words.get(2).is_some_and(|w| w.starts_with(option)))
+        let inherited = self.listener(name).is_some_and(|l| self.option(l, option));
+        let on = |o: &Done| matches!(o.words[2..], [name, value] if name.starts_with(option) && value != "0");
+        inherited || self.with(name, "opt").any(on)
     }
 
     /// The datagram with that text.

@@ -166,11 +166,6 @@ const RULES: &[Rule] = &[
         &["recvfrom"],
     ),
     rule("udp-answer", &[&["udp"], SERVING], &["recvfrom"]),
-    rule(
-        "failed-call-port",
-        &[SERVING, &["tcp"], &["by-*"], &["loopback*"]],
-        &["name"],
-    ),
     rule("ping-bind", &[TRAFFIC, &["ping"], &["bound-*"]], &[]),
     rule(
         "ping-again",

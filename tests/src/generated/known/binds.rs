@@ -153,17 +153,18 @@ pub(super) fn shut_listener(d: &Difference) -> Option<bool> {
 /// A machine takes the address from who has no port, when a further bind finds that somebody has it.
 pub(super) fn bind_failed(d: &Difference) -> Option<bool> {
     let lost = |name: &str| {
-        let Some(bound) = d.past.bind(name) else {
-            return false;
-        };
-        let mut binds = d.past.with(name, "bind").filter(|b| b.at > bound.at);
-        let failed = binds.any(|b| b.real == "EADDRINUSE" && b.hostlet == "EADDRINUSE");
-        let none = bound.place().is_some_and(|(_, port)| port == "0");
-        let open = d.past.option(name, "bind-no-port");
         // One that the kernel chose goes with the connection, or with the end of listening.
         let mut ends = ["shutdown", "connect"].iter();
-        let ended = d.past.stream(name) && ends.any(|op| d.past.with(name, op).next().is_some());
-        failed && (none && (open || ended) || d.past.listener(name).is_some())
+        let ended = ends.any(|op| d.past.with(name, op).next().is_some());
+        let bound = d.past.bind(name);
+        let open = match bound.and_then(|b| b.place()) {
+            _ if d.past.listener(name).is_some() => true,
+            Some((_, port)) => port == "0" && (ended || d.past.option(name, "bind-no-port")),
+            None => ended,
+        };
+        let first = bound.map_or(0, |b| b.at);
+        let mut binds = d.past.with(name, "bind").filter(|b| b.at > first);
+        open && binds.any(|b| b.real == "EADDRINUSE" && b.hostlet == "EADDRINUSE")
     };
     let its_own = matches!(
         d.step.op(),

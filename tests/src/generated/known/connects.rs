@@ -1,6 +1,6 @@
 //! Known differences of `connect`, and of what comes after it.
 
-use super::{Difference, Done, Sent, bare, for_all, loopback, primary, six, wild};
+use super::{Difference, Done, Sent, bare, for_all, loopback, six, wild};
 
 /// To IPv6 from a socket that was bound to the wildcard of both families.
 pub(super) fn dual_connect(d: &Difference) -> Option<bool> {
@@ -98,7 +98,9 @@ pub(super) fn group_connect(d: &Difference) -> Option<bool> {
         // It is not tied to the loopback.
         "connect" => {
             let mut to = connects.filter(|c| c.real == "ok").filter_map(Done::place);
-            group && d.is("connect", "EINVAL", "ok") && to.any(|(to, _)| loopback(to))
+            let answers = [d.step.real, d.step.hostlet];
+            let either = answers == ["EINVAL", "ok"] || answers == ["ok", "EINVAL"];
+            group && either && to.any(|(to, _)| loopback(to))
         }
         "send" | "sendto" | "sendmsg" if refused => group && connects.any(|c| c.real == "ok"),
         op if op.starts_with("send") && d.is(op, "EINVAL", "ok") => {
@@ -118,158 +120,6 @@ pub(super) fn group_connect(d: &Difference) -> Option<bool> {
             bound && to.any(|(to, _)| loopback(to) || wild(sent.host))
         }),
     })
-}
-
-/// The kernel lets an address go only where the port was left open: then it hears there instead.
-pub(super) fn bound_to_all(d: &Difference) -> Option<bool> {
-    let gives_way = |name: &str| {
-        let mut connects = d.past.with(name, "connect").filter(|c| c.real == "ok");
-        !d.past.stream(name)
-            && d.past.bound(name).is_some_and(|(host, _)| for_all(host))
-            && d.past.option(name, "bind-no-port")
-            && connects.next().is_some()
-    };
-    let socket = d.step.socket();
-    if d.step.op() == "name" {
-        let [(was, _), (now, _)] = d.names()?;
-        return Some(for_all(was) && !for_all(now) && gives_way(socket));
-    }
-    let error = d.error_lost() || d.error_gained();
-    let told = error && (gives_way(socket) || d.asked(|s, _| gives_way(s)));
-    let here = |s: &Sent| gives_way(socket) && d.past.went_to(s, socket);
-    Some(told || d.about(here))
-}
-
-/// The source is the primary address; and the port stays taken on it and on the wildcard.
-pub(super) fn wildcard_connect(d: &Difference) -> Option<bool> {
-    let connected = |name: &str, before: usize| {
-        let done = ["ok", "ECONNREFUSED", "EINPROGRESS"];
-        let mut all = d.past.with(name, "connect").filter(|c| c.at < before);
-        d.past.on_wildcard(name) && all.any(|c| done.contains(&c.hostlet))
-    };
-    let mover = |name: &str| connected(name, d.step.at);
-    let socket = d.step.socket();
-    // To its own port: a machine connects it to itself.
-    let itself = |name: &str| {
-        let own = d.past.bound(name).map(|(_, port)| port);
-        let mut to = d.past.with(name, "connect").filter_map(Done::place);
-        mover(name) && to.any(|(_, port)| Some(port) == own)
-    };
-    // Who asks it elsewhere than where it is bound by its connection is told that nobody has the port.
-    if (d.error_lost() || d.error_gained()) && d.asked(|s, _| mover(s)) {
-        return Some(true);
-    }
-    let op = d.step.op();
-    let shows = ["peer", "poll", "recv", "send"];
-    if itself(socket) && shows.iter().any(|start| op.starts_with(start)) {
-        return Some(true);
-    }
-    // It was connected, to nothing then, and has sent from where it stood.
-    if op == "connect" && d.step.real == "ok" && d.past.bound(socket).is_none() && !d.stream() {
-        let all = |op| d.past.with(socket, op);
-        let mut to = all("connect").filter_map(Done::place);
-        let stood = match d.step.hostlet {
-            "EINVAL" => to.any(|(to, _)| loopback(to)),
-            "EAFNOSUPPORT" => six(d.step.place()?.0) && to.any(|(to, _)| to.contains('.')),
-            _ => return None,
-        };
-        return Some(stood && all("connect").any(|c| c.words[2] == "unspec"));
-    }
-    Some(match op {
-        "name" => {
-            let [(_, port), (now, same)] = d.names()?;
-            mover(socket) && primary(now) && port == same
-        }
-        "accept" if d.step.real == "EAGAIN" => {
-            let (_, port) = d.past.bound(socket)?;
-            let holds = |s: &str| d.past.bound(s).is_some_and(|(_, p)| p == port);
-            let mut all = d.past.sockets();
-            all.any(|s| d.past.stream(s) && holds(s) && itself(s))
-        }
-        "peer" if d.step.real.contains("10.0.0.5") && d.step.hostlet.contains("127.0.0.1") => {
-            // 0.0.0.0 is the source that it has by then.
-            let mut to = d.past.with(socket, "connect").filter_map(Done::place);
-            // One that has sent unbound stands on the wildcard as well.
-            let mut calls = ["sendto", "sendmsg"].iter();
-            let sent = calls.any(|op| d.past.with(socket, op).next().is_some());
-            let stands = mover(socket) || d.past.bound(socket).is_none() && sent;
-            stands && !d.stream() && to.any(|(to, _)| wild(to))
-        }
-        "accept" | "peer" => {
-            let [(was, port), (now, same)] = d.names()?;
-            let fits = |s: &str| {
-                let (_, own) = d.past.bound(s).unwrap_or_default();
-                d.past.stream(s) && mover(s) && (own == port || port == "*")
-            };
-            was != now && primary(now) && port == same && d.past.sockets().any(fits)
-        }
-        op if op.starts_with("send") => {
-            mover(socket) && d.step.real == "EINVAL" && d.step.hostlet == "ok"
-        }
-        "connect" => {
-            let again = d.is("connect", "EINVAL", "ok") && mover(socket);
-            // Or to who listens there.
-            let itself = matches!(d.step.real, "ok" | "ECONNABORTED")
-                && matches!(d.step.hostlet, "ECONNREFUSED" | "ok")
-                && d.past.on_wildcard(socket);
-            let own = d.past.bound(socket).map(|(_, port)| port);
-            again || itself && own == Some(d.step.place()?.1)
-        }
-        "bind" if d.step.hostlet == "EADDRINUSE" => {
-            let port = d.step.place()?.1;
-            let holds = |s: &str| d.past.bound(s).is_some_and(|(_, p)| p == port);
-            d.past.sockets().any(|s| {
-                holds(s)
-                    && mover(s)
-                    && d.past.stream(s) == d.stream()
-                    && d.past.actor(s) == d.step.actor
-            })
-        }
-        // It still stands for all addresses, and for its peer's alone on a machine; what it
-        // sends comes from the primary address, or if it is read after a connect to the machine itself
-        // from where that one leaves.
-        _ => d.about(|sent| {
-            let home = sent.owner == Some(sent.by.actor);
-            let before = if home { d.step.at } else { sent.by.at };
-            let by = connected(sent.by.socket(), before);
-            let others = |s: &str| d.past.share_port(s, socket) || s == d.past.origin(socket);
-            let to = |s: &str| mover(s) && others(s) && d.past.went_to(sent, s);
-            by || d.past.sockets().any(to)
-        }),
-    })
-}
-
-/// A machine ties a socket that was bound to ::ffff:0.0.0.0, or accepted on an address, to
-/// the source of its first connection, from which the next one leaves.
-pub(super) fn kept_source(d: &Difference) -> Option<bool> {
-    let tied = |name: &str| {
-        let mut connects = d.past.with(name, "connect");
-        let mapped = |name: &str| d.past.bound(name).unwrap_or_default().0 == "[::ffff:0.0.0.0]";
-        match d.past.listener(name) {
-            _ if !d.past.stream(name) => false,
-            Some(listener) => {
-                let tied = mapped(listener) || !d.past.on_wildcard(listener);
-                tied && connects.any(|c| c.words[2] == "unspec")
-            }
-            None => mapped(name) && connects.any(|c| c.refused() || c.words[2] == "unspec"),
-        }
-    };
-    let socket = d.step.socket();
-    if d.step.op() == "connect" {
-        let refused = matches!(d.step.real, "EAFNOSUPPORT" | "EINVAL");
-        // It is of IPv4, and :: means so on a machine.
-        let vain = d.is("connect", d.step.real, "EINPROGRESS") && d.step.place()?.0 == "[::]";
-        return Some((refused || vain) && tied(socket));
-    }
-    if d.shows_caller(tied) {
-        return Some(true);
-    }
-    let [(was, port), (now, same)] = d.names()?;
-    // Or the source that it has by the route now, where it was connected again.
-    let mut connects = d.past.with(socket, "connect").filter(|c| !c.refused());
-    let mut again = connects.by_ref().skip_while(|c| c.words[2] != "unspec");
-    let moved = wild(now) || again.any(|c| c.place().is_some());
-    Some(d.step.op() == "name" && tied(socket) && moved && !wild(was) && port == same)
 }
 
 /// Called from an address to which a machine on the first network alone has no way back.
@@ -307,7 +157,13 @@ pub(super) fn near_neighbour(d: &Difference) -> Option<bool> {
     if d.is("connect", "EINPROGRESS", "ok") && in_vain(&d.step, d.step.place()?.0) {
         return Some(true);
     }
-    let far = is_far(d.past.bound(socket)?.0);
+    // Or it has that address from its first connection.
+    let mut first = d.past.with(socket, "connect").filter(|c| c.real == "ok");
+    let source = match d.past.bound(socket) {
+        None if !d.stream() => first.next().and_then(Done::place),
+        bound => bound,
+    };
+    let far = is_far(source?.0);
     if d.stream() {
         let (to, _) = d.step.place()?;
         return Some(d.is("connect", "EINPROGRESS", d.step.hostlet) && far && near(to));
@@ -342,15 +198,16 @@ pub(super) fn failed_call_port(d: &Difference) -> Option<bool> {
     let op = d.step.op();
     if d.is("connect", "EINPROGRESS", d.step.hostlet) && d.stream() {
         // What was refused by the kernel cannot change its family.
-        let mut to = d.past.with(socket, "connect").filter(|c| c.refused());
-        let mapped = |c: &Done| {
-            c.place()
-                .is_some_and(|(to, _)| to.starts_with("[::ffff:127."))
-        };
-        return Some(six(d.step.place()?.0) && to.any(mapped));
+        let mapped = |c: &&Done| c.place().is_some_and(|(to, _)| to.starts_with("[::ffff:"));
+        let mut to = d.past.with(socket, "connect").filter(mapped);
+        let four = to.any(|c| c.real == "ECONNREFUSED") && to.any(|c| c.real == "ENETUNREACH");
+        return Some(six(d.step.place()?.0) && four);
     }
     // To where a port was given back, which is 0 now.
     if d.error_lost() && d.asked(|s, _| given_back(s)) {
+        return Some(true);
+    }
+    if d.is("send", "ok", "EINVAL") && d.asked(|s, _| refused(s, &calls)) {
         return Some(true);
     }
     if d.step.hostlet == "EINVAL"
@@ -361,6 +218,14 @@ pub(super) fn failed_call_port(d: &Difference) -> Option<bool> {
     }
     // Who sent there is told that nobody has the port.
     if d.error_gained() && d.asked(|s, _| refused(s, &calls)) {
+        return Some(true);
+    }
+    // After a further connect that failed a machine tells a socket of one error alone.
+    let mut connects = d
+        .past
+        .with(socket, "connect")
+        .skip_while(|c| c.real != "ok");
+    if d.error_gained() && connects.any(|c| c.refused()) {
         return Some(true);
     }
     let lost = match op {
@@ -378,7 +243,8 @@ pub(super) fn failed_call_port(d: &Difference) -> Option<bool> {
                 let mut connects = d.past.with(socket, "connect").filter(|c| !c.refused());
                 d.past.went_to(&s, socket) && connects.any(|c| c.at > s.by.at)
             });
-            let lost = missing && d.about(|s| d.past.went_to(s, socket));
+            let gained = matches!(d.step.real, "EAGAIN" | "out") && given_back(socket);
+            let lost = (missing || gained) && d.about(|s| d.past.went_to(s, socket));
             refused(socket, &calls) && (lost || d.receives() && first)
         }
     };
@@ -394,9 +260,11 @@ pub(super) fn hidden_port(d: &Difference) -> Option<bool> {
             "EINVAL" => d.past.bound(socket)?,
             _ => d.step.place()?,
         };
+        // Or what stands in its place went with a connection.
         let open = |s: &str| {
             let it = d.past.bound(s).is_some_and(|(_, p)| p == port);
-            it && d.past.stream(s) && d.past.option(s, "bind-no-port")
+            let connected = d.past.with(s, "connect").next().is_some();
+            it && d.past.stream(s) && (connected || d.past.option(s, "bind-no-port"))
         };
         let any = d.past.sockets().any(|s| {
             let same = d.past.actor(s) == d.step.actor;

@@ -1,6 +1,6 @@
 //! Known differences of who gets a datagram, and of where it comes from.
 
-use super::{Difference, Done, Sent, for_all, primary};
+use super::{Difference, Done, Sent, bare, for_all, loopback, primary};
 
 /// From a socket on the wildcard, which stands there, the source being named.
 pub(super) fn source_primary(d: &Difference) -> Option<bool> {
@@ -13,10 +13,19 @@ pub(super) fn source_primary(d: &Difference) -> Option<bool> {
     let named = |s: &Sent| {
         let source = s.by.words.get(4).and_then(|w| w.strip_prefix("src="));
         let by = s.by.socket();
+        if d.past.on_wildcard(by) {
+            return source.is_some_and(primary);
+        }
         // Where a connection that is over has left it, it is as on the wildcard.
         let mut connects = d.past.with(by, "connect");
-        let left = d.past.bound(by).is_none() && connects.any(|c| c.words[2] == "unspec");
-        source.is_some_and(primary) && (left || d.past.on_wildcard(by))
+        let over = d.past.bound(by).is_none() && connects.any(|c| c.words[2] == "unspec");
+        let left = |source: &str| {
+            let mut to = d.past.with(by, "connect").filter_map(Done::place);
+            to.any(|(to, _)| {
+                bare(to) == source || loopback(to) && matches!(source, "127.0.0.1" | "::1")
+            })
+        };
+        over && source.is_some_and(|s| primary(s) || left(s))
     };
     Some(d.about(named))
 }
@@ -65,7 +74,10 @@ pub(super) fn udp_answer(d: &Difference) -> Option<bool> {
         })
     };
     let answer = |s: &Sent| {
-        d.past.on_wildcard(s.by.socket()) && d.past.went_to(s, client) && asked(s.by.socket())
+        let server = s.by.socket();
+        (d.past.on_wildcard(server) || d.past.left(server).is_some())
+            && d.past.went_to(s, client)
+            && asked(s.by.socket())
     };
     Some(gets && d.about(answer))
 }

@@ -4,6 +4,7 @@
 mod binds;
 mod connects;
 mod datagrams;
+mod sources;
 #[cfg(test)]
 mod tests;
 
@@ -41,10 +42,10 @@ const KNOWN: &[(&str, Explains)] = &[
     ("source-primary", datagrams::source_primary),
     ("source-foreign", datagrams::source_foreign),
     ("loopback6-to-own", connects::loopback6_to_own),
-    ("wildcard-connect", connects::wildcard_connect),
+    ("wildcard-connect", sources::wildcard_connect),
     ("wildcard-restart", binds::wildcard_restart),
     ("failed-call-port", connects::failed_call_port),
-    ("kept-source", connects::kept_source),
+    ("kept-source", sources::kept_source),
     ("near-neighbour", connects::near_neighbour),
     ("hidden-port", connects::hidden_port),
     ("shut-listener", binds::shut_listener),
@@ -52,7 +53,7 @@ const KNOWN: &[(&str, Explains)] = &[
     ("listener-reads", binds::listener_reads),
     ("tcp-host-port", binds::tcp_host_port),
     ("group-connect", connects::group_connect),
-    ("bound-to-all", connects::bound_to_all),
+    ("bound-to-all", sources::bound_to_all),
     ("reuse-listen", binds::reuse_listen),
     ("reuse-datagrams", datagrams::reuse_datagrams),
     ("reuse-earlier", binds::reuse_earlier),

@@ -1,5 +1,7 @@
 //! What predicates explain, and what they must not.
 
+mod more;
+
 use super::*;
 
 /// What explains the last line; answers stand behind `=>` as in named cases.
@@ -278,106 +280,4 @@ fn while_a_neighbour_is_asked_for_in_vain_those_who_send_there_wait() {
     assert_eq!(connected("[::1]", there), Some("near-neighbour"));
     assert_eq!(connected("[::1]", "[2001:db8::9]"), None);
     assert_eq!(connected("[2001:db8::5]", there), None);
-}
-
-#[test]
-fn errors_are_known_of_those_who_asked_a_socket_that_moved() {
-    let polls = |server: &str, port: u16, answers: &str| {
-        explained(&format!(
-            "in a = socket udp4\nin bind a {server}:5300\nin connect a 127.0.0.1:5301\n\
-             in b = socket udp4\nin connect b 127.0.0.1:{port}\nin send b x\nin poll b => {answers}"
-        ))
-    };
-    let lost = "out+err / out";
-    assert_eq!(polls("0.0.0.0", 5300, lost), Some("wildcard-connect"));
-    assert_eq!(
-        polls("0.0.0.0", 5300, "out / out+err"),
-        Some("wildcard-connect")
-    );
-    assert_eq!(polls("127.0.0.1", 5300, lost), None);
-    assert_eq!(polls("0.0.0.0", 5302, lost), None);
-}
-
-#[test]
-fn an_answer_is_lost_only_to_who_is_connected() {
-    let answer = |connects: &str| {
-        explained(&format!(
-            "in a = socket udp4\nin bind a 0.0.0.0:5300\npeer p = socket udp4\n\
-             peer bind p 10.0.0.100:5301\npeer sendto p 10.0.0.6:5300 x\n{connects}\
-             in sendto a 10.0.0.100:5301 y\n\
-             peer recvfrom p => y from 10.0.0.5:5300 / EAGAIN"
-        ))
-    };
-    let connects = "peer connect p 10.0.0.5:5300\n";
-    assert_eq!(answer(connects), Some("udp-answer"));
-    assert_eq!(answer(""), None);
-}
-
-#[test]
-fn to_its_own_port_connects_only_who_is_on_the_wildcard() {
-    let connected = |host: &str, port: u16| {
-        explained(&format!(
-            "in a = socket tcp4\nin opt a reuseaddr 1\nin bind a {host}:8080\n\
-             in connect a 127.0.0.1:{port} => ECONNABORTED / ok"
-        ))
-    };
-    assert_eq!(connected("0.0.0.0", 8080), Some("wildcard-connect"));
-    assert_eq!(connected("127.0.0.1", 8080), None);
-    assert_eq!(connected("0.0.0.0", 8081), None);
-}
-
-#[test]
-fn an_address_is_lost_where_there_was_no_port() {
-    let sent = |option: &str, answer: &str| {
-        explained(&format!(
-            "in b = socket udp4\nin opt b {option} 1\nin bind b 127.0.0.1:0\n\
-             in bind b 0.0.0.0:5300 => {answer}\nin sendto b 10.0.0.100:5300 x => ok / EINVAL"
-        ))
-    };
-    assert_eq!(sent("bind-no-port", "EADDRINUSE"), Some("bind-failed"));
-    assert_eq!(sent("reuseaddr", "EADDRINUSE"), None);
-    assert_eq!(sent("bind-no-port", "EADDRNOTAVAIL"), None);
-}
-
-#[test]
-fn a_group_that_keeps_its_port_hears_of_no_error() {
-    let told = |option: &str| {
-        explained(&format!(
-            "in a = socket udp4\nin opt a {option} 1\nin bind a 239.1.2.3:0\n\
-             in connect a 10.0.0.5:5300\nin send a x\nin recvfrom a => EAGAIN / ECONNREFUSED"
-        ))
-    };
-    assert_eq!(told("bind-no-port"), Some("bound-to-all"));
-    assert_eq!(told("reuseaddr"), None);
-}
-
-#[test]
-fn a_caller_shows_where_it_was_tied_to() {
-    let caller = |listener: &str, to: u16| {
-        explained(&format!(
-            "in l = socket tcp4\nin bind l 0.0.0.0:8081\nin listen l\n\
-             in a = socket tcp4\nin bind a {listener}:8080\nin listen a\n\
-             peer b = socket tcp4\npeer connect b 10.0.0.6:8080\nin c = accept a => from 10.0.0.100:*\n\
-             in connect c unspec\nin connect c 127.0.0.1:{to}\n\
-             in d = accept l => from 10.0.0.6:* / from 127.0.0.1:*"
-        ))
-    };
-    assert_eq!(caller("10.0.0.6", 8081), Some("kept-source"));
-    assert_eq!(caller("0.0.0.0", 8081), None);
-    assert_eq!(caller("10.0.0.6", 8082), None);
-}
-
-#[test]
-fn what_a_connection_left_keeps_from_another_only_who_has_sent_unbound() {
-    let connected = |first: &str, then: &str| {
-        explained(&format!(
-            "in a = socket udp6\nin connect a {first}:5300\n{then}in sendto a [2001:db8::100]:5300 x\n\
-             in connect a [2001:db8::100]:5300 => ok / EAFNOSUPPORT"
-        ))
-    };
-    let unspec = "in connect a unspec\n";
-    let four = "[::ffff:10.0.0.100]";
-    assert_eq!(connected(four, unspec), Some("wildcard-connect"));
-    assert_eq!(connected("[2001:db8::9]", unspec), None);
-    assert_eq!(connected(four, ""), None);
 }

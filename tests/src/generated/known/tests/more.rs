@@ -1,0 +1,185 @@
+//! The same of what came later.
+
+use super::explained;
+
+#[test]
+fn errors_are_known_of_those_who_asked_a_socket_that_moved() {
+    let polls = |server: &str, port: u16, answers: &str| {
+        explained(&format!(
+            "in a = socket udp4\nin bind a {server}:5300\nin connect a 127.0.0.1:5301\n\
+             in b = socket udp4\nin connect b 127.0.0.1:{port}\nin send b x\nin poll b => {answers}"
+        ))
+    };
+    let lost = "out+err / out";
+    assert_eq!(polls("0.0.0.0", 5300, lost), Some("wildcard-connect"));
+    assert_eq!(
+        polls("0.0.0.0", 5300, "out / out+err"),
+        Some("wildcard-connect")
+    );
+    assert_eq!(polls("127.0.0.1", 5300, lost), None);
+    assert_eq!(polls("0.0.0.0", 5302, lost), None);
+}
+
+#[test]
+fn an_answer_is_lost_only_to_who_is_connected() {
+    let answer = |connects: &str| {
+        explained(&format!(
+            "in a = socket udp4\nin bind a 0.0.0.0:5300\npeer p = socket udp4\n\
+             peer bind p 10.0.0.100:5301\npeer sendto p 10.0.0.6:5300 x\n{connects}\
+             in sendto a 10.0.0.100:5301 y\n\
+             peer recvfrom p => y from 10.0.0.5:5300 / EAGAIN"
+        ))
+    };
+    let connects = "peer connect p 10.0.0.5:5300\n";
+    assert_eq!(answer(connects), Some("udp-answer"));
+    assert_eq!(answer(""), None);
+}
+
+#[test]
+fn to_its_own_port_connects_only_who_is_on_the_wildcard() {
+    let connected = |host: &str, port: u16| {
+        explained(&format!(
+            "in a = socket tcp4\nin opt a reuseaddr 1\nin bind a {host}:8080\n\
+             in connect a 127.0.0.1:{port} => ECONNABORTED / ok"
+        ))
+    };
+    assert_eq!(connected("0.0.0.0", 8080), Some("wildcard-connect"));
+    assert_eq!(connected("127.0.0.1", 8080), None);
+    assert_eq!(connected("0.0.0.0", 8081), None);
+}
+
+#[test]
+fn an_address_is_lost_where_there_was_no_port() {
+    let sent = |option: &str, answer: &str| {
+        explained(&format!(
+            "in b = socket udp4\nin opt b {option} 1\nin bind b 127.0.0.1:0\n\
+             in bind b 0.0.0.0:5300 => {answer}\nin sendto b 10.0.0.100:5300 x => ok / EINVAL"
+        ))
+    };
+    assert_eq!(sent("bind-no-port", "EADDRINUSE"), Some("bind-failed"));
+    assert_eq!(sent("reuseaddr", "EADDRINUSE"), None);
+    assert_eq!(sent("bind-no-port", "EADDRNOTAVAIL"), None);
+}
+
+#[test]
+fn a_group_that_keeps_its_port_hears_of_no_error() {
+    let told = |option: &str| {
+        explained(&format!(
+            "in a = socket udp4\nin opt a {option} 1\nin bind a 239.1.2.3:0\n\
+             in connect a 10.0.0.5:5300\nin send a x\nin recvfrom a => EAGAIN / ECONNREFUSED"
+        ))
+    };
+    assert_eq!(told("bind-no-port"), Some("bound-to-all"));
+    assert_eq!(told("reuseaddr"), None);
+}
+
+#[test]
+fn a_caller_shows_where_it_was_tied_to() {
+    let caller = |listener: &str, to: u16| {
+        explained(&format!(
+            "in l = socket tcp4\nin bind l 0.0.0.0:8081\nin listen l\n\
+             in a = socket tcp4\nin bind a {listener}:8080\nin listen a\n\
+             peer b = socket tcp4\npeer connect b 10.0.0.6:8080\nin c = accept a => from 10.0.0.100:*\n\
+             in connect c unspec\nin connect c 127.0.0.1:{to}\n\
+             in d = accept l => from 10.0.0.6:* / from 127.0.0.1:*"
+        ))
+    };
+    assert_eq!(caller("10.0.0.6", 8081), Some("kept-source"));
+    assert_eq!(caller("0.0.0.0", 8081), None);
+    assert_eq!(caller("10.0.0.6", 8082), None);
+}
+
+#[test]
+fn what_a_connection_left_keeps_from_another_only_who_has_sent_unbound() {
+    let connected = |first: &str, then: &str| {
+        explained(&format!(
+            "in a = socket udp6\nin connect a {first}:5300\n{then}in sendto a [2001:db8::100]:5300 x\n\
+             in connect a [2001:db8::100]:5300 => ok / EAFNOSUPPORT"
+        ))
+    };
+    let unspec = "in connect a unspec\n";
+    let four = "[::ffff:10.0.0.100]";
+    assert_eq!(connected(four, unspec), Some("wildcard-connect"));
+    assert_eq!(connected("[2001:db8::9]", unspec), None);
+    assert_eq!(connected(four, ""), None);
+}
+
+#[test]
+fn a_source_that_was_named_is_lost_only_where_the_socket_stands() {
+    let from = |first: &str, source: &str| {
+        explained(&format!(
+            "in a = socket udp6\nin connect a [{first}]:5301\nin connect a unspec\n\
+             peer b = socket udp6\npeer bind b [::]:5300\n\
+             in sendmsg a [2001:db8::100]:5300 x src={source}\n\
+             peer recvfrom b => x from [{source}]:* / x from [2001:db8::5]:*"
+        ))
+    };
+    assert_eq!(from("2001:db8::6", "2001:db8::6"), Some("source-primary"));
+    assert_eq!(from("2001:db8::9", "2001:db8::6"), None);
+}
+
+#[test]
+fn an_option_counts_where_it_was_on() {
+    let third = |value: u8| {
+        explained(&format!(
+            "in a = socket tcp4\nin opt a reuseport {value}\nin bind a 0.0.0.0:8080\n\
+             in b = socket tcp4\nin opt b reuseport 1\nin bind b 0.0.0.0:8080\n\
+             in c = socket tcp4\nin opt c reuseport 1\nin bind c 0.0.0.0:8080 => ok / EADDRINUSE"
+        ))
+    };
+    assert_eq!(third(0), Some("reuse-earlier"));
+    assert_eq!(third(1), None);
+}
+
+#[test]
+fn a_port_that_went_is_nobodys_where_it_was_not_asked_for() {
+    let received = |bind: &str| {
+        explained(&format!(
+            "in a = socket udp4\n{bind}in connect a 10.0.0.100:5300\nin connect a unspec\n\
+             in sendto a 10.0.0.9:5301 x\nin b = socket udp4\nin sendto b 10.0.0.5:{{in.a}} y\n\
+             in recvfrom a => EAGAIN / y from 10.0.0.5:*"
+        ))
+    };
+    assert_eq!(received(""), Some("failed-call-port"));
+    assert_eq!(received("in bind a 10.0.0.5:5303\n"), None);
+}
+
+#[test]
+fn further_errors_are_known_after_a_connect_that_failed() {
+    let told = |answer: &str| {
+        explained(&format!(
+            "in a = socket udp4\nin connect a 127.0.0.1:5300\nin connect a 10.0.0.100:5300 => {answer}\n\
+             in send a x\nin poll a => out / out+err"
+        ))
+    };
+    assert_eq!(told("EINVAL"), Some("failed-call-port"));
+    assert_eq!(told("ok"), None);
+}
+
+#[test]
+fn another_network_does_not_answer_the_wildcard_alone() {
+    let connected = |from: &str, to: &str| {
+        explained(&format!(
+            "in a = socket tcp6\nin bind a [{from}]:8081\n\
+             in connect a [{to}]:8080 => ECONNREFUSED / EINPROGRESS"
+        ))
+    };
+    assert_eq!(connected("::", "2001:db8:1::100"), Some("wildcard-connect"));
+    assert_eq!(connected("::", "2001:db8::100"), None);
+    assert_eq!(connected("2001:db8:1::5", "2001:db8:1::100"), None);
+}
+
+#[test]
+fn a_wildcard_that_was_an_address_before_keeps_a_source() {
+    let named = |first: &str, answers: &str| {
+        explained(&format!(
+            "in a = socket tcp4\n{first}in bind a 0.0.0.0:8080\n\
+             in connect a 10.0.0.100:8081 => ECONNREFUSED\nin name a => {answers}"
+        ))
+    };
+    let bound = "in bind a 127.0.0.1:0\n";
+    let kept = "10.0.0.5:8080 / 0.0.0.0:8080";
+    assert_eq!(named(bound, kept), Some("kept-source"));
+    assert_eq!(named("", kept), None);
+    assert_eq!(named(bound, "10.0.0.5:8080 / 0.0.0.0:8081"), None);
+}

@@ -79,9 +79,9 @@ fn with_engine(engine: &Engine, verb: Verb, out: &mut dyn Write) -> Result<End> 
         Verb::Enter(a) => return Ok(End::Program(engine.enter(&a.name, &program(a.launch))?)),
         Verb::Start(a) => return Ok(End::Program(engine.start(&a.name, &program(a.launch))?)),
         Verb::Create(a) => {
-            let report = engine.create(&spec(a.name, a.spec))?;
+            engine.create(&spec(a.name.clone(), a.spec))?;
             if a.json {
-                print::json(out, &report)?;
+                print::json(out, &engine.show(&a.name)?)?;
             }
         }
         Verb::Remove(a) if lent::comes_through_hostletd() => lent::remove(engine, &a)?,

@@ -15,7 +15,8 @@ use crate::caller::caller;
 use crate::error::{Error, Result};
 use crate::execute::{Way, all_beside, forward, onward};
 use crate::machine::{Machine, Stamp, observe_declared, with_members};
-use crate::report::{ChangeReport, HostletReport};
+use crate::observe::{Of, observe};
+use crate::report::ChangeReport;
 use crate::{Engine, names, network};
 
 /// So many hostlets are removed one by one faster than by a walk through all tables.
@@ -26,11 +27,11 @@ impl Engine {
     ///
     /// # Errors
     /// Whatever is in the way; then nothing was changed.
-    pub fn create(&self, spec: &HostletSpec) -> Result<HostletReport> {
+    pub fn create(&self, spec: &HostletSpec) -> Result<()> {
         let mut machine = self.machine("make a hostlet", stamp(&[]))?;
         self.create_in(&mut machine, spec, &Lifetime::Kept)?;
         self.tell(&mut machine);
-        crate::read::report(&machine, machine.definition(&spec.name)?)
+        Ok(())
     }
 
     /// Opens everything to change it, and says what healing found.
@@ -67,7 +68,7 @@ impl Engine {
         warn: &mut dyn FnMut(&str),
     ) -> Result<()> {
         machine.fit_limits()?;
-        let seen = machine.observe()?;
+        let seen = observe(machine, Of::some(&spec.name, addresses_of(&spec.addresses)))?;
         let plan = plan(spec, lifetime, &seen)?;
         let done = forward(machine, &plan.actions);
         // What there is to know of an addition counts only where it was made.
@@ -146,7 +147,7 @@ impl Engine {
         access.change(name)?;
         access.addresses(name, std::slice::from_ref(wish))?;
         machine.live(name)?;
-        let seen = machine.observe()?;
+        let seen = observe(&machine, Of::some(name, [wish.owned]))?;
         let existing = seen.hostlet(name)?;
         let assign = assign.or(existing.spec.assign.as_deref());
         let plan = plan_grant(existing, wish, assign, &seen)?;
@@ -168,7 +169,7 @@ impl Engine {
         let mut machine = self.machine("change a hostlet", stamp(&[]))?;
         Access::of_caller(&self.paths, &machine.config).change(name)?;
         machine.live(name)?;
-        let seen = machine.observe()?;
+        let seen = observe(&machine, Of::some(name, []))?;
         let plan = plan_revoke(seen.hostlet(name)?, owned, &seen)?;
         let mut changing = Changing::begin(&machine, [&plan.actions[..]])?;
         let done = onward(&mut machine, &plan.actions);
@@ -267,6 +268,10 @@ impl Engine {
             self.warn(&warning);
         }
     }
+}
+
+fn addresses_of(wishes: &[AddressSpec]) -> impl Iterator<Item = Owned> {
+    wishes.iter().map(|wish| wish.owned)
 }
 
 /// What is written down before living hostlets are changed, so that the next command

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
+use std::ops::RangeInclusive;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use hostlet_model::{HostletId, Lifetime};
@@ -14,22 +16,20 @@ use jiff::Timestamp;
 use crate::error::{Error, Result};
 use crate::execute::{Perform, Way, all_beside, forward, onward};
 use crate::machine::{Machine, abandoned, state_of, with_members};
+use crate::observe::{Of, existing, observe};
 use crate::{attached, names, namespace, network};
 
 /// Puts right what is not as the store says.
 pub(crate) fn heal(machine: &mut Machine<'_>) -> Result<()> {
-    let lost = Lost {
+    let mut lost = Lost {
         namespace: lost_namespace(machine)?,
         // Asked once: the first that is brought back brings the kernel part back for all.
         kernel: machine.kernel.is_none(),
-        changing: machine.store.changing()?.into_iter().collect(),
+        changing: BTreeMap::new(),
     };
-    let mut look = Look::at(machine)?;
     // Most are well, and that must cost next to nothing.
-    let rows = machine.rows()?;
-    let ails = |row: &&Definition| look.ails(machine, row, &lost);
-    let ailing: Vec<Definition> = rows.iter().filter(ails).cloned().collect();
-    drop(rows);
+    let look = Look::at(machine, &mut lost)?;
+    let ailing = look.ailing.clone();
     machine.sweeps = true;
     // What is brought back is in nobody else's way: one look is enough for all.
     let mut seen = None;
@@ -40,7 +40,7 @@ pub(crate) fn heal(machine: &mut Machine<'_>) -> Result<()> {
     machine.sweeps = false;
     match &machine.kernel {
         // Killed before it came to this.
-        Some(kernel) if !machine.rows()?.is_empty() => Ok(kernel.wake()?),
+        Some(kernel) if !machine.store.is_empty()? => Ok(kernel.wake()?),
         _ => Ok(()),
     }
 }
@@ -55,73 +55,117 @@ struct Lost {
     changing: BTreeMap<HostletId, Vec<Version>>,
 }
 
-/// How many processes of runs are looked at closely by each command.
+/// How many hostlets, and how many processes of runs, are looked at closely by each command.
 const CLOSELY: usize = 16;
 
-/// A quick look at all hostlets, at the cost of one call for all cgroups and one for each process of a run.
+/// A quick look for what there may be to heal. Of those that are well only a few are looked at by each command, however many
+/// there are; but for the processes of runs, which cost a call each.
 struct Look {
-    cgroups: BTreeSet<String>,
-    /// Whether a process that made hostlets lives.
-    alive: BTreeMap<(u32, u64), bool>,
-    /// The first of those that this command looks at closely, going round; and how many rows there are.
-    closely: (usize, usize),
-    seen: usize,
-    /// Those whose end this process hears of without looking, if it stays: only the few of its turn are looked at.
-    heard_of: BTreeSet<HostletId>,
+    /// Hostlets that may ail.
+    ailing: Vec<Definition>,
+    /// Cgroups of no hostlet.
+    strange: Vec<String>,
 }
 
 impl Look {
-    fn at(machine: &Machine<'_>) -> Result<Self> {
-        let rows = machine.rows()?.len();
-        let clock = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-        Ok(Self {
-            cgroups: names_in(machine.tree.path())?,
-            alive: BTreeMap::new(),
-            closely: (clock.tv_nsec as usize % rows.max(1), rows),
-            seen: 0,
-            heard_of: machine.keep.heard_of(),
-        })
+    fn at(machine: &Machine<'_>, lost: &mut Lost) -> Result<Self> {
+        let mut look = Self {
+            ailing: Vec::new(),
+            strange: Vec::new(),
+        };
+        let store = &machine.store;
+        let glance = store.glance(&machine.boot_id)?;
+        if glance.unsettled {
+            look.ailing = store.unsettled(&machine.boot_id)?;
+            lost.changing = store.changing()?.into_iter().collect();
+        }
+        if lost.namespace || lost.kernel {
+            look.ailing = store.all()?;
+            look.compare(machine, None)?;
+        } else if glance.count != cgroups_in(machine.tree.path())? {
+            look.compare(machine, Some(store.all()?))?;
+        } else {
+            // As many as there should be. Somebody may have taken one away and made another: that is found in time.
+            for name in store.some_from(by_chance(&glance.ids), CLOSELY)? {
+                if !machine.tree.path_of(name.as_str()).exists() {
+                    look.ailing.extend(store.get(&name)?);
+                }
+            }
+        }
+        let ended = match glance.runs {
+            true => ended_runs(machine)?,
+            false => Vec::new(),
+        };
+        for id in lost.changing.keys().copied().chain(ended) {
+            look.ailing.extend(store.get_by_id(id)?);
+        }
+        look.ailing.sort_by(|a, b| a.name.cmp(&b.name));
+        look.ailing.dedup_by(|a, b| a.id == b.id);
+        Ok(look)
     }
 
-    /// Whether there may be something to heal.
-    fn ails(&mut self, machine: &Machine<'_>, row: &Definition, lost: &Lost) -> bool {
-        let well = !lost.namespace
-            && !lost.kernel
-            && state_of(row, &machine.boot_id) == "live"
-            && self.cgroups.contains(row.name.as_str())
-            && !lost.changing.contains_key(&row.id);
-        let place = self.seen;
-        self.seen += 1;
-        match row.lifetime {
-            Lifetime::Run { pid, start_ticks } if well => {
-                let closely = self.is_close(place);
-                if !closely && self.heard_of.contains(&row.id) {
-                    return false;
-                }
-                !self.lives(closely, pid, start_ticks)
-            }
-            _ => !well,
+    /// Compares hostlets with cgroups, one by one. Without rows, all of them ail already.
+    fn compare(&mut self, machine: &Machine<'_>, rows: Option<Vec<Definition>>) -> Result<()> {
+        let mut cgroups = names_in(machine.tree.path())?;
+        let all = rows.as_ref().unwrap_or(&self.ailing);
+        let lacks = |row: &&Definition| !cgroups.remove(row.name.as_str());
+        let lacking: Vec<Definition> = all.iter().filter(lacks).cloned().collect();
+        if rows.is_some() {
+            self.ailing.extend(lacking);
+        }
+        self.strange = cgroups.into_iter().collect();
+        Ok(())
+    }
+}
+
+/// Where this command begins to look closely.
+fn by_chance(ids: &RangeInclusive<HostletId>) -> HostletId {
+    let clock = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let range = ids.end().0 - ids.start().0 + 1;
+    HostletId(ids.start().0 + clock.tv_nsec as u32 % range)
+}
+
+/// The hostlets of runs whose process is gone. Another with its number, or a zombie, may be taken for it where there are many;
+/// a later command finds out. Those whose end this process hears of without looking, if it stays, are looked at only in their turn.
+fn ended_runs(machine: &Machine<'_>) -> Result<Vec<HostletId>> {
+    let runs = machine.store.runs()?;
+    let heard_of = machine.keep.heard_of();
+    let clock = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let first = clock.tv_nsec as usize % runs.len().max(1);
+    let mut known: BTreeMap<(u32, u64), bool> = BTreeMap::new();
+    let mut ended = Vec::new();
+    for (place, (id, lifetime)) in runs.iter().enumerate() {
+        let closely = (place + runs.len() - first) % runs.len() < CLOSELY;
+        let Lifetime::Run { pid, start_ticks } = *lifetime else {
+            continue;
+        };
+        if !closely && heard_of.contains(id) {
+            continue;
+        }
+        let lives = known
+            .entry((pid, start_ticks))
+            .or_insert_with(|| lives(closely, pid, start_ticks));
+        if !*lives {
+            ended.push(*id);
         }
     }
+    Ok(ended)
+}
 
-    /// Whether it is this one's turn to be looked at closely.
-    fn is_close(&self, place: usize) -> bool {
-        let (first, rows) = self.closely;
-        (place + rows - first) % rows < CLOSELY
+fn lives(closely: bool, pid: u32, start_ticks: u64) -> bool {
+    if closely {
+        return proc::alive(pid, start_ticks);
     }
+    let pid = rustix::process::Pid::from_raw(pid.cast_signed());
+    pid.is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
+}
 
-    /// Whether a process lives. Another with its number, or a zombie, may be taken for it where there are many; a
-    /// later command finds out.
-    fn lives(&mut self, closely: bool, pid: u32, start_ticks: u64) -> bool {
-        *self.alive.entry((pid, start_ticks)).or_insert_with(|| {
-            if closely {
-                return proc::alive(pid, start_ticks);
-            }
-            let pid = rustix::process::Pid::from_raw(pid.cast_signed());
-            pid.is_some_and(|pid| {
-                rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH)
-            })
-        })
+/// How many cgroups are right in one; none if it is not there. The file system counts a directory's entries as its links.
+fn cgroups_in(dir: &Path) -> Result<i64> {
+    match std::fs::metadata(dir) {
+        Ok(meta) => Ok(meta.nlink().cast_signed() - 2),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(Error::file("look at the cgroups in", dir, error)),
     }
 }
 
@@ -255,7 +299,6 @@ fn forget(machine: &mut Machine<'_>, row: Definition) -> Result<()> {
     attached::forget(machine.paths, &row.name)?;
     names::remove(machine.paths, &machine.tree.path_of(row.name.as_str()))?;
     machine.store.delete(&row.name, Timestamp::now())?;
-    machine.forget_rows();
     machine.healed_away.push(row.name);
     Ok(())
 }
@@ -284,7 +327,7 @@ fn restore(
     }
     let seen = match seen {
         Some(seen) => seen,
-        none => none.insert(machine.observe()?),
+        none => none.insert(observe(machine, Of::All)?),
     };
     let mut plan = plan_restore(&existing, seen)?.actions;
     if machine.tree.path_of(name.as_str()).exists() {
@@ -302,7 +345,6 @@ fn restore(
     }
     machine.store.set_boot(&name, &machine.boot_id)?;
     machine.store.end_change(&name)?;
-    machine.forget_rows();
     Ok(())
 }
 
@@ -313,8 +355,10 @@ fn settle(machine: &mut Machine<'_>, row: Definition, between: &[Version]) -> Re
         .iter()
         .map(|version| (version.spec.clone(), version.entries.clone()))
         .collect();
-    let seen = machine.observe()?;
-    let existing = crate::observe::existing(row);
+    let all = between.iter().flat_map(|(_, entries)| entries);
+    let all = all.chain(&row.entries).map(|entry| entry.owned);
+    let seen = observe(machine, Of::some(&name, all))?;
+    let existing = existing(row);
     onward(machine, &plan_settle(&existing, &between, &seen)?)?;
     network::refresh(machine)?;
     Ok(machine.store.end_change(&name)?)
@@ -322,8 +366,9 @@ fn settle(machine: &mut Machine<'_>, row: Definition, between: &[Version]) -> Re
 
 /// Writes what the kernel is to know of a hostlet once more: somebody took it away.
 pub(crate) fn republish(machine: &mut Machine<'_>, row: &Definition) -> Result<()> {
-    let seen = machine.observe()?;
-    let existing = crate::observe::existing(row.clone());
+    let owned = row.entries.iter().map(|entry| entry.owned);
+    let seen = observe(machine, Of::some(&row.name, owned))?;
+    let existing = existing(row.clone());
     let mut plan = plan_restore(&existing, &seen)?.actions;
     plan.retain(|a| matches!(a, Action::Own { .. } | Action::Publish { .. }));
     forward(machine, &plan)
@@ -331,11 +376,9 @@ pub(crate) fn republish(machine: &mut Machine<'_>, row: &Definition) -> Result<(
 
 /// Cgroups that no row speaks of: left by a kill at the wrong moment, or the store was lost.
 fn remove_orphans(machine: &mut Machine<'_>, look: &Look) -> Result<()> {
-    let rows = machine.rows()?;
-    let known: BTreeSet<&str> = rows.iter().map(|row| row.name.as_str()).collect();
-    for dir in &look.cgroups {
-        // Healing made cgroups for rows, and took those of others away with them.
-        if known.contains(dir.as_str()) || !machine.tree.path_of(dir).exists() {
+    for dir in &look.strange {
+        // Healing took those of others away with them.
+        if !machine.tree.path_of(dir).exists() {
             continue;
         }
         if machine.tree.members(dir, true)?.is_empty() {
@@ -357,7 +400,8 @@ fn disown_strangers(machine: &mut Machine<'_>) -> Result<()> {
     let Some(kernel) = &machine.kernel else {
         return Ok(());
     };
-    let known: Vec<u32> = machine.rows()?.iter().map(|d| d.id.0).collect();
+    let rows = machine.store.all()?;
+    let known: BTreeSet<u32> = rows.iter().map(|d| d.id.0).collect();
     let strangers: Vec<_> = kernel
         .owners()?
         .into_iter()

@@ -1,18 +1,17 @@
-//! What a process that stays keeps open between its commands: with a thousand hostlets, opening and reading all of it again
-//! takes longer than the change itself.
+//! What a process that stays keeps open between its commands: opening all of it again takes longer than the change itself.
 //!
 //! Others change the state as well, each under the lock. So nothing is believed: whether the file and the pins are the
-//! ones that were opened is seen by their inodes, whether hostlets were changed by the store's own count of changes.
+//! ones that were opened is seen by their inodes.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hostlet_kernel::Kernel;
 use hostlet_model::{HostletId, Paths};
-use hostlet_store::{Definition, Store};
+use hostlet_store::Store;
 
 use crate::error::Result;
 
@@ -25,13 +24,12 @@ pub(crate) struct Keep {
     reading: Mutex<Option<(Inode, Store)>>,
     /// Of commands that change.
     kernel: Mutex<Option<(Inode, Kernel)>>,
-    /// All hostlets, and the store's count of changes that they belong to.
-    rows: Mutex<Option<(i64, Rows)>>,
     /// Hostlets whose end this process hears of.
     heard_of: Mutex<BTreeSet<HostletId>>,
 }
 
-type Inode = (u64, u64);
+/// A file, by its file system and number.
+pub(crate) type Inode = (u64, u64);
 
 /// The store of a command.
 pub(crate) struct Opened {
@@ -50,9 +48,6 @@ impl std::ops::Deref for Opened {
         }
     }
 }
-
-/// All hostlets, by name.
-pub(crate) type Rows = Arc<Vec<Definition>>;
 
 impl Keep {
     /// From now on.
@@ -73,15 +68,17 @@ impl Keep {
     }
 
     /// This process watches for the end of a hostlet, or is about to: whether it lives need not be looked at by each command.
-    pub fn hear_of(&self, id: HostletId, rows: &[Definition]) {
+    pub fn hear_of(&self, id: HostletId, store: &Store) -> Result<()> {
         if !self.stays() {
-            return;
+            return Ok(());
         }
         let mut all = lock(&self.heard_of);
-        if all.len() > 2 * rows.len() {
-            all.retain(|id| rows.iter().any(|row| row.id == *id));
+        if all.len() > 2 * store.count()? {
+            let there: BTreeSet<HostletId> = store.runs()?.into_iter().map(|(id, _)| id).collect();
+            all.retain(|id| there.contains(id));
         }
         all.insert(id);
+        Ok(())
     }
 
     /// Those.
@@ -89,8 +86,8 @@ impl Keep {
         lock(&self.heard_of).clone()
     }
 
-    /// The store, and what is known to be in it.
-    pub fn store(&self, paths: &Paths, change: bool) -> Result<(Opened, Option<Rows>)> {
+    /// The store.
+    pub fn store(&self, paths: &Paths, change: bool) -> Result<Opened> {
         if !self.stays() {
             let store = if change {
                 Store::open(&paths.db)?
@@ -98,30 +95,20 @@ impl Keep {
                 Store::open_read_only(&paths.db)?
             };
             let (store, inode) = (Some(store), None);
-            return Ok((Opened { store, inode }, None));
+            return Ok(Opened { store, inode });
         }
         let now = inode(&paths.db);
         let kept = self.open(change).take();
         let (inode, store) = match kept {
-            Some((then, store)) if Some(then) == now => (now, store),
+            Some((then, store)) if Some(then) == now && store.is_current()? => (now, store),
             _ => {
                 // To read as well: one that is not there would be taken for empty for ever.
                 let store = Store::open(&paths.db)?;
                 (inode(&paths.db), store)
             }
         };
-        let changes = store.changes()?;
-        let mut rows = lock(&self.rows);
-        let known = match &*rows {
-            Some((then, known)) if *then == changes => Some(Arc::clone(known)),
-            _ => None,
-        };
-        // Whoever changes them needs them for himself.
-        if change {
-            *rows = None;
-        }
         let store = Some(store);
-        Ok((Opened { store, inode }, known))
+        Ok(Opened { store, inode })
     }
 
     /// The kernel part, if it is there.
@@ -144,7 +131,6 @@ impl Keep {
         locked: bool,
         store: &mut Opened,
         kernel: Option<Kernel>,
-        rows: Option<Rows>,
     ) {
         // What somebody panicked with may be anything.
         if !self.stays() || std::thread::panicking() {
@@ -155,7 +141,6 @@ impl Keep {
         };
         // Whoever only reads may see what changes that moment.
         if locked {
-            *lock(&self.rows) = rows.and_then(|rows| Some((store.changes().ok()?, rows)));
             *lock(&self.kernel) =
                 kernel.and_then(|kernel| Some((self::inode(&paths.pins)?, kernel)));
         }
@@ -167,7 +152,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn inode(path: &Path) -> Option<Inode> {
+/// Which file is there now.
+pub(crate) fn inode(path: &Path) -> Option<Inode> {
     let meta = std::fs::metadata(path).ok()?;
     Some((meta.dev(), meta.ino()))
 }

@@ -15,6 +15,7 @@ use hostlet_store::{Definition, State, Store};
 
 use crate::error::Result;
 use crate::machine::{Stamp, abandoned, read_config, state_of};
+use crate::observe::{Of, observe};
 use crate::report::HostletReport;
 use crate::{Engine, Paths, names, network};
 
@@ -76,7 +77,7 @@ impl Engine {
         self.make_in(&mut machine, spec, lifetime, plan_lend, &mut |_| {})?;
         let made = machine.definition(&spec.name)?;
         // Whoever lends watches for the end.
-        self.keep.hear_of(made.id, &machine.rows()?);
+        self.keep.hear_of(made.id, &machine.store)?;
         crate::read::report(&machine, made)
     }
 
@@ -88,7 +89,7 @@ impl Engine {
     /// There is no such hostlet, it has fallen back, or something gained is not there or another's. What failed
     /// half-way is completed by the next command.
     pub fn replace(&self, name: &Name, lost: &[Owned], gained: &[AddressSpec]) -> Result<()> {
-        self.renew(name, |h, seen| plan_replace(h, lost, gained, seen))
+        self.renew(name, gained, |h, seen| plan_replace(h, lost, gained, seen))
     }
 
     /// Takes from a hostlet what is lost, with the sockets on it, and lets its members use this machine's addresses
@@ -97,17 +98,21 @@ impl Engine {
     /// # Errors
     /// There is no such hostlet. What failed half-way is completed by the next command.
     pub fn fall_back(&self, name: &Name, lost: &[Owned]) -> Result<()> {
-        self.renew(name, |h, seen| plan_fall_back(h, lost, seen))
+        self.renew(name, &[], |h, seen| plan_fall_back(h, lost, seen))
     }
 
     fn renew(
         &self,
         name: &Name,
+        wishes: &[AddressSpec],
         plan: impl FnOnce(&Existing, &Observed) -> Result<Renewal, Refusal>,
     ) -> Result<()> {
         let mut machine = self.machine("change a hostlet", Stamp::default())?;
         machine.live(name)?;
-        let seen = machine.observe()?;
+        let seen = observe(
+            &machine,
+            Of::some(name, wishes.iter().map(|wish| wish.owned)),
+        )?;
         let plan = plan(seen.hostlet(name)?, &seen)?;
         if plan.actions.is_empty() {
             return Ok(());

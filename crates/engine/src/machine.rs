@@ -1,24 +1,23 @@
 //! Everything that a command works on, opened once.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
-use std::sync::Arc;
 
 use hostlet_kernel::{Kernel, Limits, Sweep, Tables};
 use hostlet_model::config::Config;
 use hostlet_model::{Lifetime, Name, Paths};
 use hostlet_platform::cgroup::{Cgroup, CgroupError, Tree};
+use hostlet_platform::netlink::{self, Asking, Following};
 use hostlet_platform::proc;
 use hostlet_platform::sockdiag::Socket;
 use hostlet_policy::{Existing, Observed};
 use hostlet_store::{Definition, State};
 
 use crate::error::{Error, Result};
-use crate::kept::{Keep, Opened};
+use crate::kept::{Inode, Keep, Opened, inode};
 use crate::lock::Lock;
 use crate::names::Basis;
-use crate::observe::{existing, observe};
+use crate::observe::{Of, existing, observe};
 use crate::{attached, bpffs, excluded};
 
 /// In whose name a hostlet is made, and for what: it goes into the definition and the history (row B13).
@@ -45,8 +44,6 @@ pub(crate) struct Machine<'p> {
     pub warnings: Vec<String>,
     /// Hostlets that this command removed before it came to its own work: nobody needed them any more.
     pub healed_away: Vec<Name>,
-    /// The rows of the store, until something changes there.
-    rows: RefCell<Option<Arc<Vec<Definition>>>>,
     /// What this command itself wrote into the kernel's tables, by id.
     pub(crate) published: BTreeMap<u32, Tables>,
     /// A listing of sockets, until something else is done.
@@ -62,6 +59,11 @@ pub(crate) struct Machine<'p> {
     /// What names in hostlets stand for beside their addresses, as this command wrote it; and for how many hostlets.
     pub(crate) basis: Option<(Basis, usize)>,
     lock: Option<Lock>,
+    /// The kernel part that is open while this one waits, by its directory.
+    pins: Option<Inode>,
+    /// The network's tables are asked for several times, and read once; none where the kernel does not tell of changes.
+    _following: Option<Following>,
+    _asking: Asking,
 }
 
 impl<'p> Machine<'p> {
@@ -72,12 +74,13 @@ impl<'p> Machine<'p> {
         config: Config,
         stamp: Stamp,
     ) -> Result<Self> {
+        let asking = Asking::begin();
         let tree = Tree::under_mount(&paths.cgroup_parent)?;
         let lock = Lock::take(paths)?;
-        let (store, rows) = keep.store(paths, true)?;
+        let store = keep.store(paths, true)?;
         let kernel = match keep.kernel(paths, true) {
             // Left by another version, and in nobody's way: the next hostlet brings this one's.
-            Err(Error::Kernel(hostlet_kernel::Error::Layout { .. })) if store.all()?.is_empty() => {
+            Err(Error::Kernel(hostlet_kernel::Error::Layout { .. })) if store.is_empty()? => {
                 bpffs::clear(paths)?;
                 None
             }
@@ -93,7 +96,6 @@ impl<'p> Machine<'p> {
             stamp,
             warnings: Vec::new(),
             healed_away: Vec::new(),
-            rows: RefCell::new(rows),
             published: BTreeMap::new(),
             listed: None,
             sweeps: false,
@@ -102,6 +104,9 @@ impl<'p> Machine<'p> {
             keep,
             basis: None,
             lock: Some(lock),
+            pins: None,
+            _following: Following::begin().ok(),
+            _asking: asking,
         };
         crate::heal::heal(&mut machine)?;
         Ok(machine)
@@ -109,7 +114,7 @@ impl<'p> Machine<'p> {
 
     /// To read: without the lock, and nothing is changed.
     pub fn to_read(paths: &'p Paths, keep: &'p Keep, config: Config) -> Result<Self> {
-        let (store, rows) = keep.store(paths, false)?;
+        let store = keep.store(paths, false)?;
         Ok(Self {
             paths,
             config,
@@ -120,7 +125,6 @@ impl<'p> Machine<'p> {
             stamp: Stamp::default(),
             warnings: Vec::new(),
             healed_away: Vec::new(),
-            rows: RefCell::new(rows),
             published: BTreeMap::new(),
             listed: None,
             sweeps: false,
@@ -129,6 +133,9 @@ impl<'p> Machine<'p> {
             keep,
             basis: None,
             lock: None,
+            pins: None,
+            _following: None,
+            _asking: Asking::begin(),
         })
     }
 
@@ -144,51 +151,16 @@ impl<'p> Machine<'p> {
 
     /// Lets other commands work while this one waits.
     pub fn unlock(&mut self) {
+        self.pins = inode(&self.paths.pins);
         self.lock = None;
     }
 
     /// Goes on working, with what others have changed meanwhile.
     pub fn relock(&mut self) -> Result<()> {
         self.lock = Some(Lock::take(self.paths)?);
-        self.forget_rows();
-        self.kernel = Kernel::open(&self.paths.pins)?;
-        Ok(())
-    }
-
-    /// Every hostlet, by name.
-    pub fn rows(&self) -> Result<Arc<Vec<Definition>>> {
-        if let Some(rows) = &*self.rows.borrow() {
-            return Ok(Arc::clone(rows));
-        }
-        let rows = Arc::new(self.store.all()?);
-        *self.rows.borrow_mut() = Some(Arc::clone(&rows));
-        Ok(rows)
-    }
-
-    /// To be called when others may have changed the store.
-    pub fn forget_rows(&self) {
-        *self.rows.borrow_mut() = None;
-    }
-
-    /// To be called with every change of a row: reading all of them again would take long where there are many.
-    pub fn forget_row(&self, name: &Name) -> Result<()> {
-        let mut rows = self.rows.borrow_mut();
-        let Some(all) = rows.as_mut() else {
-            return Ok(());
-        };
-        let now = match self.store.get(name) {
-            Ok(now) => now,
-            Err(error) => {
-                *rows = None;
-                return Err(error.into());
-            }
-        };
-        let all = Arc::make_mut(all);
-        match (all.binary_search_by(|row| row.name.cmp(name)), now) {
-            (Ok(at), Some(now)) => all[at] = now,
-            (Ok(at), None) => drop(all.remove(at)),
-            (Err(at), Some(now)) => all.insert(at, now),
-            (Err(_), None) => {}
+        // Whoever took it away made others, with another directory.
+        if self.kernel.is_none() || inode(&self.paths.pins) != self.pins {
+            self.kernel = Kernel::open(&self.paths.pins)?;
         }
         Ok(())
     }
@@ -240,7 +212,7 @@ impl<'p> Machine<'p> {
         {
             return Ok(());
         }
-        if self.rows()?.is_empty()
+        if self.store.is_empty()?
             && let Some(kernel) = self.kernel.take()
         {
             kernel.uninstall()?;
@@ -248,17 +220,12 @@ impl<'p> Machine<'p> {
         Ok(())
     }
 
-    /// A look at everything that decisions depend on.
-    pub fn observe(&self) -> Result<Observed> {
-        observe(self)
-    }
-
     /// The row of a hostlet that there must be.
     pub fn definition(&self, name: &Name) -> Result<Definition> {
         match self.store.get(name)? {
             Some(found) => Ok(found),
             None => {
-                let known = self.rows()?.iter().map(|d| d.name.clone()).collect();
+                let known = self.store.all()?.into_iter().map(|d| d.name).collect();
                 Err(hostlet_policy::Refusal::UnknownName {
                     name: name.clone(),
                     known,
@@ -313,16 +280,23 @@ impl<'p> Machine<'p> {
 
     /// The kernel part stays for the next hostlet; an empty directory of cgroups helps nobody.
     pub fn leave_no_directory(&self) -> Result<()> {
-        if self.rows()?.is_empty() && self.tree.list()?.is_empty() {
+        if self.store.is_empty()? && self.tree.list()?.is_empty() {
             self.tree.remove_parent()?;
+            self.leave_no_route()?;
         }
+        Ok(())
+    }
+
+    /// Takes away the route to the IPv6 loopbacks of hostlets, of which there is none any more.
+    fn leave_no_route(&self) -> Result<()> {
+        netlink::del_local_prefix(self.paths.loopbacks6().into())?;
         Ok(())
     }
 
     /// Takes the kernel part away if no hostlet is left. Not after every `run`, nor where rules make
     /// hostlets: the next one would wait for the kernel to verify the programs again.
     pub fn tidy(&mut self) -> Result<()> {
-        if !self.rows()?.is_empty() || !self.tree.list()?.is_empty() {
+        if !self.store.is_empty()? || !self.tree.list()?.is_empty() {
             return Ok(());
         }
         if self.config.rules.is_empty()
@@ -331,6 +305,7 @@ impl<'p> Machine<'p> {
             kernel.uninstall()?;
         }
         self.tree.remove_parent()?;
+        self.leave_no_route()?;
         bpffs::release(self.paths);
         Ok(())
     }
@@ -338,16 +313,10 @@ impl<'p> Machine<'p> {
 
 impl Drop for Machine<'_> {
     fn drop(&mut self) {
-        let rows = self.rows.get_mut().take();
         let kernel = self.kernel.take();
         // The lock is held yet, if it was taken.
-        self.keep.put_back(
-            self.paths,
-            self.lock.is_some(),
-            &mut self.store,
-            kernel,
-            rows,
-        );
+        self.keep
+            .put_back(self.paths, self.lock.is_some(), &mut self.store, kernel);
     }
 }
 
@@ -395,7 +364,7 @@ pub(crate) fn need_root(what: &'static str) -> Result<()> {
 
 /// Sees the machine, with the members of declared hostlets: `apply` may remove these.
 pub(crate) fn observe_declared(machine: &Machine<'_>) -> Result<Observed> {
-    let mut seen = machine.observe()?;
+    let mut seen = observe(machine, Of::All)?;
     for hostlet in seen
         .hostlets
         .iter_mut()

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use hostlet_model::config::OwnName;
 use hostlet_model::names::{OwnNames, Whose, file_name};
-use hostlet_model::{Name, Paths};
+use hostlet_model::{Name, Owned, Paths};
 use hostlet_platform::{cgroup, netlink};
 use hostlet_policy::{KernelView, kernel_view};
 use hostlet_store::State;
@@ -60,7 +60,7 @@ pub(crate) fn settle(machine: &mut Machine<'_>) {
 
 /// Whether the machine's own addresses are as they were when the files were written. Asks without the lock.
 pub(crate) fn settled(machine: &Machine<'_>) -> Result<bool> {
-    if machine.rows()?.is_empty() {
+    if machine.store.is_empty()? {
         return Ok(true);
     }
     Ok(is_settled(machine.paths, &basis_of(machine)?))
@@ -128,7 +128,7 @@ fn is_settled(paths: &Paths, basis: &Basis) -> bool {
 
 fn rewrite(machine: &Machine<'_>, basis: &Basis) -> Result<()> {
     let mut known = vec![BASIS.to_owned()];
-    for row in machine.rows()?.iter() {
+    for row in machine.store.all()? {
         if row.state != State::Live || row.boot_id != machine.boot_id {
             continue;
         }
@@ -207,27 +207,34 @@ fn general(addr: &IpAddr) -> bool {
 
 /// The machine's own address of each family: what it leaves from by its default route, or else the first one that it has.
 fn own_addresses(machine: &Machine<'_>) -> Result<Vec<IpAddr>> {
-    let rows = machine.rows()?;
-    let lent = |addr: &IpAddr| {
-        rows.iter()
-            .any(|row| row.entries.iter().any(|entry| entry.owned.contains(*addr)))
+    let lent = |addr: &IpAddr| -> Result<bool> {
+        Ok(!machine.store.owners_of(&Owned::Single(*addr))?.is_empty())
     };
     // Thousands may have been lent: all are looked at only where the route does not tell.
     let mut all = None;
     let mut own = Vec::new();
     for (nowhere, somewhere) in NOWHERE.into_iter().zip(SOMEWHERE) {
         let from = [nowhere, somewhere].into_iter().filter_map(source_to);
-        match from.into_iter().find(|addr| general(addr) && !lent(addr)) {
-            Some(addr) => own.push(addr),
-            None => {
-                let all = match &all {
-                    Some(all) => all,
-                    None => all.insert(of_interfaces()?),
-                };
-                let v4 = !nowhere.starts_with('[');
-                own.extend(all.iter().find(|a| a.is_ipv4() == v4 && !lent(a)));
-            }
+        let from = from.into_iter().filter(general);
+        let first = |mut some: Box<dyn Iterator<Item = IpAddr> + '_>| {
+            some.find_map(|addr| match lent(&addr) {
+                Ok(true) => None,
+                Ok(false) => Some(Ok(addr)),
+                Err(error) => Some(Err(error)),
+            })
+            .transpose()
+        };
+        if let Some(addr) = first(Box::new(from))? {
+            own.push(addr);
+            continue;
         }
+        let all = match &all {
+            Some(all) => all,
+            None => all.insert(of_interfaces()?),
+        };
+        let v4 = !nowhere.starts_with('[');
+        let family = all.iter().copied().filter(|addr| addr.is_ipv4() == v4);
+        own.extend(first(Box::new(family))?);
     }
     Ok(own)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use hostlet_kernel::RouteEntry;
 use hostlet_platform::netlink;
-use hostlet_policy::kernel_view;
+use hostlet_store::Follows;
 
 use crate::error::Result;
 use crate::machine::Machine;
@@ -15,29 +15,23 @@ pub(crate) fn refresh(machine: &Machine<'_>) -> Result<()> {
     let Some(kernel) = &machine.kernel else {
         return Ok(());
     };
-    let rows = machine.rows()?;
-    if rows.is_empty() {
+    if machine.store.is_empty()? {
         return Ok(());
     }
     kernel.wake()?;
     let interfaces: Vec<u32> = netlink::interfaces()?.iter().map(|i| i.index).collect();
     kernel.watch(&interfaces)?;
-    let fit = rows.iter().any(|d| d.spec.unreachable.is_some());
-    // One address leaves nothing to choose; most have no more.
-    let mut several = rows.iter().filter(|d| d.entries.len() > 1);
-    let routed = fit
-        || several.any(|d| {
-            let view = kernel_view(d.id, &d.spec, &d.entries, &[], true);
-            view.routed4 || view.routed6
-        });
+    let follows = machine.store.follows()?;
     // What has become local is so before a route is looked at.
-    let local = if fit { observe::local()? } else { Vec::new() };
+    let local = match follows {
+        Follows::RoutesAndLocals => observe::local()?,
+        Follows::Nothing | Follows::Routes => Vec::new(),
+    };
     kernel.set_locals(&local)?;
     // A full routing table is only mirrored where it decides something.
-    let routes = if routed {
-        observe::routes()?
-    } else {
-        Vec::new()
+    let routes = match follows {
+        Follows::Nothing => Vec::new(),
+        Follows::Routes | Follows::RoutesAndLocals => observe::routes()?,
     };
     let mut known = BTreeSet::new();
     let best: Vec<RouteEntry> = routes

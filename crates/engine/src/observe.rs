@@ -1,9 +1,10 @@
 //! What the machine is like now, as far as decisions depend on it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
 
-use hostlet_model::IpNet;
+use hostlet_model::{IpNet, Name, Owned};
 use hostlet_platform::netlink;
 use hostlet_policy::{Existing, HostAddress, IdRange, Interface, Observed, Route};
 use hostlet_store::Definition;
@@ -11,12 +12,34 @@ use hostlet_store::Definition;
 use crate::error::{Error, Result};
 use crate::machine::Machine;
 
-/// Everything but the members of hostlets, which few decisions need: see [`Machine::existing`].
-pub(crate) fn observe(machine: &Machine<'_>) -> Result<Observed> {
+/// Which hostlets a decision may depend on. There may be thousands: most decisions need but one or two.
+pub(crate) enum Of {
+    /// All of them.
+    All,
+    /// These, and whoever has an address of these.
+    Some(Vec<Name>, Vec<Owned>),
+}
+
+impl Of {
+    /// The hostlet of that name, and whoever has an address of these.
+    pub fn some(name: &Name, owned: impl IntoIterator<Item = Owned>) -> Self {
+        Self::Some(vec![name.clone()], owned.into_iter().collect())
+    }
+}
+
+/// Everything but the members of hostlets, which few decisions need: see [`crate::machine::with_members`].
+pub(crate) fn observe(machine: &Machine<'_>, of: Of) -> Result<Observed> {
     let ids = &machine.paths.ids;
     let last = ids.end - 1;
     let next = machine.store.next_id(ids.start..=last)?;
+    let addresses = netlink::addresses()?;
+    let hostlets = match of {
+        Of::All => machine.store.all()?,
+        Of::Some(names, owned) => some(machine, &names, &owned, &addresses)?,
+    };
     Ok(Observed {
+        others: machine.store.count()?.saturating_sub(hostlets.len()),
+        hostlets: hostlets.into_iter().map(existing).collect(),
         interfaces: netlink::interfaces()?
             .into_iter()
             .map(|i| Interface {
@@ -26,7 +49,7 @@ pub(crate) fn observe(machine: &Machine<'_>) -> Result<Observed> {
                 loopback: i.loopback,
             })
             .collect(),
-        addresses: netlink::addresses()?
+        addresses: addresses
             .into_iter()
             .map(|a| HostAddress {
                 addr: a.addr,
@@ -34,10 +57,13 @@ pub(crate) fn observe(machine: &Machine<'_>) -> Result<Observed> {
                 ifindex: a.ifindex,
             })
             .collect(),
-        local_prefixes: netlink::local_prefixes()?,
+        // What hostlet itself made local for the loopbacks is not for anybody to have.
+        local_prefixes: netlink::local_prefixes()?
+            .into_iter()
+            .filter(|prefix| *prefix != IpNet::from(machine.paths.loopbacks6()))
+            .collect(),
         ipv6: has_ipv6(),
         ipv6_nonlocal_bind: switch("/proc/sys/net/ipv6/ip_nonlocal_bind") == Some(true),
-        hostlets: machine.rows()?.iter().cloned().map(existing).collect(),
         limit: machine.config.limits.hostlets,
         ids: IdRange {
             first: ids.start,
@@ -46,6 +72,53 @@ pub(crate) fn observe(machine: &Machine<'_>) -> Result<Observed> {
         },
         resolvers: resolvers()?,
     })
+}
+
+/// The hostlets of these names, and all that have an address of these.
+fn some(
+    machine: &Machine<'_>,
+    names: &[Name],
+    owned: &[Owned],
+    addresses: &[netlink::HostAddress],
+) -> Result<Vec<Definition>> {
+    let store = &machine.store;
+    let mut ids = BTreeSet::new();
+    for name in names {
+        ids.extend(store.get(name)?.map(|row| row.id));
+    }
+    for owned in owned {
+        ids.extend(store.owners_of(owned)?);
+    }
+    // Whether an address is the last that the machine has for itself there is seen at the first other that is nobody's.
+    let mut places = BTreeSet::new();
+    let wished = addresses
+        .iter()
+        .filter(|a| owned.contains(&Owned::Single(a.addr)));
+    for wished in wished {
+        if !places.insert((wished.ifindex, wished.addr.is_ipv4())) {
+            continue;
+        }
+        let link_local = |a: IpAddr| matches!(a, IpAddr::V6(a) if a.is_unicast_link_local());
+        let beside = addresses.iter().filter(|a| {
+            a.ifindex == wished.ifindex
+                && a.addr.is_ipv4() == wished.addr.is_ipv4()
+                && !owned.contains(&Owned::Single(a.addr))
+                && !link_local(a.addr)
+        });
+        for beside in beside {
+            let owners = store.owners_of(&Owned::Single(beside.addr))?;
+            if owners.is_empty() {
+                break;
+            }
+            ids.extend(owners);
+        }
+    }
+    let rows = ids.into_iter().map(|id| Ok(store.get_by_id(id)?));
+    Ok(rows
+        .collect::<Result<Vec<_>>>()?
+        .into_iter()
+        .flatten()
+        .collect())
 }
 
 /// A remembered hostlet as decisions see it; its members are not looked at.

@@ -25,11 +25,7 @@ const KILL_SECONDS: u64 = 10;
 
 impl Perform for Machine<'_> {
     fn perform(&mut self, action: &Action) -> Result<()> {
-        let done = self.step(action);
-        match remembered(action) {
-            Some(name) => done.and(self.forget_row(name)),
-            None => done,
-        }
+        self.step(action)
     }
 
     fn begin_together(&mut self) -> Result<()> {
@@ -37,23 +33,7 @@ impl Perform for Machine<'_> {
     }
 
     fn end_together(&mut self) -> Result<()> {
-        let done = self.store.end_together();
-        if done.is_err() {
-            self.forget_rows();
-        }
-        Ok(done?)
-    }
-}
-
-/// The row of the store that a step changes.
-fn remembered(action: &Action) -> Option<&Name> {
-    match action {
-        Action::Remember(d) => Some(&d.spec.name),
-        Action::Redefine { new, .. } => Some(&new.spec.name),
-        Action::MarkLive { name } | Action::MarkRemoving { name } | Action::Unremember { name } => {
-            Some(name)
-        }
-        _ => None,
+        Ok(self.store.end_together()?)
     }
 }
 
@@ -122,6 +102,10 @@ impl Machine<'_> {
             }
             Action::AddLoopback6 { id } => {
                 netlink::add_address(LOOPBACK, id.loopback6().into(), 128, AddressKind::Loopback6)?;
+                Ok(())
+            }
+            Action::RouteLoopbacks6 => {
+                netlink::add_local_prefix(self.paths.loopbacks6().into())?;
                 Ok(())
             }
             Action::DelLoopback6 { id } => {

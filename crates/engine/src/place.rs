@@ -137,7 +137,6 @@ impl Engine {
                 start_ticks: process.start_ticks,
             };
             machine.store.set_lifetime(name, &lifetime)?;
-            machine.forget_row(name)?;
         }
         Ok(())
     }

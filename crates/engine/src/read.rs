@@ -97,7 +97,7 @@ impl Engine {
     pub fn explain(&self, name: &Name, call: &Call) -> Result<ExplainReport> {
         let machine = self.reading("explain a call")?;
         let row = machine.definition(name)?;
-        let seen = machine.observe()?;
+        let seen = observe::observe(&machine, observe::Of::some(name, []))?;
         let services = reachable_services(&row.spec, &seen);
         let view = kernel_view(row.id, &row.spec, &row.entries, &services, seen.ipv6);
         let network = Network {

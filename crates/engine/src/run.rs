@@ -8,7 +8,7 @@ use hostlet_model::config::RunOptions;
 use hostlet_model::{HostletSpec, Lifetime, Name};
 use hostlet_platform::launch::{Ending, Extra, Launch, SignalHold, listen_fds, start};
 use hostlet_platform::netlink::RouteWatch;
-use hostlet_platform::{mounts, proc};
+use hostlet_platform::proc;
 use hostlet_store::Definition;
 
 use crate::Engine;
@@ -194,7 +194,8 @@ impl Engine {
             group: options.group,
             keep_capabilities: options.keep_capabilities,
             keep_fds,
-            hide: self.hidden(),
+            // Whoever can open the lock could hold it.
+            hide: vec![self.paths.run.clone()],
             // What his own name stands for is a member's affair.
             show: vec![self.paths.names()],
             read_only: self.frozen(),
@@ -217,18 +218,6 @@ impl Engine {
                 config: self.paths.config.clone(),
             }),
         }
-    }
-
-    /// Every bpffs: whoever can open a pin could change its table. And the run directory: whoever
-    /// can open the lock could hold it.
-    fn hidden(&self) -> Vec<PathBuf> {
-        let mounted = mounts::mounts().unwrap_or_default();
-        mounted
-            .into_iter()
-            .filter(|m| m.kind == "bpf")
-            .map(|m| m.point)
-            .chain([self.paths.run.clone()])
-            .collect()
     }
 
     /// The directories of the configuration and of the database: whoever can write there grants

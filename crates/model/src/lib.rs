@@ -26,7 +26,7 @@ pub use range::{AddressRange, RangeError, Ranges};
 pub use set::{MAX_ADDRESSES, SetError, check_set};
 pub use spec::{
     HostLoopback, HostLoopbackError, HostletSpec, Lifetime, SetEntry, SourcePolicy,
-    SourcePolicyError, Unreachable, UnreachableError,
+    SourcePolicyError, Unreachable, UnreachableError, is_routed,
 };
 
 pub use ipnet::{IpNet, Ipv4Net, Ipv6Net};

@@ -59,6 +59,14 @@ impl Owned {
         }
     }
 
+    /// Its lowest and its highest address, the network and broadcast addresses of a prefix included.
+    pub fn range(&self) -> (IpAddr, IpAddr) {
+        match self {
+            Owned::Single(a) => (*a, *a),
+            Owned::Prefix(n) => (n.network(), n.broadcast()),
+        }
+    }
+
     /// Is it of the IPv4 family?
     pub fn is_ipv4(&self) -> bool {
         match self {

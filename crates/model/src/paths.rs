@@ -7,6 +7,10 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use ipnet::Ipv6Net;
+
+use crate::HostletId;
+
 /// Ids are 22 bits wide: the loopback pair is derived from them.
 const ID_END: u32 = 0x40_0000;
 /// The system installation has the lower half of the ids, the others share the upper.
@@ -77,6 +81,15 @@ impl Paths {
         }
     }
 
+    /// The network of the IPv6 loopback addresses of its hostlets.
+    #[must_use]
+    pub fn loopbacks6(&self) -> Ipv6Net {
+        // The ranges begin where one of their length does, but for the very first, which lacks the number 0.
+        let length = (self.ids.end - self.ids.start).next_power_of_two();
+        let first = HostletId(self.ids.start & !(length - 1)).loopback6();
+        Ipv6Net::new_assert(first, 128 - length.trailing_zeros() as u8)
+    }
+
     /// Where hostletd listens.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
@@ -106,6 +119,21 @@ fn fnv1a(bytes: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn loopbacks_of_all_ids_are_in_one_network() {
+        let roots = ["/tmp/a", "/tmp/b", "/srv/x y"].map(|name| Paths::under(Path::new(name)));
+        for paths in [Paths::system()].iter().chain(&roots) {
+            let net = paths.loopbacks6();
+            for id in [paths.ids.start, paths.ids.end - 1] {
+                assert!(net.contains(&HostletId(id).loopback6()), "{id} {net}");
+            }
+            assert!(
+                !net.contains(&HostletId(paths.ids.end).loopback6()),
+                "{net}"
+            );
+        }
+    }
 
     #[test]
     fn roots_never_use_the_ids_of_the_system() {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AddressSpec, Name, Owned};
+use crate::{AddressSpec, IpNet, Name, Owned};
 
 /// Which address of the set an unbound socket leaves from, among those that fit the route.
 #[derive(
@@ -248,6 +248,25 @@ pub struct SetEntry {
     pub interface: String,
     /// Whether hostlet put it there, and so takes it away.
     pub assigned: bool,
+}
+
+impl SetEntry {
+    /// The subnet that it is in. None for one of full length, and for a prefix: its addresses are the machine's own, not neighbours.
+    pub fn subnet(&self) -> Option<IpNet> {
+        let Owned::Single(addr) = self.owned else {
+            return None;
+        };
+        let net = IpNet::new(addr, self.onlink).ok()?;
+        (self.onlink < net.max_prefix_len()).then(|| net.trunc())
+    }
+}
+
+/// Whether the addresses of one family lie on several interfaces or subnets, so that the route decides on the source.
+pub fn is_routed(entries: &[SetEntry], ipv4: bool) -> bool {
+    let family = entries.iter().filter(|e| e.owned.is_ipv4() == ipv4);
+    let mut places = family.map(|e| (e.ifindex, e.subnet()));
+    let first = places.next();
+    places.any(|place| Some(place) != first)
 }
 
 /// How long a hostlet lives.

@@ -16,6 +16,7 @@ mod tables;
 
 pub use tables::{PacketSocket, packet_sockets};
 
+const TCPDIAG_GETSOCK: u16 = 18;
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const SOCK_DESTROY: u16 = 21;
 const INET_DIAG_SKV6ONLY: u16 = 11;
@@ -193,6 +194,7 @@ pub fn sockets(filter: &Filter) -> Result<Vec<Socket>, SockDiagError> {
             continue;
         }
         match protocol.number() {
+            Some(_) if protocol == Protocol::Tcp && tcp_at_once(&mut found).is_ok() => {}
             Some(number) => {
                 for ipv6 in [false, true] {
                     list(protocol, number, ipv6, &mut found)
@@ -208,6 +210,22 @@ pub fn sockets(filter: &Filter) -> Result<Vec<Socket>, SockDiagError> {
     Ok(found)
 }
 
+/// Lists the TCP sockets of both families by the older request, which the kernel answers in one walk through its table of
+/// connections: that is large however few there are.
+fn tcp_at_once(found: &mut Vec<Socket>) -> io::Result<()> {
+    const STATES: usize = 52;
+    let mut body = vec![0; 60];
+    body[STATES..STATES + 4].fill(0xff);
+    let message = Message {
+        kind: TCPDIAG_GETSOCK,
+        body,
+    };
+    let answers = Connection::with(NETLINK_SOCK_DIAG, |connection| connection.dump(message))?;
+    let of_tcp = answers.iter().map(|m| parse(Protocol::Tcp, &m.body));
+    found.extend(of_tcp.flatten());
+    Ok(())
+}
+
 fn list(protocol: Protocol, number: u8, ipv6: bool, found: &mut Vec<Socket>) -> io::Result<()> {
     let request = InetRequest {
         family: family(ipv6),
@@ -221,8 +239,10 @@ fn list(protocol: Protocol, number: u8, ipv6: bool, found: &mut Vec<Socket>) -> 
             SocketId::new_v4()
         },
     };
-    let mut connection = Connection::open(NETLINK_SOCK_DIAG)?;
-    let answers = match connection.dump(message(SOCK_DIAG_BY_FAMILY, &request)) {
+    let dump = Connection::with(NETLINK_SOCK_DIAG, |connection| {
+        connection.dump(message(SOCK_DIAG_BY_FAMILY, &request))
+    });
+    let answers = match dump {
         Ok(answers) => answers,
         // The kernel is built without that protocol (UDP-Lite), so there are no such sockets.
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => return Ok(()),
@@ -355,7 +375,9 @@ fn order(socket: &Socket, protocol: u8) -> io::Result<()> {
             cookie: cookie_bytes(socket.cookie),
         },
     };
-    Connection::open(NETLINK_SOCK_DIAG)?.change(message(SOCK_DESTROY, &request), 0)
+    Connection::with(NETLINK_SOCK_DIAG, |connection| {
+        connection.change(message(SOCK_DESTROY, &request), 0)
+    })
 }
 
 fn read_table(path: &'static str) -> Result<String, SockDiagError> {

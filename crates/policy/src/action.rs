@@ -97,6 +97,9 @@ pub enum Action {
         /// Whose.
         id: HostletId,
     },
+    /// Make the IPv6 loopback addresses of all hostlets the machine's own at once, by a route. It stays for the others. Succeeds if it
+    /// is there.
+    RouteLoopbacks6,
     /// Take it away.
     DelLoopback6 {
         /// Whose.
@@ -252,6 +255,7 @@ impl Action {
             // A removal is not turned back: what is half gone goes on going with the next command.
             Action::MarkLive { .. }
             | Action::MarkRemoving { .. }
+            | Action::RouteLoopbacks6
             | Action::Unremember { .. }
             | Action::RemoveCgroup { .. }
             | Action::Attach { .. }
@@ -294,6 +298,7 @@ impl fmt::Display for Action {
             Action::AddLocalPrefix { prefix } => write!(f, "add a local route for {prefix}"),
             Action::DelLocalPrefix { prefix } => write!(f, "remove the local route for {prefix}"),
             Action::AddLoopback6 { id } => write!(f, "add loopback {} to lo", id.loopback6()),
+            Action::RouteLoopbacks6 => write!(f, "add a local route for IPv6 loopbacks"),
             Action::DelLoopback6 { id } => write!(f, "remove loopback {} from lo", id.loopback6()),
             Action::MakeCgroup { name } => write!(f, "make cgroup {name}"),
             Action::RemoveCgroup { name } => write!(f, "remove cgroup {name}"),

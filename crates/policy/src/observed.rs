@@ -86,8 +86,10 @@ pub struct Observed {
     pub ipv6: bool,
     /// net.ipv6.ip_nonlocal_bind, without which an IPv6 prefix cannot be bound.
     pub ipv6_nonlocal_bind: bool,
-    /// The hostlets there are.
+    /// The hostlets that have to do with what is decided.
     pub hostlets: Vec<Existing>,
+    /// How many others there are.
+    pub others: usize,
     /// The most hostlets allowed.
     pub limit: u32,
     /// Where ids come from.

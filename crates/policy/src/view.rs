@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hostlet_model::{
     HostLoopback, HostletId, HostletSpec, IpNet, Owned, SetEntry, SourcePolicy, Unreachable,
+    is_routed,
 };
 
 /// Everything that the kernel is told about a hostlet, beside the owners of addresses.
@@ -113,8 +114,8 @@ pub fn kernel_view(
         many6: v6.many(),
         prefix4: v4.prefix(),
         prefix6: v6.prefix(),
-        routed4: v4.routed(),
-        routed6: v6.routed(),
+        routed4: is_routed(entries, true),
+        routed6: is_routed(entries, false),
         source: spec.source,
         guard: spec.guard,
         raw: spec.raw,
@@ -170,12 +171,6 @@ impl<'e> Family<'e> {
         self.0.iter().any(|e| e.owned.is_prefix())
     }
 
-    fn routed(&self) -> bool {
-        let mut places = self.0.iter().map(|e| (e.ifindex, subnet(e)));
-        let first = places.next();
-        places.any(|p| Some(p) != first)
-    }
-
     fn sources(&self) -> Vec<SourceList> {
         let Some(first) = self.0.first() else {
             return Vec::new();
@@ -204,7 +199,7 @@ impl<'e> Family<'e> {
     fn onlink(&self) -> Vec<OnLink> {
         let mut out: Vec<OnLink> = Vec::new();
         for e in &self.0 {
-            let Some(net) = subnet(e) else { continue };
+            let Some(net) = e.subnet() else { continue };
             // The first address of a subnet is its primary, as in the kernel.
             if !out.iter().any(|o| o.net == net) {
                 out.push(OnLink {
@@ -216,16 +211,6 @@ impl<'e> Family<'e> {
         }
         out
     }
-}
-
-/// The subnet of an entry. None for one of full length, and for a prefix: its addresses are the machine's own, not neighbours.
-fn subnet(e: &SetEntry) -> Option<IpNet> {
-    let Owned::Single(a) = e.owned else {
-        return None;
-    };
-    let full = if a.is_ipv4() { 32 } else { 128 };
-    let net = IpNet::new(a, e.onlink).ok()?;
-    (e.onlink < full).then(|| net.trunc())
 }
 
 fn link_local(a: IpAddr) -> bool {

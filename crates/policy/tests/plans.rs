@@ -27,7 +27,7 @@ fn a_hostlet_on_an_address_of_the_host() {
         lines(&actions),
         [
             "remember hostlet web (until it is removed)",
-            "add loopback fd68:6f73:746c:7400::1 to lo",
+            "add a local route for IPv6 loopbacks",
             "make cgroup web",
             "make hostlet 1 the owner of 10.0.0.5",
             "make hostlet 1 the owner of 127.64.0.1",
@@ -36,6 +36,16 @@ fn a_hostlet_on_an_address_of_the_host() {
             "publish web to the kernel",
             "mark web as live",
         ]
+    );
+    // Where what is bound has to be on an interface, so has the loopback.
+    let strict = Observed {
+        ipv6_nonlocal_bind: false,
+        ..machine()
+    };
+    let actions = create(&spec("web", &["10.0.0.5"]), &strict);
+    assert_eq!(
+        lines(&actions)[1],
+        "add loopback fd68:6f73:746c:7400::1 to lo"
     );
 }
 
@@ -66,7 +76,7 @@ fn what_is_assigned_is_taken_away_again_and_nothing_else() {
             "add 192.0.2.9/28 to eth0",
             "add a local route for 2001:db8:7::/64",
             "add fe80::9/64 to eth0",
-            "add loopback fd68:6f73:746c:7400::1 to lo",
+            "add a local route for IPv6 loopbacks",
         ]
     );
     assert_eq!(

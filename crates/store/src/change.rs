@@ -1,11 +1,13 @@
 //! Changing what is remembered; each call is one transaction.
 
-use hostlet_model::{HostletSpec, Lifetime, Name, SetEntry};
+use std::net::IpAddr;
+
+use hostlet_model::{HostletSpec, Lifetime, Name, Owned, SetEntry};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, named_params};
 use serde::Serialize;
 
-use crate::definition::{Definition, State, Version};
+use crate::definition::{Definition, Follows, State, Version};
 use crate::error::{Result, StoreError};
 use crate::history::{self, Holder};
 use crate::store::{Failure, Store};
@@ -25,14 +27,14 @@ impl Store {
                 return Err(StoreError::Duplicate { path: self.path.clone(), what, value }.into());
             }
             tx.prepare_cached(
-                "INSERT INTO hostlet (id, name, spec, lifetime, boot_id, state, created, program, uid, user)
-                 VALUES (:id, :name, :spec, :lifetime, :boot, :state, :created, :program, :uid, :user)",
+                "INSERT INTO hostlet (id, name, spec, lifetime, boot_id, state, created, program, uid, user, follows)
+                 VALUES (:id, :name, :spec, :lifetime, :boot, :state, :created, :program, :uid, :user, :follows)",
             )?
             .execute(named_params! {
                 ":id": d.id.0, ":name": d.name.as_str(), ":spec": json(&d.spec)?,
                 ":lifetime": json(&d.lifetime)?, ":boot": d.boot_id, ":state": d.state.as_str(),
                 ":created": d.created.as_microsecond(), ":program": json(&d.program)?,
-                ":uid": d.uid, ":user": d.user,
+                ":uid": d.uid, ":user": d.user, ":follows": Follows::from(&d.spec, &d.entries) as u8,
             })?;
             tx.prepare_cached("INSERT OR REPLACE INTO counter (name, value) VALUES ('last id', ?1)")?
                 .execute([d.id.0])?;
@@ -74,15 +76,6 @@ impl Store {
         })
     }
 
-    /// Replaces the placed set.
-    pub fn update_entries(&self, name: &Name, entries: &[SetEntry], now: Timestamp) -> Result<()> {
-        self.change("change the addresses of a hostlet", |tx| {
-            let id = self.id_of(tx, name)?;
-            write_entries(tx, id, entries)?;
-            follow(tx, name.as_str(), now)
-        })
-    }
-
     /// Replaces what was asked for together with the placed set.
     pub fn update(
         &self,
@@ -93,8 +86,8 @@ impl Store {
     ) -> Result<()> {
         self.change("change a hostlet", |tx| {
             let id = self.id_of(tx, name)?;
-            tx.prepare_cached("UPDATE hostlet SET spec = ?2 WHERE id = ?1")?
-                .execute((id, json(spec)?))?;
+            tx.prepare_cached("UPDATE hostlet SET spec = ?2, follows = ?3 WHERE id = ?1")?
+                .execute((id, json(spec)?, Follows::from(spec, entries) as u8))?;
             write_entries(tx, id, entries)?;
             follow(tx, name.as_str(), now)
         })
@@ -131,9 +124,24 @@ impl Store {
         })
     }
 
-    /// Drops the history of addresses that were lost before then; says how many rows.
+    /// Drops the history of addresses that were lost before then; says how many rows. The whole history is gone through, so
+    /// at most once for each hour.
     pub fn prune_history(&self, before: Timestamp) -> Result<usize> {
+        let hour = before.as_second().div_euclid(3600);
+        let last = self.read("read how far the history was pruned", |conn| {
+            Ok(conn
+                .prepare_cached("SELECT value FROM counter WHERE name = 'history pruned'")?
+                .query_row([], |r| r.get(0))
+                .optional()?)
+        })?;
+        if last == Some(hour) {
+            return Ok(0);
+        }
         self.change("prune the history", |tx| {
+            tx.execute(
+                "INSERT OR REPLACE INTO counter (name, value) VALUES ('history pruned', ?1)",
+                [hour],
+            )?;
             Ok(tx.execute(
                 "DELETE FROM history WHERE lost < ?1",
                 [before.as_microsecond()],
@@ -173,14 +181,27 @@ fn write_entries(
     tx.prepare_cached("DELETE FROM entry WHERE hostlet = ?1")?
         .execute([id])?;
     let mut insert = tx.prepare_cached(
-        "INSERT INTO entry (hostlet, position, owned, assigned, placed) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO entry (hostlet, position, owned, assigned, placed, first, last)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?;
     for (position, entry) in entries.iter().enumerate() {
         let owned = entry.owned.to_string();
         let position = i64::try_from(position).unwrap_or(i64::MAX);
-        insert.execute((id, position, owned, entry.assigned, json(entry)?))?;
+        let (first, last) = bounds(&entry.owned);
+        let placed = json(entry)?;
+        insert.execute((id, position, owned, entry.assigned, placed, first, last))?;
     }
     Ok(())
+}
+
+/// The lowest and the highest address of a set entry, as the file has them: in the order of addresses, the families apart.
+pub(crate) fn bounds(owned: &Owned) -> (Vec<u8>, Vec<u8>) {
+    let bytes = |addr| match addr {
+        IpAddr::V4(addr) => [&[4][..], &addr.octets()].concat(),
+        IpAddr::V6(addr) => [&[6][..], &addr.octets()].concat(),
+    };
+    let (first, last) = owned.range();
+    (bytes(first), bytes(last))
 }
 
 /// Lets the history follow the definition: a live hostlet holds its entries, any

@@ -1,6 +1,8 @@
 //! A hostlet as it is remembered.
 
-use hostlet_model::{HostletId, HostletSpec, Lifetime, Name, SetEntry};
+use std::ops::RangeInclusive;
+
+use hostlet_model::{HostletId, HostletSpec, Lifetime, Name, SetEntry, is_routed};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +60,51 @@ pub struct Definition {
     pub uid: u32,
     /// The name that `uid` had at that time: accounts are renamed and removed.
     pub user: String,
+}
+
+/// What there is to know of all hostlets at a glance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Glance {
+    /// How many there are.
+    pub count: i64,
+    /// The lowest and the highest number; of none, those of the first.
+    pub ids: RangeInclusive<HostletId>,
+    /// Some are not whole in this boot, or a command did not finish changing them.
+    pub unsettled: bool,
+    /// Some are of runs.
+    pub runs: bool,
+}
+
+/// What the rules of hostlets depend on in the network, beside the addresses themselves: the least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Follows {
+    /// Nothing.
+    Nothing,
+    /// The routes.
+    Routes,
+    /// The routes, and what is local.
+    RoutesAndLocals,
+}
+
+impl Follows {
+    /// What those of a hostlet depend on.
+    pub(crate) fn from(spec: &HostletSpec, entries: &[SetEntry]) -> Self {
+        if spec.unreachable.is_some() {
+            Self::RoutesAndLocals
+        } else if is_routed(entries, true) || is_routed(entries, false) {
+            Self::Routes
+        } else {
+            Self::Nothing
+        }
+    }
+
+    pub(crate) fn of(number: u8) -> Self {
+        match number {
+            0 => Self::Nothing,
+            1 => Self::Routes,
+            _ => Self::RoutesAndLocals,
+        }
+    }
 }
 
 /// What a hostlet is before or after a change.

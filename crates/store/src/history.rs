@@ -1,5 +1,6 @@
 //! Who had which address, from when to when, running what.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use hostlet_model::{Name, Owned};
@@ -58,26 +59,27 @@ pub(crate) fn reconcile(
     now: Timestamp,
 ) -> rusqlite::Result<()> {
     let now = now.as_microsecond();
-    let mut open: Vec<String> = Vec::new();
+    let mut open: HashSet<String> = HashSet::new();
     {
         let mut rows =
             conn.prepare_cached("SELECT address FROM history WHERE hostlet = ?1 AND lost IS NULL")?;
         for address in rows.query_map([holder.name], |r| r.get(0))? {
-            open.push(address?);
+            open.insert(address?);
         }
     }
-    let mut close = conn.prepare_cached(
-        "UPDATE history SET lost = max(gained, ?3) WHERE hostlet = ?1 AND address = ?2 AND lost IS NULL",
-    )?;
-    for address in open.iter().filter(|a| !held.contains(a)) {
-        close.execute((holder.name, address, now))?;
+    let kept: HashSet<&String> = held.iter().collect();
+    for address in open.iter().filter(|a| !kept.contains(a)) {
+        conn.prepare_cached(
+            "UPDATE history SET lost = max(gained, ?3) WHERE hostlet = ?1 AND address = ?2 AND lost IS NULL",
+        )?
+        .execute((holder.name, address, now))?;
     }
-    let mut gain = conn.prepare_cached(
-        "INSERT INTO history (hostlet, address, gained, program, uid, user)
-         VALUES (:hostlet, :address, :now, :program, :uid, :user)",
-    )?;
-    for address in held.iter().filter(|a| !open.contains(a)) {
-        gain.execute(named_params! {
+    for address in held.iter().filter(|a| !open.contains(*a)) {
+        conn.prepare_cached(
+            "INSERT INTO history (hostlet, address, gained, program, uid, user)
+             VALUES (:hostlet, :address, :now, :program, :uid, :user)",
+        )?
+        .execute(named_params! {
             ":hostlet": holder.name, ":address": address, ":now": now,
             ":program": holder.program, ":uid": holder.uid, ":user": holder.user,
         })?;

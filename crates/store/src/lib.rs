@@ -28,7 +28,7 @@ mod schema;
 mod session;
 mod store;
 
-pub use definition::{Assigned, Definition, State, Version};
+pub use definition::{Assigned, Definition, Follows, Glance, State, Version};
 pub use error::{Result, StoreError};
 pub use history::{HistoryQuery, HistoryRow};
 pub use lease::{

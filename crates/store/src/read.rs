@@ -2,12 +2,13 @@
 
 use std::ops::RangeInclusive;
 
-use hostlet_model::{HostletId, Name, Owned};
+use hostlet_model::{HostletId, Lifetime, Name, Owned};
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row};
 use serde::de::DeserializeOwned;
 
-use crate::definition::{Assigned, Definition, State, Version};
+use crate::change::bounds;
+use crate::definition::{Assigned, Definition, Follows, Glance, State, Version};
 use crate::error::{Result, StoreError};
 use crate::history::{self, HistoryQuery, HistoryRow};
 use crate::schema;
@@ -29,23 +30,168 @@ impl Store {
         self.definitions("ORDER BY name", [])
     }
 
-    /// How often hostlets were changed, by whomever: as long as it is the same, [`Store::all`] gives the same.
+    /// Whether the file is still what this program knows: a newer one may have changed its tables while it was open.
     ///
     /// # Errors
-    /// The file cannot be read, or a newer program has changed its tables.
-    pub fn changes(&self) -> Result<i64> {
+    /// It is newer, or cannot be read.
+    pub fn is_current(&self) -> Result<bool> {
         let path = &self.path;
-        self.read("read whether hostlets were changed", |conn| {
-            if !schema::check(conn, path)? {
-                return Err(StoreError::Corrupt {
-                    path: path.clone(),
-                    reason: "its tables are older than they were".to_owned(),
-                }
-                .into());
-            }
+        self.read("read the schema version", |conn| {
+            Ok(schema::check(conn, path)?)
+        })
+    }
+
+    /// What each command has to know of all hostlets, without looking at them.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn glance(&self, boot_id: &str) -> Result<Glance> {
+        self.read("look at the hostlets", |conn| {
+            // But for the count, each part is the end of an index.
+            let glance = conn
+                .prepare_cached(
+                    r#"SELECT count(*), ifnull(min(id), 1), ifnull(max(id), 1),
+                        EXISTS (SELECT 1 FROM hostlet WHERE boot_id < ?1)
+                        OR EXISTS (SELECT 1 FROM hostlet WHERE boot_id > ?1)
+                        OR EXISTS (SELECT 1 FROM hostlet WHERE boot_id = ?1 AND state < 'live')
+                        OR EXISTS (SELECT 1 FROM hostlet WHERE boot_id = ?1 AND state > 'live')
+                        OR EXISTS (SELECT 1 FROM hostlet WHERE changing IS NOT NULL),
+                        EXISTS (SELECT 1 FROM hostlet WHERE lifetime GLOB '{"kind":"run"*')
+                     FROM hostlet"#,
+                )?
+                .query_row([boot_id], |r| {
+                    Ok(Glance {
+                        count: r.get(0)?,
+                        ids: HostletId(r.get(1)?)..=HostletId(r.get(2)?),
+                        unsettled: r.get(3)?,
+                        runs: r.get(4)?,
+                    })
+                })?;
+            Ok(glance)
+        })
+    }
+
+    /// How many hostlets there are.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn count(&self) -> Result<usize> {
+        let count: i64 = self.one("count the hostlets", "SELECT count(*) FROM hostlet", [])?;
+        Ok(usize::try_from(count).unwrap_or(0))
+    }
+
+    /// Whether there is no hostlet.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn is_empty(&self) -> Result<bool> {
+        let some: bool = self.one(
+            "look for a hostlet",
+            "SELECT EXISTS (SELECT 1 FROM hostlet)",
+            [],
+        )?;
+        Ok(!some)
+    }
+
+    /// The hostlets that are not whole in this boot: half-made, half-removed, or of another boot.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn unsettled(&self, boot_id: &str) -> Result<Vec<Definition>> {
+        // Each part is a range of the index `hostlet_standing`: where all are well, nothing is gone through.
+        self.definitions(
+            "WHERE id IN (SELECT id FROM hostlet WHERE boot_id < ?1
+                UNION ALL SELECT id FROM hostlet WHERE boot_id > ?1
+                UNION ALL SELECT id FROM hostlet WHERE boot_id = ?1 AND state < 'live'
+                UNION ALL SELECT id FROM hostlet WHERE boot_id = ?1 AND state > 'live') ORDER BY name",
+            [boot_id],
+        )
+    }
+
+    /// The hostlets of runs, with the process of each, by id.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn runs(&self) -> Result<Vec<(HostletId, Lifetime)>> {
+        let rows: Vec<(u32, String)> = self.read("read the hostlets of runs", |conn| {
+            // As the index `hostlet_run` has it.
+            conn.prepare_cached(
+                r#"SELECT id, lifetime FROM hostlet WHERE lifetime GLOB '{"kind":"run"*' ORDER BY id"#,
+            )?
+            .query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?
+            .collect::<rusqlite::Result<_>>()
+            .map_err(Failure::Sql)
+        })?;
+        rows.into_iter()
+            .map(|(id, text)| {
+                Ok((
+                    HostletId(id),
+                    self.json(&id.to_string(), "lifetime", &text)?,
+                ))
+            })
+            .collect()
+    }
+
+    /// Up to so many hostlets from an id on, by name.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn some_from(&self, id: HostletId, most: usize) -> Result<Vec<Name>> {
+        let names: Vec<String> = self.read("read the names of some hostlets", |conn| {
+            let most = i64::try_from(most).unwrap_or(i64::MAX);
+            let query = "SELECT name FROM hostlet WHERE id >= ?1 ORDER BY id LIMIT ?2";
+            conn.prepare_cached(query)?
+                .query_map((id.0, most), |r| r.get(0))?
+                .collect::<rusqlite::Result<_>>()
+                .map_err(Failure::Sql)
+        })?;
+        let parse = |name: &String| self.parse(name, "name", name.parse());
+        names.iter().map(parse).collect()
+    }
+
+    /// The hostlet that has an address of this set entry, and so may others; by id.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn owners_of(&self, owned: &Owned) -> Result<Vec<HostletId>> {
+        let (first, last) = bounds(owned);
+        self.read("read whose an address is", |conn| {
+            // No address has two owners: of those that begin before it, only the nearest can reach so far.
+            let ids = conn
+                .prepare_cached(
+                    "SELECT hostlet FROM (SELECT hostlet, last FROM entry WHERE first <= ?1
+                        ORDER BY first DESC LIMIT 1) WHERE last >= ?1
+                     UNION SELECT hostlet FROM entry WHERE first BETWEEN ?1 AND ?2",
+                )?
+                .query_map((first, last), |r| r.get(0).map(HostletId))?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok(ids)
+        })
+    }
+
+    /// What the rules of some hostlet depend on in the network.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn follows(&self) -> Result<Follows> {
+        let most: u8 = self.one(
+            "read what hostlets depend on",
+            "SELECT ifnull(max(follows), 0) FROM hostlet WHERE follows > 0",
+            [],
+        )?;
+        Ok(Follows::of(most))
+    }
+
+    fn one<T: rusqlite::types::FromSql>(
+        &self,
+        doing: &'static str,
+        query: &str,
+        params: impl rusqlite::Params,
+    ) -> Result<T> {
+        self.read(doing, |conn| {
             Ok(conn
-                .prepare_cached("SELECT value FROM counter WHERE name = 'changes'")?
-                .query_row([], |r| r.get(0))?)
+                .prepare_cached(query)?
+                .query_row(params, |r| r.get(0))?)
         })
     }
 

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use hostlet_model::Owned;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use crate::change::bounds;
 use crate::error::{Result, StoreError, explain};
 
 /// Marks the file as hostlet's: "hstl".
@@ -137,6 +139,26 @@ const MIGRATIONS: &[&str] = &[
     CREATE TRIGGER IF NOT EXISTS entry_deleted AFTER DELETE ON entry
         BEGIN UPDATE counter SET value = value + 1 WHERE name = 'changes'; END;
 ",
+    // Commands read only the rows that they need, however many there are. (Nobody keeps all rows any more, so nobody counts
+    // changes.) `first` and `last` are filled by `fill_bounds`; what older rows depend on is not known, so they follow all.
+    "
+    DROP TRIGGER IF EXISTS hostlet_inserted;
+    DROP TRIGGER IF EXISTS hostlet_updated;
+    DROP TRIGGER IF EXISTS hostlet_deleted;
+    DROP TRIGGER IF EXISTS entry_inserted;
+    DROP TRIGGER IF EXISTS entry_updated;
+    DROP TRIGGER IF EXISTS entry_deleted;
+    DELETE FROM counter WHERE name = 'changes';
+    DROP INDEX history_gained;
+    ALTER TABLE hostlet ADD COLUMN follows INTEGER NOT NULL DEFAULT 2;
+    ALTER TABLE entry ADD COLUMN first BLOB;
+    ALTER TABLE entry ADD COLUMN last BLOB;
+    CREATE INDEX hostlet_standing ON hostlet (boot_id, state);
+    CREATE INDEX hostlet_changing ON hostlet (id) WHERE changing IS NOT NULL;
+    CREATE INDEX hostlet_run ON hostlet (id, lifetime) WHERE lifetime GLOB '{\"kind\":\"run\"*';
+    CREATE INDEX hostlet_follows ON hostlet (follows) WHERE follows > 0;
+    CREATE INDEX entry_first ON entry (first, last);
+",
 ];
 
 /// The version that this program writes.
@@ -180,6 +202,24 @@ fn is_empty(conn: &Connection) -> rusqlite::Result<bool> {
     conn.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |r| r.get(0))
 }
 
+/// Writes the lowest and the highest address of each entry that was written without.
+fn fill_bounds(conn: &Connection) -> rusqlite::Result<()> {
+    let entries: Vec<(u32, i64, String)> = conn
+        .prepare("SELECT hostlet, position, owned FROM entry WHERE first IS NULL")?
+        .query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut fill = conn
+        .prepare("UPDATE entry SET first = ?3, last = ?4 WHERE hostlet = ?1 AND position = ?2")?;
+    for (hostlet, position, owned) in entries {
+        // One that cannot be read is told of whenever its hostlet is.
+        if let Ok(owned) = owned.parse::<Owned>() {
+            let (first, last) = bounds(&owned);
+            fill.execute((hostlet, position, first, last))?;
+        }
+    }
+    Ok(())
+}
+
 /// Brings the file to [`CURRENT`], whole or not at all.
 pub(crate) fn migrate(conn: &Connection, path: &Path) -> Result<()> {
     let fail = |e| explain(path, "bring the schema up to date", e);
@@ -192,6 +232,7 @@ pub(crate) fn migrate(conn: &Connection, path: &Path) -> Result<()> {
     for step in &MIGRATIONS[usize::try_from(version).unwrap_or(0)..] {
         tx.execute_batch(step).map_err(fail)?;
     }
+    fill_bounds(&tx).map_err(fail)?;
     tx.pragma_update(None, "application_id", APPLICATION_ID)
         .map_err(fail)?;
     tx.pragma_update(None, "user_version", CURRENT)

@@ -19,6 +19,9 @@ pub struct Store {
     pub(crate) path: PathBuf,
 }
 
+/// More statements than there are.
+const STATEMENTS: usize = 128;
+
 /// Has SQLite keep a write-ahead log. Where several commands make the file at once, the switch needs
 /// it alone for a moment, and SQLite gives up on that at once instead of waiting as it does elsewhere.
 #[expect(
@@ -70,13 +73,18 @@ impl Store {
             .map_err(fail)?;
         // A foreign or newer file is refused before anything in it is changed.
         let current = schema::check(&conn, path)?;
-        keep_log(&conn).map_err(fail)?;
+        if !current {
+            // From then on the file itself says so.
+            keep_log(&conn).map_err(fail)?;
+        }
+        // All that a command asks, once prepared.
+        conn.set_prepared_statement_cache_capacity(STATEMENTS);
         conn.pragma_update(None, "synchronous", "normal")
             .map_err(fail)?;
         // The first to open the file reads the whole log: a short one keeps every command quick.
         conn.pragma_update(None, "wal_autocheckpoint", 128)
             .map_err(fail)?;
-        conn.pragma_update(None, "foreign_keys", true)
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, true)
             .map_err(fail)?;
         // Closing would otherwise flush twice, which costs a short-lived command
         // milliseconds; `flush` does it where it matters.

@@ -2,9 +2,9 @@
 
 mod common;
 
-use common::{Dir, assert_whole, at, definition, entry, name};
-use hostlet_model::HostletId;
-use hostlet_store::{HistoryQuery, State, Store, StoreError, Version};
+use common::{BEFORE_8, Dir, assert_whole, at, definition, entry, name};
+use hostlet_model::{HostletId, Lifetime};
+use hostlet_store::{Follows, HistoryQuery, State, Store, StoreError, Version};
 
 #[test]
 fn a_definition_comes_back_as_it_was() {
@@ -75,7 +75,6 @@ fn an_unknown_name_is_an_error_to_change_and_none_to_forget() {
     let web = name("web");
     for error in [
         store.set_state(&web, State::Live, at(1)).unwrap_err(),
-        store.update_entries(&web, &[], at(1)).unwrap_err(),
         store.set_boot(&web, "boot-2").unwrap_err(),
     ] {
         assert!(matches!(error, StoreError::Unknown { .. }), "{error}");
@@ -115,6 +114,7 @@ fn an_older_file_is_brought_up_to_date() {
     store.insert(&d).unwrap();
     drop(store);
     let raw = rusqlite::Connection::open(dir.db()).unwrap();
+    raw.execute_batch(BEFORE_8).unwrap();
     raw.execute_batch(
         "DROP TABLE holder; DROP TABLE lease; DROP TABLE remembered; DROP TABLE aside;
          DROP TABLE latest; DROP TABLE lost; DROP TABLE session;
@@ -123,8 +123,127 @@ fn an_older_file_is_brought_up_to_date() {
     .unwrap();
     drop(raw);
     let store = Store::open(&dir.db()).unwrap();
+    assert_eq!(store.owners_of(&d.entries[0].owned).unwrap(), [d.id]);
     assert_eq!(store.all().unwrap(), [d]);
     assert!(store.changing().unwrap().is_empty());
+    // What is not known of it is taken for the most that it can be.
+    assert_eq!(store.follows().unwrap(), Follows::RoutesAndLocals);
+}
+
+#[test]
+fn whose_an_address_is_is_found_by_itself() {
+    let dir = Dir::new("owners");
+    let store = Store::open(&dir.db()).unwrap();
+    for (id, called, addresses) in [
+        (1, "web", &["10.0.0.5", "2001:db8::/64"][..]),
+        (2, "net", &["10.0.1.0/24", "10.0.3.0/24"]),
+        (3, "db", &["10.0.2.255", "::5"]),
+    ] {
+        store.insert(&definition(id, called, addresses)).unwrap();
+    }
+    let of = |text: &str| -> Vec<u32> {
+        let owners = store.owners_of(&text.parse().unwrap()).unwrap();
+        owners.into_iter().map(|id| id.0).collect()
+    };
+    assert_eq!(of("10.0.0.5"), [1]);
+    assert!(of("10.0.0.4").is_empty());
+    assert_eq!(of("10.0.1.0"), [2]);
+    assert_eq!(of("10.0.1.255"), [2]);
+    assert!(of("10.0.2.0").is_empty());
+    assert_eq!(of("10.0.0.0/16"), [1, 2, 3]);
+    assert_eq!(of("10.0.2.0/23"), [2, 3]);
+    assert_eq!(of("10.0.1.128/25"), [2]);
+    assert_eq!(of("2001:db8::7"), [1]);
+    assert!(of("2001:db8:0:1::7").is_empty());
+    assert_eq!(of("::/0"), [1, 3]);
+    assert!(of("0.0.0.5").is_empty());
+    store.delete(&name("net"), at(1)).unwrap();
+    assert!(of("10.0.1.1").is_empty());
+}
+
+#[test]
+fn what_is_not_whole_is_found_by_itself() {
+    let dir = Dir::new("unsettled");
+    let store = Store::open(&dir.db()).unwrap();
+    assert!(store.is_empty().unwrap());
+    for (id, called) in [
+        (1, "live"),
+        (2, "pending"),
+        (3, "removing"),
+        (4, "older"),
+        (5, "newer"),
+    ] {
+        store.insert(&definition(id, called, &[])).unwrap();
+        store.set_state(&name(called), State::Live, at(1)).unwrap();
+    }
+    let boot = store.get(&name("live")).unwrap().unwrap().boot_id;
+    assert!(store.unsettled(&boot).unwrap().is_empty());
+    assert!(!store.glance(&boot).unwrap().unsettled);
+    store
+        .set_state(&name("pending"), State::Pending, at(2))
+        .unwrap();
+    store
+        .set_state(&name("removing"), State::Removing, at(2))
+        .unwrap();
+    store.set_boot(&name("older"), "").unwrap();
+    store.set_boot(&name("newer"), "~").unwrap();
+    let found = store.unsettled(&boot).unwrap();
+    let found: Vec<&str> = found.iter().map(|d| d.name.as_str()).collect();
+    assert_eq!(found, ["newer", "older", "pending", "removing"]);
+    assert_eq!(
+        (store.count().unwrap(), store.is_empty().unwrap()),
+        (5, false)
+    );
+    let some = store.some_from(HostletId(4), 9).unwrap();
+    assert_eq!(some, [name("older"), name("newer")]);
+    let glance = store.glance(&boot).unwrap();
+    assert_eq!((glance.count, glance.unsettled), (5, true));
+    assert_eq!(glance.ids, HostletId(1)..=HostletId(5));
+    let kept = Lifetime::Kept;
+    for d in store.all().unwrap() {
+        store.set_lifetime(&d.name, &kept).unwrap();
+    }
+    assert!(store.runs().unwrap().is_empty());
+    let run = Lifetime::Run {
+        pid: 7,
+        start_ticks: 8,
+    };
+    store.set_lifetime(&name("live"), &run).unwrap();
+    assert_eq!(store.runs().unwrap(), [(HostletId(1), run)]);
+}
+
+/// What looks at each row takes as long as there are rows: no question of every day may.
+#[test]
+fn no_question_of_every_command_goes_through_all_rows() {
+    let dir = Dir::new("plans");
+    drop(Store::open(&dir.db()).unwrap());
+    let raw = rusqlite::Connection::open(dir.db()).unwrap();
+    for query in [
+        "SELECT id FROM hostlet WHERE boot_id < ?1 UNION ALL SELECT id FROM hostlet WHERE boot_id > ?1
+         UNION ALL SELECT id FROM hostlet WHERE boot_id = ?1 AND state < 'live'",
+        r#"SELECT id, lifetime FROM hostlet WHERE lifetime GLOB '{"kind":"run"*' ORDER BY id"#,
+        "SELECT id, name, changing FROM hostlet WHERE changing IS NOT NULL",
+        "SELECT ifnull(max(follows), 0) FROM hostlet WHERE follows > 0",
+        "SELECT hostlet FROM entry WHERE first <= ?1 ORDER BY first DESC LIMIT 1",
+        "SELECT hostlet FROM entry WHERE first BETWEEN ?1 AND ?2",
+    ] {
+        let mut plan = raw.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
+        for parameter in 1..=plan.parameter_count() {
+            plan.raw_bind_parameter(parameter, "x").unwrap();
+        }
+        let mut steps = plan.raw_query();
+        let mut plan: Vec<String> = Vec::new();
+        while let Some(step) = steps.next().unwrap() {
+            plan.push(step.get(3).unwrap());
+        }
+        // An index of few rows may be gone through.
+        let few = ["hostlet_run", "hostlet_changing", "hostlet_follows"];
+        let bad = |step: &String| {
+            step.contains("TEMP B-TREE")
+                || step.starts_with("SCAN") && !few.iter().any(|index| step.contains(index))
+        };
+        assert!(!plan.iter().any(bad), "{query}: {plan:?}");
+    }
 }
 
 #[test]
@@ -141,8 +260,9 @@ fn history_opens_with_live_follows_the_set_and_closes_at_the_end() {
     );
     store.set_state(&web, State::Live, at(10)).unwrap();
     store
-        .update_entries(
+        .update(
             &web,
+            &definition(1, "web", &[]).spec,
             &[entry("10.0.0.6", true), entry("10.0.0.7", false)],
             at(20),
         )

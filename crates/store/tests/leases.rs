@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::net::IpAddr;
 use std::process::{Command, Stdio};
 
-use common::{Dir, definition};
+use common::{BEFORE_8, Dir, definition};
 use contract::{Place, at, ip, lease, name, nth};
 use hostlet_store::{Claim, LeaseState, LeaseStore, Store, StoreError};
 
@@ -219,6 +219,7 @@ fn an_older_file_gets_what_leases_need() {
     let d = definition(7, "web", &["10.0.0.5"]);
     dir.open().insert(&d).unwrap();
     let raw = rusqlite::Connection::open(dir.db()).unwrap();
+    raw.execute_batch(BEFORE_8).unwrap();
     raw.execute_batch(
         "DROP TABLE holder; DROP TABLE lease; DROP TABLE remembered; DROP TABLE aside;
          DROP TABLE latest; DROP TABLE lost; DROP TABLE session;
@@ -238,6 +239,7 @@ fn what_an_older_file_remembers_is_kept() {
     let dir = Dir::new("lease-older-3");
     drop(dir.open());
     let raw = rusqlite::Connection::open(dir.db()).unwrap();
+    raw.execute_batch(BEFORE_8).unwrap();
     raw.execute_batch(
         r#"DROP TABLE latest; DROP TABLE lost; DROP TABLE session; DROP INDEX remembered_address; DROP INDEX lease_holder;
         CREATE INDEX remembered_pool ON remembered (pool, released);

@@ -24,6 +24,9 @@ const SYSFS_MAGIC: u64 = 0x6265_6572;
 const TRACEFS_MAGIC: u64 = 0x7472_6163;
 const READ_ONLY: u64 = 1;
 
+/// The kinds of file systems that may be taken away.
+const GOES: [&str; 3] = ["bpf", "tracefs", "debugfs"];
+
 const MOUNT_ATTR_RDONLY: u64 = 1;
 
 /// The kernel's `struct mount_attr`.
@@ -89,13 +92,14 @@ pub(super) fn enter_private_mounts(launch: &Launch, protect: bool) -> Result<(),
     for dir in &launch.read_only {
         freeze(dir, launch.workdir.as_deref(), here.as_deref())?;
     }
-    // A BPF file system itself is gone already.
-    let gone = |dir: &Path| table.iter().any(|m| m.kind == "bpf" && m.point == dir);
-    for dir in launch.hide.iter().filter(|dir| !gone(dir)) {
+    for dir in &launch.hide {
         cover(dir, &launch.show)?;
     }
     let covered = [&launch.read_only[..], &launch.hide[..]].concat();
-    come_back(here.as_deref(), &covered)?;
+    // As the kernel names them, and as it names the directory that the thread is in.
+    let gone = table.iter().filter(|m| GOES.contains(&m.kind.as_str()));
+    let gone: Vec<&Path> = gone.map(|m| m.point.as_path()).collect();
+    come_back(here.as_deref(), &covered, &gone)?;
     verify(&table)
 }
 
@@ -136,7 +140,7 @@ fn freeze(dir: &Path, workdir: Option<&Path>, here: Option<&Path>) -> Result<(),
 }
 
 /// The thread's own directory still lies below what has been mounted upon it.
-fn come_back(here: Option<&Path>, covered: &[PathBuf]) -> Result<(), LaunchError> {
+fn come_back(here: Option<&Path>, covered: &[PathBuf], gone: &[&Path]) -> Result<(), LaunchError> {
     let Some(here) = here else {
         // It was removed, and nothing can be made there, but its parent may be one of those.
         return match covered {
@@ -145,7 +149,7 @@ fn come_back(here: Option<&Path>, covered: &[PathBuf]) -> Result<(), LaunchError
         };
     };
     let inside = |dir: &PathBuf| dir.canonicalize().is_ok_and(|dir| here.starts_with(dir));
-    if !covered.iter().any(inside) {
+    if !covered.iter().any(inside) && !gone.iter().any(|dir| here.starts_with(dir)) {
         return Ok(());
     }
     match rustix::process::chdir(here) {

@@ -46,7 +46,9 @@ fn family(addr: IpAddr) -> AddressFamily {
 fn change(kind: u16, flags: u16, request: &dyn Emitable) -> io::Result<()> {
     let mut body = vec![0; request.buffer_len()];
     request.emit(&mut body);
-    Connection::open(NETLINK_ROUTE)?.change(Message { kind, body }, flags)
+    Connection::with(NETLINK_ROUTE, |connection| {
+        connection.change(Message { kind, body }, flags)
+    })
 }
 
 fn address_message(ifindex: u32, addr: IpAddr, prefix_len: u8) -> AddressMessage {

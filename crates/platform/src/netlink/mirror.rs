@@ -7,7 +7,6 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::IpAddr;
-use std::os::unix::fs::MetadataExt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,6 +14,7 @@ use ipnet::IpNet;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
 use super::observe::{self, address, link};
+use super::transport::netns;
 use super::watch::GROUPS;
 use super::{HostAddress, Interface, NetError, Route};
 
@@ -25,7 +25,7 @@ static MIRRORS: Mutex<Vec<Mirror>> = Mutex::new(Vec::new());
 const BELIEVED: Duration = Duration::from_secs(30);
 const RTNLGRP_NEXTHOP: u32 = 32;
 /// The length of a message's own header, and of what precedes the attributes of a route.
-const HEADER: usize = 16;
+pub(super) const HEADER: usize = 16;
 const ROUTE_HEADER: usize = 12;
 
 /// The calling thread's network namespace is followed until this is dropped: in this process its tables are read from memory.
@@ -78,10 +78,6 @@ fn open() -> io::Result<Socket> {
     let _ = socket.add_membership(RTNLGRP_NEXTHOP);
     socket.set_non_blocking(true)?;
     Ok(socket)
-}
-
-fn netns() -> io::Result<u64> {
-    Ok(std::fs::metadata("/proc/thread-self/ns/net")?.ino())
 }
 
 fn mirrors() -> MutexGuard<'static, Vec<Mirror>> {
@@ -282,14 +278,14 @@ impl Tables {
 }
 
 /// Length and kind of the next message.
-fn header(rest: &[u8]) -> Option<(usize, u16)> {
+pub(super) fn header(rest: &[u8]) -> Option<(usize, u16)> {
     let [l0, l1, l2, l3, k0, k1, ..] = rest.first_chunk::<HEADER>()?;
     let length = u32::from_ne_bytes([*l0, *l1, *l2, *l3]) as usize;
     (length >= HEADER).then_some((length, u16::from_ne_bytes([*k0, *k1])))
 }
 
 /// Whether a route may be in a listing: each address has one that is not, and there may be thousands.
-fn is_listed(body: &[u8]) -> bool {
+pub(super) fn is_listed(body: &[u8]) -> bool {
     let Some([_, _, _, _, _, protocol, _, kind, ..]) = body.first_chunk::<ROUTE_HEADER>() else {
         return true;
     };

@@ -16,6 +16,7 @@ pub use change::{
     set_lifetime, set_up,
 };
 pub use mirror::{Following, addresses, interfaces, local_prefixes, routes};
+pub use transport::Asking;
 pub use watch::RouteWatch;
 
 /// The `protocol` that marks the routes hostlet adds, so that only those are ever removed.

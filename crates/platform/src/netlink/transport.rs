@@ -3,8 +3,11 @@
 //! Answers are kept as bytes: each caller parses the messages it understands. A message that the
 //! kernel extends in a later version then spoils only itself, not the whole listing.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::io;
+use std::marker::PhantomData;
+use std::os::unix::fs::MetadataExt;
 
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader,
@@ -54,16 +57,100 @@ impl NetlinkDeserializable for Message {
 pub(crate) struct Connection {
     socket: Socket,
     sequence: u32,
+    /// What comes in; kept, for fresh memory costs more than the answer.
+    buffer: Vec<u8>,
+}
+
+thread_local! {
+    /// While there is an [`Asking`]: how many, the inode of the thread's network namespace, and its connections by protocol.
+    static OPEN: RefCell<Open> = const { RefCell::new(Open { askings: 0, netns: None, connections: Vec::new() }) };
+}
+
+struct Open {
+    askings: usize,
+    netns: Option<u64>,
+    connections: Vec<(isize, Connection)>,
+}
+
+/// Until it is dropped the calling thread stays in its network namespace, and asks all its questions through one connection for
+/// each protocol: a command asks a dozen times.
+#[derive(Debug)]
+pub struct Asking {
+    _of_this_thread: PhantomData<*const ()>,
+}
+
+impl Asking {
+    /// Begins.
+    #[must_use]
+    pub fn begin() -> Asking {
+        OPEN.with_borrow_mut(|open| open.askings += 1);
+        Asking {
+            _of_this_thread: PhantomData,
+        }
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        OPEN.with_borrow_mut(|open| {
+            open.askings -= 1;
+            if open.askings == 0 {
+                open.netns = None;
+                open.connections.clear();
+            }
+        });
+    }
+}
+
+/// The inode of the calling thread's network namespace.
+pub(super) fn netns() -> io::Result<u64> {
+    if let Some(known) = OPEN.with_borrow(|open| open.netns) {
+        return Ok(known);
+    }
+    let netns = std::fs::metadata("/proc/thread-self/ns/net")?.ino();
+    OPEN.with_borrow_mut(|open| open.netns = (open.askings > 0).then_some(netns));
+    Ok(netns)
 }
 
 impl Connection {
-    pub(crate) fn open(protocol: isize) -> io::Result<Connection> {
-        let mut socket = Socket::new(protocol)?;
-        socket.bind_auto()?;
+    /// Asks, through the connection that is open if there is one. One over which something failed is given up: an answer may
+    /// still come.
+    pub(crate) fn with<T>(
+        protocol: isize,
+        ask: impl FnOnce(&mut Connection) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let kept = OPEN.with_borrow_mut(|open| {
+            let at = open
+                .connections
+                .iter()
+                .position(|(of, _)| *of == protocol)?;
+            Some(open.connections.swap_remove(at).1)
+        });
+        let mut connection = match kept {
+            Some(connection) => connection,
+            None => Connection::open(protocol)?,
+        };
+        let done = ask(&mut connection);
+        // What the kernel itself refuses, it has answered in full.
+        let whole = done
+            .as_ref()
+            .map_or_else(|e| e.raw_os_error().is_some(), |_| true);
+        OPEN.with_borrow_mut(|open| {
+            if whole && open.askings > 0 {
+                open.connections.push((protocol, connection));
+            }
+        });
+        done
+    }
+
+    fn open(protocol: isize) -> io::Result<Connection> {
+        let socket = Socket::new(protocol)?;
+        // Only the kernel's messages come in; the socket gets its address by itself.
         socket.connect(&SocketAddr::new(0, 0))?;
         Ok(Connection {
             socket,
             sequence: 0,
+            buffer: Vec::with_capacity(RECEIVE_BUFFER),
         })
     }
 
@@ -105,17 +192,16 @@ impl Connection {
     /// Collects answers until the last. Returns false if the listing is inconsistent.
     fn receive(&mut self, each: &mut dyn FnMut(Message)) -> io::Result<bool> {
         let mut consistent = true;
-        let mut buffer = Vec::with_capacity(RECEIVE_BUFFER);
         loop {
-            buffer.clear();
-            let length = match self.socket.recv(&mut buffer, libc::MSG_TRUNC) {
+            self.buffer.clear();
+            let length = match self.socket.recv(&mut self.buffer, libc::MSG_TRUNC) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 other => other?,
             };
-            if length > buffer.len() {
+            if length > self.buffer.len() {
                 return Err(invalid("the kernel's answer was cut off"));
             }
-            let mut rest = &buffer[..];
+            let mut rest = &self.buffer[..];
             while !rest.is_empty() {
                 let answer = NetlinkMessage::<Message>::deserialize(rest)
                     .map_err(|error| invalid(&error.to_string()))?;

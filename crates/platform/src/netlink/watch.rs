@@ -6,6 +6,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
 use super::NetError;
+use super::mirror::{HEADER, header, is_listed};
+use super::observe::address;
+
+/// The number of `lo`, the same in every network namespace.
+const LOOPBACK: u32 = 1;
 
 const RTNLGRP_LINK: u32 = 1;
 const RTNLGRP_IPV4_IFADDR: u32 = 5;
@@ -46,15 +51,15 @@ impl RouteWatch {
         }
     }
 
-    /// Takes everything that is waiting. True if anything was: also when so much changed that the
-    /// kernel dropped messages.
+    /// Takes everything that is waiting. True if anything was but what hostlet itself does for hostlets that come and go; also
+    /// when so much changed that the kernel dropped messages.
     pub fn drain(&self) -> Result<bool, NetError> {
         let mut changed = false;
         let mut buffer = Vec::with_capacity(16 * 1024);
         loop {
             buffer.clear();
             match self.socket.recv(&mut buffer, 0) {
-                Ok(_) => changed = true,
+                Ok(_) => changed |= !all_ours(&buffer),
                 Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => changed = true,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(changed),
@@ -62,6 +67,28 @@ impl RouteWatch {
             }
         }
     }
+}
+
+/// Whether all of these messages tell of hostlets that come and go: of addresses that carry hostlet's mark, and of a single
+/// address's own route in the table of what is local.
+fn all_ours(mut rest: &[u8]) -> bool {
+    while let Some((length, kind)) = header(rest) {
+        let Some(body) = rest.get(HEADER..length) else {
+            return false;
+        };
+        let ours = match kind {
+            libc::RTM_NEWADDR => address(body).is_some_and(|a| a.ours),
+            // Of those on other interfaces it is to be known that somebody took them away.
+            libc::RTM_DELADDR => address(body).is_some_and(|a| a.ours && a.ifindex == LOOPBACK),
+            libc::RTM_NEWROUTE | libc::RTM_DELROUTE => !is_listed(body),
+            _ => false,
+        };
+        if !ours {
+            return false;
+        }
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+    }
+    true
 }
 
 impl AsFd for RouteWatch {

@@ -44,7 +44,7 @@ fn create(spec: &HostletSpec, lifetime: &Lifetime, seen: &Observed) -> Result<Pl
             name: spec.name.clone(),
         });
     }
-    if seen.hostlets.len() >= seen.limit as usize {
+    if seen.hostlets.len() + seen.others >= seen.limit as usize {
         return Err(Refusal::LimitReached { limit: seen.limit });
     }
     let assign = spec.assign.as_deref();
@@ -209,7 +209,10 @@ fn wish_of(e: &SetEntry) -> AddressSpec {
 fn build(id: HostletId, spec: &HostletSpec, entries: &[SetEntry], seen: &Observed) -> Vec<Action> {
     let name = || spec.name.clone();
     let mut actions = Vec::new();
-    if seen.ipv6 {
+    if seen.ipv6 && seen.ipv6_nonlocal_bind {
+        // Nothing has to be on an interface to be bound. All others choose their sources among what is there, one by one.
+        actions.push(Action::RouteLoopbacks6);
+    } else if seen.ipv6 {
         actions.push(Action::AddLoopback6 { id });
     }
     actions.push(Action::MakeCgroup { name: name() });

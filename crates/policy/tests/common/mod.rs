@@ -81,6 +81,7 @@ pub fn machine() -> Observed {
         ipv6: true,
         ipv6_nonlocal_bind: true,
         hostlets: Vec::new(),
+        others: 0,
         limit: 8,
         ids: IdRange::default(),
         resolvers: Vec::new(),
@@ -179,6 +180,7 @@ impl World {
             }
             Action::DelLocalPrefix { prefix } => self.seen.local_prefixes.retain(|p| *p != prefix),
             Action::AddLoopback6 { id } => drop(self.loopbacks6.insert(id)),
+            Action::RouteLoopbacks6 => {}
             Action::DelLoopback6 { id } => drop(self.loopbacks6.remove(&id)),
             Action::MakeCgroup { name } => {
                 assert!(self.cgroups.insert(name, false).is_none(), "{a}: is there");
@@ -294,7 +296,10 @@ impl World {
         assert_eq!(self.cgroups.len(), self.stored.len());
         assert_eq!(
             self.loopbacks6.len(),
-            if self.seen.ipv6 { self.stored.len() } else { 0 }
+            match self.seen.ipv6 && !self.seen.ipv6_nonlocal_bind {
+                true => self.stored.len(),
+                false => 0,
+            }
         );
         assert!(self.closed.is_empty());
     }

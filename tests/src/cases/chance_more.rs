@@ -357,4 +357,41 @@ cases! {
         in send a x
         in send a y => ok / ECONNREFUSED [near-neighbour]
     ";
+    an_accepted_socket_that_is_bound_and_connects_to_itself: "A7", r"
+        in a = socket tcp6
+        in bind a [::]:8080
+        in listen a
+        peer b = socket tcp4
+        peer connect b 10.0.0.6:8080
+        in c = accept a => from [::ffff:10.0.0.100]:*
+        in connect c unspec
+        in bind c [::]:8081
+        in connect c [::ffff:127.0.0.1]:8081 => ok / ECONNREFUSED [wildcard-connect]
+    ";
+    listening_beside_ipv6_alone: "A10", r"
+        in a = socket tcp6
+        in opt a reuseaddr 1
+        in bind a [::]:8080
+        in b = socket tcp6
+        in opt b reuseaddr 1
+        in opt b v6only 1
+        in bind b [::]:8080
+        in listen b
+        in listen a => EADDRINUSE / ok [reuse-listen]
+    ";
+    of_ipv6_alone_no_more: "A7", r"
+        in a = socket udp6
+        in bind a [2001:db8::5]:0
+        in connect a unspec
+        in opt a v6only 0
+        in connect a [::ffff:10.0.0.9]:5300 => EINVAL / ok [six-then-four]
+    ";
+    a_datagram_that_is_overtaken: "A7", r"
+        in a = socket udp4
+        in sendto a 10.0.0.5:0 x => EINVAL
+        peer b = socket udp4
+        peer sendto b 10.0.0.5:{in.a} y
+        in sendto a 10.0.0.6:{in.a} z
+        in recv a => y / z [failed-call-port]
+    ";
 }

@@ -155,8 +155,8 @@ impl<'a> Past<'a> {
 
     /// The bind that gave a socket its address and port, on the machine.
     pub fn bind<'s>(&'s self, name: &'s str) -> Option<&'s Done<'a>> {
-        let name = self.listener(name).unwrap_or(self.origin(name));
-        self.with(name, "bind").filter(|d| d.real == "ok").last()
+        let own = self.with(name, "bind").filter(|d| d.real == "ok").last();
+        own.or_else(|| self.bind(self.listener(name)?))
     }
 
     /// Address and port that a socket was bound to, on the machine.

@@ -92,13 +92,14 @@ pub(super) fn reuse_earlier(d: &Difference) -> Option<bool> {
 
 pub(super) fn reuse_listen(d: &Difference) -> Option<bool> {
     let socket = d.step.socket();
-    let wildcard = d.past.on_wildcard(socket);
+    // Of two on `::`, one of both families stands on an address of IPv4.
+    let stands = |name: &str| (d.past.on_wildcard(name), d.past.option(name, "v6only"));
     let mut others = d.past.all("listen").filter(|l| l.real == "ok");
     Some(
         d.is("listen", "EADDRINUSE", "ok")
             && d.past.option(socket, "reuseaddr")
             && others.any(|l| {
-                d.past.share_port(l.socket(), socket) && d.past.on_wildcard(l.socket()) != wildcard
+                d.past.share_port(l.socket(), socket) && stands(l.socket()) != stands(socket)
             }),
     )
 }

@@ -30,6 +30,17 @@ pub(super) fn six_then_four(d: &Difference) -> Option<bool> {
     let op = d.step.op();
     let place = d.step.place();
     let four = place.is_some_and(|(to, _)| to.contains('.'));
+    // Of IPv6 alone by its bind, until that is taken back.
+    if four && d.is("connect", "EINVAL", d.step.hostlet) {
+        let bind = d.past.bind(d.step.socket())?;
+        let mut options = d.past.with(d.step.socket(), "opt");
+        let back = options.any(|o| o.words[2..] == ["v6only", "0"] && o.at > bind.at);
+        return Some(
+            back && bind
+                .place()
+                .is_some_and(|(host, _)| six(host) && !wild(host)),
+        );
+    }
     if op == "bind" && d.is("bind", "EADDRINUSE", "ok") && !tied(d.step.socket()) {
         // What it leaves of the port is free.
         let (_, port) = place?;
@@ -54,8 +65,7 @@ pub(super) fn six_then_four(d: &Difference) -> Option<bool> {
     }
     if d.receives() || d.polls() {
         let here = |s: &Sent| s.host.contains('.') && d.past.went_to(s, d.step.socket());
-        let lost = matches!(d.step.hostlet, "EAGAIN" | "out");
-        return Some(lost && tied(d.step.socket()) && d.about(here));
+        return Some(d.lost() && tied(d.step.socket()) && d.about(here));
     }
     let refused = match op {
         "bind" => {
@@ -151,7 +161,7 @@ pub(super) fn near_neighbour(d: &Difference) -> Option<bool> {
         })
     };
     let lost = |s: &Sent| arrives(s) || in_vain(s.by, s.host);
-    if matches!(d.step.real, "EAGAIN" | "out") && d.about(lost) {
+    if d.gained() && d.about(lost) {
         return Some(true);
     }
     if d.is("connect", "EINPROGRESS", "ok") && in_vain(&d.step, d.step.place()?.0) {
@@ -237,14 +247,13 @@ pub(super) fn failed_call_port(d: &Difference) -> Option<bool> {
         _ if d.error_lost() => refused(socket, &calls),
         _ => {
             // Nothing, or what came when it was there.
-            let missing = matches!(d.step.hostlet, "EAGAIN" | "out");
             let text = d.step.real.split(' ').next().unwrap_or_default();
             let first = d.past.sent(text).is_some_and(|s| {
                 let mut connects = d.past.with(socket, "connect").filter(|c| !c.refused());
                 d.past.went_to(&s, socket) && connects.any(|c| c.at > s.by.at)
             });
-            let gained = matches!(d.step.real, "EAGAIN" | "out") && given_back(socket);
-            let lost = (missing || gained) && d.about(|s| d.past.went_to(s, socket));
+            let gained = d.gained() && given_back(socket);
+            let lost = (d.lost() || gained) && d.about(|s| d.past.went_to(s, socket));
             refused(socket, &calls) && (lost || d.receives() && first)
         }
     };

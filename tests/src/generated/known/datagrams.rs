@@ -62,7 +62,7 @@ pub(super) fn udp_answer(d: &Difference) -> Option<bool> {
     let same = real.split(' ').next() == hostlet.split(' ').next();
     let client = d.step.socket();
     // From where it did not ask for, for one that is connected to elsewhere.
-    let elsewhere = hostlet == "EAGAIN" && d.past.with(client, "connect").any(|c| c.real == "ok");
+    let elsewhere = d.lost() && d.past.with(client, "connect").any(|c| c.real == "ok");
     let gets = same || real == "EAGAIN" || elsewhere || d.polls();
     let asked = |server: &str| {
         ["connect", "sendto", "sendmsg"].iter().any(|op| {
@@ -111,7 +111,7 @@ pub(super) fn multicast_shared_port(d: &Difference) -> Option<bool> {
     let starts = ["239.", "[ff", "10.0.0.255", "255.255"];
     let many = |s: &Sent| starts.iter().any(|start| s.host.starts_with(start));
     let shared = d.past.sockets().any(|s| d.past.share_port(socket, s));
-    Some(d.step.hostlet == "EAGAIN" && shared && d.about(many))
+    Some(d.lost() && shared && d.about(many))
 }
 
 /// 0.0.0.0 from a bound socket arrives by the loopback interface, its own address by another.

@@ -88,6 +88,25 @@ impl Difference<'_> {
         self.step.op() == "poll" && !self.stream()
     }
 
+    /// Whether one of the datagrams that it may be about is lost: nothing has come, or one that was sent later.
+    fn lost(&self) -> bool {
+        matches!(self.step.hostlet, "EAGAIN" | "out") || self.overtaken()
+    }
+
+    /// Whether one comes that a machine does not get.
+    fn gained(&self) -> bool {
+        matches!(self.step.real, "EAGAIN" | "out") || self.overtaken()
+    }
+
+    fn overtaken(&self) -> bool {
+        let sent = |answer: &str| {
+            let text = answer.split(' ').next().unwrap_or_default();
+            self.past.sent(text).map(|s| s.by.at)
+        };
+        let (real, hostlet) = (sent(self.step.real), sent(self.step.hostlet));
+        self.receives() && real.is_some() && hostlet.is_some() && real != hostlet
+    }
+
     /// Whether one side alone tells a connected socket that nobody has the port that it sent to: the machine
     /// (the error is lost), or the hostlet (it is gained).
     fn error_lost(&self) -> bool {

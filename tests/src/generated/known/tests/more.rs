@@ -183,3 +183,43 @@ fn a_wildcard_that_was_an_address_before_keeps_a_source() {
     assert_eq!(named("", kept), None);
     assert_eq!(named(bound, "10.0.0.5:8080 / 0.0.0.0:8081"), None);
 }
+
+#[test]
+fn two_on_the_wildcard_of_the_same_families_cannot_both_listen() {
+    let listens = |option: &str| {
+        explained(&format!(
+            "in a = socket tcp6\nin opt a reuseaddr 1\nin bind a [::]:8080\n\
+             in b = socket tcp6\nin opt b reuseaddr 1\nin opt b {option} 1\nin bind b [::]:8080\n\
+             in listen b\nin listen a => EADDRINUSE / ok"
+        ))
+    };
+    assert_eq!(listens("v6only"), Some("reuse-listen"));
+    assert_eq!(listens("reuseaddr"), None);
+}
+
+#[test]
+fn who_was_of_ipv6_alone_by_its_bind_connects_once_that_is_taken_back() {
+    let connected = |option: &str| {
+        explained(&format!(
+            "in a = socket udp6\nin bind a [2001:db8::5]:0\nin opt a {option} 0\n\
+             in connect a [::ffff:10.0.0.9]:5300 => EINVAL / ok"
+        ))
+    };
+    assert_eq!(connected("v6only"), Some("six-then-four"));
+    assert_eq!(connected("broadcast"), None);
+}
+
+#[test]
+fn a_later_datagram_tells_that_one_was_lost() {
+    let received = |first: &str, answers: &str| {
+        explained(&format!(
+            "in a = socket udp4\nin sendto a 10.0.0.9:{first}\nin b = socket udp4\n\
+             in sendto b 10.0.0.5:{{in.a}} m1\nin sendto b 10.0.0.5:{{in.a}} m2\n\
+             in recv a => {answers}"
+        ))
+    };
+    let refused = "0 x => EINVAL";
+    assert_eq!(received(refused, "m1 / m2"), Some("failed-call-port"));
+    assert_eq!(received("5300 x", "m1 / m2"), None);
+    assert_eq!(received(refused, "m1 / m3"), None);
+}

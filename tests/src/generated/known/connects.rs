@@ -103,6 +103,22 @@ pub(super) fn group_connect(d: &Difference) -> Option<bool> {
     let group = for_all(host);
     let refused = matches!(d.step.hostlet, "EPERM" | "EACCES" | "ENETUNREACH");
     let mut connects = d.past.with(socket, "connect");
+    // What a connection before that bind has left is its source.
+    let kept = |name: &str| {
+        let bind = d
+            .past
+            .bind(name)
+            .filter(|b| b.place().is_some_and(|(host, _)| for_all(host)));
+        let mut ends = d
+            .past
+            .with(name, "connect")
+            .filter(|c| c.words[2] == "unspec");
+        bind.is_some_and(|b| ends.any(|c| c.at < b.at))
+    };
+    let its_own = ["connect", "send", "sendto", "sendmsg", "name"].contains(&d.step.op());
+    if its_own && kept(socket) || d.about(|sent| kept(sent.by.socket())) {
+        return Some(true);
+    }
     Some(match d.step.op() {
         "connect" if refused => group && loopback(d.step.place()?.0),
         // It is not tied to the loopback.
@@ -113,6 +129,10 @@ pub(super) fn group_connect(d: &Difference) -> Option<bool> {
             group && either && to.any(|(to, _)| loopback(to))
         }
         "send" | "sendto" | "sendmsg" if refused => group && connects.any(|c| c.real == "ok"),
+        op if op.starts_with("send") && d.is(op, "ok", "EINVAL") => {
+            let mut to = connects.filter(|c| c.real == "ok").filter_map(Done::place);
+            group && to.any(|(to, _)| loopback(to))
+        }
         op if op.starts_with("send") && d.is(op, "EINVAL", "ok") => {
             let mapped = host.starts_with("[::ffff:");
             group

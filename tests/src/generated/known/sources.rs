@@ -12,6 +12,12 @@ pub(super) fn bound_to_all(d: &Difference) -> Option<bool> {
             && connects.next().is_some()
     };
     let socket = d.step.socket();
+    // An address of IPv4 on a socket of IPv6 is its source as well.
+    if d.is("connect", "EINVAL", "ok") {
+        let (host, _) = d.past.bound(socket)?;
+        let mapped = for_all(host) && host.starts_with("[::ffff:");
+        return Some(mapped && d.past.option(socket, "bind-no-port"));
+    }
     if d.step.op() == "name" {
         let [(was, _), (now, _)] = d.names()?;
         return Some(for_all(was) && !for_all(now) && gives_way(socket));

@@ -223,3 +223,30 @@ fn a_later_datagram_tells_that_one_was_lost() {
     assert_eq!(received("5300 x", "m1 / m2"), None);
     assert_eq!(received(refused, "m1 / m3"), None);
 }
+
+#[test]
+fn a_group_keeps_the_source_of_a_connection_before_it_was_bound() {
+    let connected = |begin: &str| {
+        explained(&format!(
+            "in a = socket udp6\n{begin}in connect a [2001:db8::100]:5301 => ok / EAFNOSUPPORT"
+        ))
+    };
+    let over = "in connect a [::ffff:10.0.0.6]:5300\nin connect a unspec\n";
+    let bind = "in bind a [ff0e::1:7]:5300\n";
+    let bound = |begin: &str, end: &str| connected(&format!("{begin}{end}"));
+    assert_eq!(bound(over, bind), Some("group-connect"));
+    assert_eq!(bound(bind, over), None);
+    assert_eq!(bound(over, "in bind a [2001:db8::5]:5300\n"), None);
+}
+
+#[test]
+fn a_mapped_broadcast_address_gives_way_only_where_its_port_was_left_open() {
+    let connected = |option: &str| {
+        explained(&format!(
+            "in a = socket udp6\nin opt a {option} 1\nin bind a [::ffff:255.255.255.255]:0\n\
+             in connect a [::ffff:10.0.0.100]:5300 => EINVAL / ok"
+        ))
+    };
+    assert_eq!(connected("bind-no-port"), Some("bound-to-all"));
+    assert_eq!(connected("broadcast"), None);
+}

@@ -24,6 +24,9 @@ const QUICK: [u32; 3] = [1, 100, 1000];
 /// The address of the first one; the others have theirs in a network that is this machine's own.
 const FIRST: &str = "192.0.2.41";
 
+/// With it, the IPv6 loopbacks of all hostlets are one route and not an address each, among which everybody would choose.
+const NONLOCAL_BIND: &str = "/proc/sys/net/ipv6/ip_nonlocal_bind";
+
 const CALLS: &str = "10000";
 const CONNECTIONS: &str = "1500";
 
@@ -82,6 +85,7 @@ impl<'s> Crowd<'s> {
                 .arg(&paths.run),
         )?;
         output(Command::new("ip").args(["route", "replace", "local", "10.0.0.0/8", "dev", "lo"]))?;
+        fs::write(NONLOCAL_BIND, "1").context("switch ip_nonlocal_bind on")?;
         Ok(Self {
             stage,
             engine: Engine::new(paths.clone(), |warning| eprintln!("{warning}")),
@@ -112,6 +116,7 @@ impl Drop for Crowd<'_> {
         // What cannot be undone goes with the stage.
         let _ = self.become_many(0, Set::Single(1));
         let _ = fs::remove_file(&self.paths.config);
+        let _ = fs::write(NONLOCAL_BIND, "0");
         let _ = Command::new("umount").arg(&self.paths.run).status();
         let _ = Command::new("ip")
             .args(["route", "del", "local", "10.0.0.0/8"])
@@ -128,7 +133,9 @@ pub fn measure(stage: &Stage) -> Result<Section> {
     drop(crowd);
     stage.hostlet(&["remove", "stays"])?;
     let about = "What it takes to make and to remove one of so many, all by one `hostlet apply`, and what of them others notice. \
-                 Those are compared, by turns, with the same on a machine beside it that never had a hostlet.";
+                 Those are compared, by turns, with the same on a machine beside it that never had a hostlet. \
+                 As is advised for thousands, `net.ipv6.ip_nonlocal_bind` is on: without it each IPv6 loopback is an address of `lo`, \
+                 among which everybody's IPv6 connects choose their source.";
     let title = "From one hostlet to ten thousand";
     Ok(Section::new("crowd", title, about, Plot::Lines).with(done?))
 }
@@ -252,10 +259,11 @@ struct Call {
 
 const BIND: [&str; 3] = ["bind", "0.0.0.0:8001", CALLS];
 const CONNECT: [&str; 3] = ["connect", "192.0.2.2:7000", CONNECTIONS];
+const CONNECT6: [&str; 3] = ["connect", "[2001:db8::2]:7000", CONNECTIONS];
 const SEND: [&str; 3] = ["send", "192.0.2.2:7001", CALLS];
 const OUTSIDE: Side = Side::Ours(Place::Machine);
 
-fn calls() -> [Call; 5] {
+fn calls() -> [Call; 6] {
     let outside = |what, words| Call {
         what,
         of: (OUTSIDE, words),
@@ -265,6 +273,7 @@ fn calls() -> [Call; 5] {
     [
         outside("bind by others, of without hostlets", BIND),
         outside("connect by others, of without hostlets", CONNECT),
+        outside("connect over IPv6 by others, of without hostlets", CONNECT6),
         outside("sendto by others, of without hostlets", SEND),
         Call {
             what: "connect in a hostlet, of without hostlets",

@@ -64,6 +64,7 @@ pub(crate) fn observe(machine: &Machine<'_>, of: Of) -> Result<Observed> {
             .collect(),
         ipv6: has_ipv6(),
         ipv6_nonlocal_bind: switch("/proc/sys/net/ipv6/ip_nonlocal_bind") == Some(true),
+        owners: None,
         limit: machine.config.limits.hostlets,
         ids: IdRange {
             first: ids.start,

@@ -1,10 +1,12 @@
 //! From the configuration to the changes that make the machine agree with it.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use hostlet_model::config::{Config, Declared};
 use hostlet_model::{Lifetime, Name, SetEntry};
 
+use crate::observed::Owners;
 use crate::plan::{
     Renewal, plan_create, plan_grant, plan_remove, plan_update, reachable_services, revoke,
 };
@@ -68,6 +70,8 @@ pub fn plan_apply(
         refusals: Vec::new(),
     };
     world.seen.limit = config.limits.hostlets;
+    world.seen.owners = Some(Owners::of(&seen.hostlets));
+    let there: HashMap<&Name, &Existing> = seen.hostlets.iter().map(|h| (h.name(), h)).collect();
     let declared = || seen.hostlets.iter().filter(|h| is_declared(h));
     for h in declared().filter(|h| !config.hostlets.contains_key(h.name())) {
         world.remove(h, kill);
@@ -78,7 +82,7 @@ pub fn plan_apply(
         }
     }
     for (name, d) in &config.hostlets {
-        match seen.hostlets.iter().find(|h| h.name() == name) {
+        match there.get(name).copied() {
             None => world.create(d),
             Some(h) if !is_declared(h) => {
                 let name = name.clone();
@@ -122,6 +126,10 @@ impl World {
 
     fn renew(&mut self, what: What, name: &Name, text: String, r: Renewal) {
         if let Some(h) = self.seen.hostlets.iter_mut().find(|h| h.name() == name) {
+            if let Some(owners) = &mut self.seen.owners {
+                owners.strike(&h.entries);
+                owners.enter(h.id, &r.entries);
+            }
             h.spec = r.spec;
             h.entries = r.entries;
         }
@@ -135,6 +143,9 @@ impl World {
         match plan_remove(h, kill) {
             Ok(actions) => {
                 self.seen.hostlets.retain(|o| o.id != h.id);
+                if let Some(owners) = &mut self.seen.owners {
+                    owners.strike(&h.entries);
+                }
                 let text = format!("remove {}: it is no longer declared", h.name());
                 self.push(What::Remove, h.name(), text, actions);
             }
@@ -207,6 +218,10 @@ impl World {
         let name = &d.spec.name;
         match plan_create(&d.spec, &Lifetime::Declared, &self.seen) {
             Ok(p) => {
+                self.seen.ids.next = p.id.0.saturating_add(1);
+                if let Some(owners) = &mut self.seen.owners {
+                    owners.enter(p.id, &p.entries);
+                }
                 self.seen.hostlets.push(Existing {
                     id: p.id,
                     spec: d.spec.clone(),

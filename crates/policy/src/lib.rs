@@ -25,7 +25,7 @@ pub use explain::{
     Call, Explanation, Network, Proto, Verdict, explain, held_by_host, within_groups,
 };
 pub use lend::{plan_fall_back, plan_replace};
-pub use observed::{Existing, HostAddress, IdRange, Interface, Observed};
+pub use observed::{Existing, HostAddress, IdRange, Interface, Observed, Owners};
 pub use plan::{
     Plan, Renewal, plan_create, plan_grant, plan_lend, plan_remove, plan_restore, plan_revoke,
     plan_settle, plan_update, reachable_services,

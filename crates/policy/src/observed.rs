@@ -1,5 +1,6 @@
 //! What the engine saw of the machine before it asks for a decision.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use hostlet_model::{HostletId, HostletSpec, IpNet, Lifetime, Name, Owned, SetEntry};
@@ -96,6 +97,44 @@ pub struct Observed {
     pub ids: IdRange,
     /// The name servers of /etc/resolv.conf.
     pub resolvers: Vec<IpAddr>,
+    /// Whose the addresses of `hostlets` are, where so many decisions are made that all of them cannot be gone through each time.
+    pub owners: Option<Owners>,
+}
+
+/// Whose addresses are, in their order. No address has two owners.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Owners(BTreeMap<IpAddr, (IpAddr, HostletId)>);
+
+impl Owners {
+    pub(crate) fn of<'h>(hostlets: impl IntoIterator<Item = &'h Existing>) -> Self {
+        let mut owners = Self::default();
+        for h in hostlets {
+            owners.enter(h.id, &h.entries);
+        }
+        owners
+    }
+
+    pub(crate) fn enter(&mut self, id: HostletId, entries: &[SetEntry]) {
+        for e in entries {
+            let (first, last) = e.owned.range();
+            self.0.insert(first, (last, id));
+        }
+    }
+
+    pub(crate) fn strike(&mut self, entries: &[SetEntry]) {
+        for e in entries {
+            self.0.remove(&e.owned.range().0);
+        }
+    }
+
+    /// Does anybody but `except` have an address of this?
+    fn any(&self, owned: &Owned, except: Option<HostletId>) -> bool {
+        let (first, last) = owned.range();
+        let before = self.0.range(..first).next_back();
+        let before = before.filter(|(_, (end, _))| *end >= first);
+        let mut found = before.into_iter().chain(self.0.range(first..=last));
+        found.any(|(_, (_, id))| Some(*id) != except)
+    }
 }
 
 impl Observed {
@@ -113,6 +152,11 @@ impl Observed {
 
     /// Who owns an address of this entry, other than `except`, and which entry of theirs it is.
     pub fn owner_of(&self, owned: &Owned, except: Option<HostletId>) -> Option<(&Existing, Owned)> {
+        if let Some(owners) = &self.owners
+            && !owners.any(owned, except)
+        {
+            return None;
+        }
         self.hostlets
             .iter()
             .filter(|h| Some(h.id) != except)
@@ -140,12 +184,12 @@ impl Observed {
     pub(crate) fn free_id(&self) -> Result<HostletId, Refusal> {
         let IdRange { first, last, next } = self.ids;
         let (first, last) = (first.max(1), last.min(HostletId::MAX));
-        let mut used: Vec<u32> = self.hostlets.iter().map(|h| h.id.0).collect();
-        used.sort_unstable();
         let next = next.clamp(first, last.max(first));
+        // The first is free nearly always.
+        let used = |n: u32| self.hostlets.iter().any(|h| h.id.0 == n);
         (next..=last)
             .chain(first..next)
-            .find(|n| used.binary_search(n).is_err())
+            .find(|n| !used(*n))
             .map(HostletId)
             .ok_or(Refusal::NoFreeId { first, last })
     }

@@ -38,7 +38,7 @@ impl Store {
             })?;
             tx.prepare_cached("INSERT OR REPLACE INTO counter (name, value) VALUES ('last id', ?1)")?
                 .execute([d.id.0])?;
-            write_entries(tx, d.id.0, &d.entries)?;
+            insert_entries(tx, d.id.0, &d.entries)?;
             follow(tx, d.name.as_str(), d.created)
         })
     }
@@ -180,6 +180,15 @@ fn write_entries(
 ) -> std::result::Result<(), Failure> {
     tx.prepare_cached("DELETE FROM entry WHERE hostlet = ?1")?
         .execute([id])?;
+    insert_entries(tx, id, entries)
+}
+
+/// Writes the set of a hostlet that has none.
+fn insert_entries(
+    tx: &Connection,
+    id: u32,
+    entries: &[SetEntry],
+) -> std::result::Result<(), Failure> {
     let mut insert = tx.prepare_cached(
         "INSERT INTO entry (hostlet, position, owned, assigned, placed, first, last)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -213,11 +222,14 @@ fn follow(tx: &Connection, name: &str, now: Timestamp) -> std::result::Result<()
         )?
         .query_row([name], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))
         .optional()?;
-    let (id, program, uid, user) = live.unwrap_or_default();
-    let held: Vec<String> = tx
-        .prepare_cached("SELECT owned FROM entry WHERE hostlet = ?1 ORDER BY position")?
-        .query_map([id], |r| r.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
+    let held: Vec<String> = match &live {
+        Some((id, ..)) => tx
+            .prepare_cached("SELECT owned FROM entry WHERE hostlet = ?1 ORDER BY position")?
+            .query_map([id], |r| r.get(0))?
+            .collect::<rusqlite::Result<_>>()?,
+        None => Vec::new(),
+    };
+    let (_, program, uid, user) = live.unwrap_or_default();
     let holder = Holder {
         name,
         program: &program,

@@ -82,6 +82,7 @@ pub fn machine() -> Observed {
         ipv6_nonlocal_bind: true,
         hostlets: Vec::new(),
         others: 0,
+        owners: None,
         limit: 8,
         ids: IdRange::default(),
         resolvers: Vec::new(),

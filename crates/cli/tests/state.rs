@@ -358,6 +358,8 @@ fn changed_and_killed(m: &Machine, from: bool, change: &[&str], back: &[&str]) {
     for (call, last, step) in calls {
         for nth in (1..=last).step_by(step) {
             killed += usize::from(killed_at(m, call, nth, change));
+            // What is half done is nobody's doing.
+            m.ok(&["check"]);
             // Any changing command heals; this one is refused besides.
             let said = m.fails(1, &["remove", "nobody"]);
             let when = format!("killed at {call} {nth}");

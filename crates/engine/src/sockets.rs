@@ -49,15 +49,30 @@ impl Engine {
     pub fn check(&self, name: Option<&Name>) -> Result<Vec<Finding>> {
         let machine = self.reading("check hostlets")?;
         machine.must_be_here()?;
+        let rows = chosen(&machine, name)?;
         let there = There::look(&machine)?;
         let mut found = Vec::new();
-        for row in chosen(&machine, name)? {
-            found.extend(there.findings(&machine, &row));
-            found.extend(outside(&machine, row, None)?);
+        for row in rows {
+            let mut of_row = there.findings(&machine, &row);
+            of_row.extend(outside(&machine, row.clone(), None)?);
+            let by_set =
+                |f: &Finding| matches!(f.reason, Reason::AddressGone | Reason::ForeignAddress);
+            if of_row.iter().any(by_set) && !at_rest(&machine, &row)? {
+                of_row.retain(|f| !by_set(f));
+            }
+            found.extend(of_row);
         }
         logins::tell(&machine.store.sessions()?, &mut found);
         Ok(found)
     }
+}
+
+/// Is the set what it was when its row was read? What a command has half done, or left so when it was killed, is nobody's
+/// doing: the next one completes it or takes it back.
+fn at_rest(machine: &Machine<'_>, row: &Definition) -> Result<bool> {
+    let changing = machine.store.changing()?;
+    Ok(!changing.iter().any(|(id, _)| *id == row.id)
+        && machine.store.get(&row.name)?.as_ref() == Some(row))
 }
 
 /// Sockets outside policy, of all members of a hostlet or of these processes.

@@ -60,7 +60,9 @@ impl Installation {
     pub fn run(&self, ns: &NetNs, args: &[&str]) -> Result<String> {
         let done = self.output(ns, args)?;
         if !done.status.success() {
-            let said = String::from_utf8_lossy(&done.stderr);
+            // What was found is on standard output.
+            let said = [&done.stderr[..], &done.stdout].concat();
+            let said = String::from_utf8_lossy(&said);
             bail!("hostlet {}: {}: {said}", args.join(" "), done.status);
         }
         Ok(String::from_utf8_lossy(&done.stdout).into_owned())

@@ -71,6 +71,8 @@ fn work(part: &[Ready], total: &Mutex<Summary>) -> Result<()> {
             Some(kept) => arena.insert(kept),
             None => arena.insert((script, Arena::new(&script.set, &script.options)?)),
         };
+        // Whom a case before this one asked for in vain, this one would find missing at once.
+        at.forget_neighbours(false)?;
         let done = at.perform(script).and_then(|traces| {
             script.judge_real(ready.case.row, &traces.real)?;
             script.judge(ready.case.row, &traces.real, &traces.hostlets)?;

@@ -83,12 +83,16 @@ static inline bool parse_udp(struct __sk_buff *skb, struct datagram *d)
 	return true;
 }
 
-/* The socket at an address; for no peer in particular, or one that is connected to it could be found. */
-static inline struct bpf_sock *socket_at(struct __sk_buff *skb, __u16 port, const struct hl_addr *at)
+/*
+ * The socket at an address; for no peer in particular, or one that is connected to it could be found. For IPv6 one
+ * of IPv6, also where that stands on a mapped address.
+ */
+static inline struct bpf_sock *socket_at(struct __sk_buff *skb, __u16 port, const struct hl_addr *at,
+					 bool six)
 {
 	struct bpf_sock_tuple t = {};
 
-	if (addr_is4(at)) {
+	if (!six) {
 		t.ipv4.daddr = at->w[3];
 		t.ipv4.dport = port;
 		return bpf_sk_lookup_udp(skb, &t, sizeof(t.ipv4), BPF_F_CURRENT_NETNS, 0);
@@ -103,9 +107,9 @@ static inline struct bpf_sock *socket_at(struct __sk_buff *skb, __u16 port, cons
  * connected, the kernel finds one of the host on the real wildcard, where the two share the port.
  */
 static inline struct bpf_sock *wild_socket(struct __sk_buff *skb, __u32 id, __u16 port,
-					   const struct hl_addr *at)
+					   const struct hl_addr *at, bool six)
 {
-	struct bpf_sock *sk = socket_at(skb, port, at);
+	struct bpf_sock *sk = socket_at(skb, port, at, six);
 	struct hl_sock *s;
 
 	if (!sk)
@@ -135,7 +139,7 @@ SHARED int learn_at(struct __sk_buff *skb, __u32 id, const struct datagram *d)
 	if (!p || p->learned || !has_wild(p))
 		return 0;
 	at = p->wild_addr;
-	sk = wild_socket(skb, id, d->to_port, &at);
+	sk = wild_socket(skb, id, d->to_port, &at, !addr_is4(&d->to));
 	if (!sk)
 		return 0;
 	if (!bpf_map_update_elem(&udp_sockets, &lk, sk, BPF_ANY))
@@ -229,7 +233,7 @@ SHARED int give_to_wild(struct __sk_buff *skb, __u32 id, const struct datagram *
 	if (!p || !has_wild(p))
 		return 0;
 	at = p->wild_addr;
-	sk = wild_socket(skb, id, d->to_port, &at);
+	sk = wild_socket(skb, id, d->to_port, &at, !addr_is4(&d->to));
 	if (!sk)
 		return 0;
 	error = bpf_sk_assign(skb, sk, 0);
@@ -276,7 +280,7 @@ static inline void copy_to_all(struct __sk_buff *skb, const struct datagram *d)
 static inline void looped4(struct __sk_buff *skb, const struct datagram *d)
 {
 	struct hl_wild_udp_key wk = {.port = bpf_ntohs(d->to_port), .family = 4};
-	struct bpf_sock *sk = socket_at(skb, d->to_port, &d->to);
+	struct bpf_sock *sk = socket_at(skb, d->to_port, &d->to, false);
 	struct hl_addr from = d->from;
 	const struct hl_owner *o;
 	__u32 *id;

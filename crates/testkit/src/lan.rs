@@ -139,13 +139,15 @@ impl Lan {
     }
 
     /// Has every machine ask anew for the neighbours that it has not found: a question that came from an address to
-    /// which one of them has no way back is asked in vain for seconds, whoever sends meanwhile.
+    /// which one of them has no way back is asked in vain for seconds, whoever sends meanwhile. With `found`, also for
+    /// those that it has found: whoever was found need not be asked from such an address.
     ///
     /// # Errors
     /// When `ip` fails.
-    pub fn forget_neighbours(&self) -> Result<()> {
+    pub fn forget_neighbours(&self, found: bool) -> Result<()> {
+        let missed = "neighbour flush nud incomplete nud failed";
         for machine in self.machines() {
-            machine.ip(["neighbour flush nud incomplete nud failed"])?;
+            machine.ip([if found { "neighbour flush all" } else { missed }])?;
         }
         Ok(())
     }

@@ -239,14 +239,14 @@ cases! {
         in sendto a 10.0.0.9:5300 z
         other recvfrom b => z from 10.0.0.5:* / z from 10.0.0.6:* [udp-answer]
     ";
-    disconnected_a_chosen_port_is_nobodys: "A7", r"
+    ipv6_after_a_connection_to_ipv4: "A7", r"
         in a = socket udp6
         in connect a [::ffff:10.0.0.100]:5300
         in connect a unspec
         in sendto a [2001:db8::5]:5301 x
         in b = socket udp6
         in sendto b [2001:db8::5]:{in.a} y
-        in recvfrom a => EAGAIN / y from [2001:db8::5]:* [failed-call-port]
+        in recvfrom a => EAGAIN
     ";
     errors_after_a_further_connect_that_failed: "A8", r"
         in a = socket udp4
@@ -413,5 +413,19 @@ cases! {
         in opt a bind-no-port 1
         in bind a [::ffff:255.255.255.255]:0
         in connect a [::ffff:10.0.0.100]:5300 => EINVAL / ok [bound-to-all]
+    ";
+    ipv6_where_another_has_the_port_of_ipv4: "A10", r"
+        in a = socket udp6
+        in opt a reuseaddr 1
+        in bind a [::]:5300
+        in b = socket udp4
+        in opt b reuseaddr 1
+        in bind b 0.0.0.0:5300
+        peer c = socket udp6
+        peer sendto c [2001:db8::6]:5300 x
+        in recvfrom a => x from [2001:db8::100]:*
+        peer d = socket udp4
+        peer sendto d 10.0.0.6:5300 y
+        in recvfrom b => y from 10.0.0.100:*
     ";
 }

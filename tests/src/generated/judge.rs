@@ -24,7 +24,8 @@ pub(super) enum Verdict {
     Differs(Traces),
 }
 
-/// Performs the script, twice if there is a difference.
+/// Performs the script, and again if there is a difference: it is none if it depends on what the machines
+/// remember of their neighbours from scripts before, each its own.
 pub(super) fn judge(arena: &mut Arena, script: &Script) -> Result<Verdict> {
     arena.patience(SHORT_MS)?;
     let traces = arena.perform(script)?;
@@ -32,16 +33,19 @@ pub(super) fn judge(arena: &mut Arena, script: &Script) -> Result<Verdict> {
         return Ok(verdict);
     }
     arena.patience(LONG_MS)?;
-    arena.forget_neighbours()?;
-    let traces = arena.perform(script)?;
-    if let Some(verdict) = explained(script, &traces) {
-        return Ok(verdict);
+    let mut last = traces;
+    for found in [false, true] {
+        arena.forget_neighbours(found)?;
+        last = arena.perform(script)?;
+        if let Some(verdict) = explained(script, &last) {
+            return Ok(verdict);
+        }
     }
-    arena.forget_neighbours()?;
-    if arena.perform_real(script)? != traces.real {
+    arena.forget_neighbours(true)?;
+    if arena.perform_real(script)? != last.real {
         return Ok(Verdict::Void);
     }
-    Ok(Verdict::Differs(traces))
+    Ok(Verdict::Differs(last))
 }
 
 fn explained(script: &Script, traces: &Traces) -> Option<Verdict> {

@@ -54,13 +54,13 @@ impl Arena {
         Ok(())
     }
 
-    /// Ends what scripts before this one left of questions for neighbours.
+    /// Ends what scripts before this one left of questions for neighbours, or with `found` of answers as well.
     ///
     /// # Errors
     /// When `ip` fails.
-    pub fn forget_neighbours(&self) -> Result<()> {
-        self.real.forget_neighbours()?;
-        self.hostlets.forget_neighbours()
+    pub fn forget_neighbours(&self, found: bool) -> Result<()> {
+        self.real.forget_neighbours(found)?;
+        self.hostlets.forget_neighbours(found)
     }
 
     /// Performs the script on both sides, step by step at the same time, on ports that no

@@ -128,9 +128,9 @@ impl Side {
         Ok(())
     }
 
-    /// Has the machines ask anew for neighbours that they have not found.
-    pub fn forget_neighbours(&self) -> Result<()> {
-        self.lan.forget_neighbours()
+    /// Has the machines ask anew for neighbours that they have not found, or for all.
+    pub fn forget_neighbours(&self, found: bool) -> Result<()> {
+        self.lan.forget_neighbours(found)
     }
 
     /// Lets every program end.

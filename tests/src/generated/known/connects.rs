@@ -272,8 +272,7 @@ pub(super) fn failed_call_port(d: &Difference) -> Option<bool> {
                 let mut connects = d.past.with(socket, "connect").filter(|c| !c.refused());
                 d.past.went_to(&s, socket) && connects.any(|c| c.at > s.by.at)
             });
-            let gained = d.gained() && given_back(socket);
-            let lost = (d.lost() || gained) && d.about(|s| d.past.went_to(s, socket));
+            let lost = d.lost() && d.about(|s| d.past.went_to(s, socket));
             refused(socket, &calls) && (lost || d.receives() && first)
         }
     };

@@ -132,19 +132,6 @@ fn an_option_counts_where_it_was_on() {
 }
 
 #[test]
-fn a_port_that_went_is_nobodys_where_it_was_not_asked_for() {
-    let received = |bind: &str| {
-        explained(&format!(
-            "in a = socket udp4\n{bind}in connect a 10.0.0.100:5300\nin connect a unspec\n\
-             in sendto a 10.0.0.9:5301 x\nin b = socket udp4\nin sendto b 10.0.0.5:{{in.a}} y\n\
-             in recvfrom a => EAGAIN / y from 10.0.0.5:*"
-        ))
-    };
-    assert_eq!(received(""), Some("failed-call-port"));
-    assert_eq!(received("in bind a 10.0.0.5:5303\n"), None);
-}
-
-#[test]
 fn further_errors_are_known_after_a_connect_that_failed() {
     let told = |answer: &str| {
         explained(&format!(

@@ -16,7 +16,6 @@ use hostlet_store::{Definition, State, Store};
 use crate::error::Result;
 use crate::machine::{Stamp, abandoned, read_config, state_of};
 use crate::observe::{Of, observe};
-use crate::report::HostletReport;
 use crate::{Engine, Paths, names, network};
 
 impl Engine {
@@ -67,18 +66,12 @@ impl Engine {
     ///
     /// # Errors
     /// Whatever is in the way; then nothing was changed.
-    pub fn lend(
-        &self,
-        spec: &HostletSpec,
-        lifetime: &Lifetime,
-        by: &Stamp,
-    ) -> Result<HostletReport> {
+    pub fn lend(&self, spec: &HostletSpec, lifetime: &Lifetime, by: &Stamp) -> Result<()> {
         let mut machine = self.machine("make a hostlet", by.clone())?;
         self.make_in(&mut machine, spec, lifetime, plan_lend, &mut |_| {})?;
         let made = machine.definition(&spec.name)?;
         // Whoever lends watches for the end.
-        self.keep.hear_of(made.id, &machine.store)?;
-        crate::read::report(&machine, made)
+        self.keep.hear_of(made.id, &machine.store)
     }
 
     /// Exchanges addresses of a hostlet in one change: sockets on what is lost die, what is gained is on this machine

@@ -73,6 +73,9 @@ pub struct Sweep {
 
 pub(crate) type Pair = (Vec<u8>, Vec<u8>);
 
+/// So many entries are written one by one.
+const FEW: usize = 8;
+
 impl Tables {
     fn source_pairs(&self, id: u32) -> Vec<Pair> {
         let mut pairs = Vec::new();
@@ -374,8 +377,11 @@ impl Kernel {
 
     fn replace(&self, table: &'static str, old: Vec<Pair>, new: Vec<Pair>) -> Result<()> {
         let known: HashMap<&[u8], &[u8]> = old.iter().map(|(k, v)| (&k[..], &v[..])).collect();
-        for (key, value) in &new {
-            if known.get(&key[..]) != Some(&&value[..]) {
+        let is_new = |(k, v): &&Pair| known.get(&k[..]) != Some(&&v[..]);
+        let changed: Vec<&Pair> = new.iter().filter(is_new).collect();
+        // One call for each is quicker for a few, and where the kernel cannot do it at once.
+        if changed.len() <= FEW || !self.put_all(table, &changed)? {
+            for (key, value) in changed {
                 self.put(table, key, value)?;
             }
         }
@@ -384,6 +390,17 @@ impl Kernel {
             self.take(table, key)?;
         }
         Ok(())
+    }
+
+    /// Writes many entries in one call. False: they are to be written one by one.
+    fn put_all(&self, table: &'static str, pairs: &[&Pair]) -> Result<bool> {
+        let keys: Vec<u8> = pairs.iter().flat_map(|(key, _)| key).copied().collect();
+        let values: Vec<u8> = pairs.iter().flat_map(|(_, value)| value).copied().collect();
+        let count = u32::try_from(pairs.len()).unwrap_or(u32::MAX);
+        let done =
+            self.map(table)?
+                .update_batch(&keys, &values, count, MapFlags::ANY, MapFlags::ANY);
+        Ok(done.is_ok())
     }
 
     pub(crate) fn put(&self, table: &'static str, key: &[u8], value: &[u8]) -> Result<()> {

@@ -19,7 +19,7 @@ fn perform(seed: u64, cases: u64) -> Result<()> {
     println!("{summary}");
     ensure!(
         summary.divergences == 0,
-        "{summary}: the scripts are above, each for tests/src/cases/chance_more.rs. Again: \
+        "{summary}: the scripts are above, each for tests/src/cases/chance_last.rs. Again: \
          conformance generated --seed {seed} --first CASE --cases 1"
     );
     Ok(())

@@ -49,6 +49,7 @@ files! {
     bind
     bypass
     chance
+    chance_last
     chance_more
     device
     disconnected

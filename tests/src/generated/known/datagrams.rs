@@ -82,6 +82,33 @@ pub(super) fn udp_answer(d: &Difference) -> Option<bool> {
     Some(gets && d.about(answer))
 }
 
+/// Where the route put it is known with the first packet that it sends.
+pub(super) fn silent_connect(d: &Difference) -> Option<bool> {
+    let silent = |name: &str| {
+        let sends = ["send", "sendto", "sendmsg"];
+        let sent = |fits: &dyn Fn(usize) -> bool| {
+            let mut all = sends.iter().flat_map(|op| d.past.with(name, op));
+            all.any(|s| fits(s.at))
+        };
+        let connect = d
+            .past
+            .with(name, "connect")
+            .filter(|c| c.real == "ok")
+            .last();
+        connect.is_some_and(|c| {
+            let by_route = match d.past.bound(name) {
+                Some((host, port)) => host == "[::]" && port == "0" || for_all(host),
+                None => sent(&|at| at < c.at),
+            };
+            c.place().is_some() && by_route && !sent(&|at| at > c.at)
+        })
+    };
+    let socket = d.step.socket();
+    let told = d.error_gained() && d.asked(|s, _| silent(s) && !d.past.stream(s));
+    let here = |s: &Sent| d.past.went_to(s, socket);
+    Some(told || d.lost() && !d.stream() && silent(socket) && d.about(here))
+}
+
 /// The kernel takes `::` for IPv4 where the socket stands on a mapped address.
 pub(super) fn dual_any(d: &Difference) -> Option<bool> {
     let dual = |s: &Sent| {

@@ -65,15 +65,23 @@ pub(super) fn wildcard_connect(d: &Difference) -> Option<bool> {
         return Some(true);
     }
     // It was connected, to nothing then, and has sent from where it stood.
-    if op == "connect" && d.step.real == "ok" && d.past.bound(socket).is_none() && !d.stream() {
+    let open = match d.past.bound(socket) {
+        Some((host, port)) => wild(host) && port == "0",
+        None => true,
+    };
+    let calls = ["connect", "send", "sendto", "sendmsg"].contains(&op);
+    if calls && d.step.real == "ok" && open && !d.stream() {
         let all = |op| d.past.with(socket, op);
         let mut to = all("connect").filter_map(Done::place);
+        let six_now = || d.step.place().is_some_and(|(to, _)| six(to));
         let stood = match d.step.hostlet {
             "EINVAL" => to.any(|(to, _)| loopback(to)),
-            "EAFNOSUPPORT" => six(d.step.place()?.0) && to.any(|(to, _)| to.contains('.')),
-            _ => return None,
+            "EAFNOSUPPORT" => six_now() && to.any(|(to, _)| to.contains('.')),
+            _ => false,
         };
-        return Some(stood && all("connect").any(|c| c.words[2] == "unspec"));
+        if stood && all("connect").any(|c| c.words[2] == "unspec") {
+            return Some(true);
+        }
     }
     Some(match op {
         "name" => {
@@ -136,7 +144,10 @@ pub(super) fn wildcard_connect(d: &Difference) -> Option<bool> {
         _ => d.about(|sent| {
             let home = sent.owner == Some(sent.by.actor);
             let before = if home { d.step.at } else { sent.by.at };
-            let by = connected(sent.by.socket(), before);
+            // Or another of that port: who asks is told of the one that has it by then.
+            let by = sent.by.socket();
+            let same = |s: &str| s == d.past.origin(by) || home && d.past.share_port(s, by);
+            let by = d.past.sockets().any(|s| same(s) && connected(s, before));
             let others = |s: &str| d.past.share_port(s, socket) || s == d.past.origin(socket);
             let to = |s: &str| mover(s) && others(s) && d.past.went_to(sent, s);
             by || d.past.sockets().any(to)

@@ -237,3 +237,17 @@ fn a_mapped_broadcast_address_gives_way_only_where_its_port_was_left_open() {
     assert_eq!(connected("bind-no-port"), Some("bound-to-all"));
     assert_eq!(connected("broadcast"), None);
 }
+
+#[test]
+fn who_has_sent_since_it_connected_is_found() {
+    let received = |before: &str, after: &str| {
+        explained(&format!(
+            "in a = socket udp4\n{before}in connect a 10.0.0.100:5300\n{after}peer b = socket udp4\n\
+             peer bind b 10.0.0.100:5300\npeer sendto b 10.0.0.5:{{in.a}} y\nin recv a => y / EAGAIN"
+        ))
+    };
+    let sends = "in sendto a 10.0.0.100:5300 x\n";
+    assert_eq!(received(sends, ""), Some("silent-connect"));
+    assert_eq!(received("", ""), None);
+    assert_eq!(received(sends, "in send a z\n"), None);
+}

@@ -1,0 +1,44 @@
+//! Differences that generated cases found last, and that are listed.
+
+cases! {
+    connected_and_silent_after_a_datagram: "A8", r"
+        in a = socket udp4
+        in sendto a 10.0.0.100:5300 x
+        in connect a 10.0.0.100:5300
+        peer b = socket udp4
+        peer bind b 10.0.0.100:5300
+        peer sendto b 10.0.0.5:{in.a} y
+        in recv a => y / EAGAIN [silent-connect]
+        in send a z
+        peer sendto b 10.0.0.5:{in.a} w
+        in recv a => w
+    ";
+    connected_after_a_chosen_port_went: "A7", r"
+        in a = socket udp4
+        in bind a 0.0.0.0:0
+        in connect a unspec
+        in connect a 127.0.0.1:5300
+        in connect a unspec
+        in sendto a 127.0.0.1:0 x => EINVAL
+        in connect a 10.0.0.1:5300 => ok / EINVAL [wildcard-connect]
+    ";
+    sent_to_ipv6_after_a_connection_to_ipv4: "A7", r"
+        in a = socket udp6
+        in connect a [::ffff:127.0.0.1]:5300
+        in connect a unspec
+        in opt a v6only 1
+        in sendto a [2001:db8::100]:5300 x => ok / EAFNOSUPPORT [wildcard-connect]
+    ";
+    sent_by_one_that_had_the_port_before: "A8", r"
+        in a = socket udp4
+        in bind a 0.0.0.0:0
+        in b = socket udp6
+        in bind b [::]:5300
+        in sendto b [::ffff:10.0.0.5]:{in.a} x
+        in close b
+        in c = socket udp4
+        in bind c 0.0.0.0:5300
+        in connect c 127.0.0.1:{in.a}
+        in recvfrom a => x from 10.0.0.5:5300 / x from 127.0.0.1:5300 [wildcard-connect]
+    ";
+}

@@ -41,4 +41,15 @@ cases! {
         in connect c 127.0.0.1:{in.a}
         in recvfrom a => x from 10.0.0.5:5300 / x from 127.0.0.1:5300 [wildcard-connect]
     ";
+    a_hidden_port_that_went_with_the_end_of_listening: "A15", r"
+        host a = socket tcp4
+        host bind a 0.0.0.0:8080
+        host listen a
+        in b = socket tcp4
+        in bind b 10.0.0.6:8080
+        in listen b
+        in shutdown b rdwr
+        in c = socket tcp4
+        in bind c 10.0.0.6:8080 => EADDRINUSE / ok [hidden-port]
+    ";
 }

@@ -288,11 +288,12 @@ pub(super) fn hidden_port(d: &Difference) -> Option<bool> {
             "EINVAL" => d.past.bound(socket)?,
             _ => d.step.place()?,
         };
-        // Or what stands in its place went with a connection.
+        // Or what stands in its place went with a connection, or with the end of listening.
         let open = |s: &str| {
             let it = d.past.bound(s).is_some_and(|(_, p)| p == port);
-            let connected = d.past.with(s, "connect").next().is_some();
-            it && d.past.stream(s) && (connected || d.past.option(s, "bind-no-port"))
+            let mut ends = ["connect", "shutdown"].iter();
+            let went = ends.any(|op| d.past.with(s, op).next().is_some());
+            it && d.past.stream(s) && (went || d.past.option(s, "bind-no-port"))
         };
         let any = d.past.sockets().any(|s| {
             let same = d.past.actor(s) == d.step.actor;

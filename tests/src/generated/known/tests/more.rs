@@ -251,3 +251,17 @@ fn who_has_sent_since_it_connected_is_found() {
     assert_eq!(received("", ""), None);
     assert_eq!(received(sends, "in send a z\n"), None);
 }
+
+#[test]
+fn a_hidden_port_is_taken_until_its_listener_ends() {
+    let bound = |host: &str, ends: &str| {
+        explained(&format!(
+            "host a = socket tcp4\nhost bind a {host}:8080\nin b = socket tcp4\nin bind b 10.0.0.6:8080\n\
+             in listen b\n{ends}in c = socket tcp4\nin bind c 10.0.0.6:8080 => EADDRINUSE / ok"
+        ))
+    };
+    let ends = "in shutdown b rdwr\n";
+    assert_eq!(bound("0.0.0.0", ends), Some("hidden-port"));
+    assert_eq!(bound("0.0.0.0", ""), None);
+    assert_eq!(bound("10.0.0.1", ends), None);
+}

@@ -17,20 +17,7 @@ use clap::Parser;
 
 use args::Cli;
 
-/// Memory is asked for in few and large pieces, and stays: a command lives for milliseconds, and each page that was given back and
-/// is asked for again is cleared again.
-fn memory() {
-    const MUCH: libc::c_int = 64 << 20;
-    // SAFETY: there are no other threads yet. Where it is refused, everything is as without.
-    unsafe {
-        libc::mallopt(libc::M_TRIM_THRESHOLD, MUCH);
-        libc::mallopt(libc::M_TOP_PAD, 512 << 10);
-        libc::mallopt(libc::M_ARENA_MAX, 1);
-    }
-}
-
 fn main() -> ExitCode {
-    memory();
     let cli = match Cli::try_parse().and_then(|cli| cli.verb.complete().map(|()| cli)) {
         Ok(cli) => cli,
         Err(error) => return ending::wrong_usage(&error),

@@ -52,4 +52,15 @@ cases! {
         in c = socket tcp4
         in bind c 10.0.0.6:8080 => EADDRINUSE / ok [hidden-port]
     ";
+    beside_one_that_shares_its_port_with_the_host: "A10", r"
+        in a = socket tcp4
+        in opt a reuseport 1
+        in bind a 127.0.0.1:8080
+        host b = socket tcp4
+        host opt b reuseport 1
+        host bind b 0.0.0.0:8080
+        host listen b
+        in c = socket tcp4
+        in bind c 127.0.0.1:8080 => EADDRINUSE / ok [hidden-port]
+    ";
 }

@@ -293,7 +293,9 @@ pub(super) fn hidden_port(d: &Difference) -> Option<bool> {
             let it = d.past.bound(s).is_some_and(|(_, p)| p == port);
             let mut ends = ["connect", "shutdown"].iter();
             let went = ends.any(|op| d.past.with(s, op).next().is_some());
-            it && d.past.stream(s) && (went || d.past.option(s, "bind-no-port"))
+            // Or shares the port with the host's, which came later.
+            let free = went || d.past.option(s, "bind-no-port") || d.past.option(s, "reuseport");
+            it && d.past.stream(s) && free
         };
         let any = d.past.sockets().any(|s| {
             let same = d.past.actor(s) == d.step.actor;

@@ -265,3 +265,16 @@ fn a_hidden_port_is_taken_until_its_listener_ends() {
     assert_eq!(bound("0.0.0.0", ""), None);
     assert_eq!(bound("10.0.0.1", ends), None);
 }
+
+#[test]
+fn a_hidden_port_is_taken_by_who_does_not_share_it() {
+    let bound = |option: &str| {
+        explained(&format!(
+            "in a = socket tcp4\nin opt a {option} 1\nin bind a 127.0.0.1:8080\n\
+             host b = socket tcp4\nhost opt b reuseport 1\nhost bind b 0.0.0.0:8080\n\
+             in c = socket tcp4\nin bind c 127.0.0.1:8080 => EADDRINUSE / ok"
+        ))
+    };
+    assert_eq!(bound("reuseport"), Some("hidden-port"));
+    assert_eq!(bound("keepalive"), None);
+}

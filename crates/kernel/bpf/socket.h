@@ -89,10 +89,9 @@ SHARED int note_connected(struct bpf_sock_addr *ctx)
 		return 0;
 	s->flags |= HL_SOCK_CONNECTED;
 	count_connected(s, 1);
-	if (s->flags & HL_SOCK_WILD4)
-		learn_anew(s, 4);
-	if (s->flags & HL_SOCK_WILD6)
-		learn_anew(s, 6);
+	/* One on the primary address may have been found in place of one on the wildcard that shares its port. */
+	learn_anew(s, 4);
+	learn_anew(s, 6);
 	return 0;
 }
 

@@ -63,4 +63,17 @@ cases! {
         in c = socket tcp4
         in bind c 127.0.0.1:8080 => EADDRINUSE / ok [hidden-port]
     ";
+    one_on_the_primary_address_that_shares_a_port_connects: "A10", r"
+        in a = socket udp4
+        in opt a reuseaddr 1
+        in bind a 0.0.0.0:5300
+        in b = socket udp4
+        in opt b reuseaddr 1
+        in bind b 10.0.0.5:5300
+        in sendto b 127.0.0.1:5300 x
+        in connect b 127.0.0.1:5300
+        in send b y
+        in recv b => EAGAIN / x [reuse-datagrams]
+        in recv b => EAGAIN
+    ";
 }

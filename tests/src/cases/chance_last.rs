@@ -76,4 +76,15 @@ cases! {
         in recv b => EAGAIN / x [reuse-datagrams]
         in recv b => EAGAIN
     ";
+    to_its_own_port_where_one_of_both_families_listens: "A7", r"
+        in a = socket tcp4
+        in opt a reuseaddr 1
+        in bind a 0.0.0.0:8080
+        in b = socket tcp6
+        in opt b reuseaddr 1
+        in bind b [::]:8080
+        in listen b
+        in connect a 127.0.0.1:8080
+        in c = accept b => EAGAIN / from [::ffff:127.0.0.1]:8080 [wildcard-connect]
+    ";
 }

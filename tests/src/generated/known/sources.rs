@@ -89,7 +89,7 @@ pub(super) fn wildcard_connect(d: &Difference) -> Option<bool> {
             mover(socket) && (primary(now) || d.past.left(socket).is_some()) && port == same
         }
         "accept" if d.step.real == "EAGAIN" => {
-            let (_, port) = d.past.bound(socket)?;
+            let (_, port) = d.past.bound(d.listener(socket))?;
             let holds = |s: &str| d.past.bound(s).is_some_and(|(_, p)| p == port);
             let mut all = d.past.sockets();
             all.any(|s| d.past.stream(s) && holds(s) && itself(s))

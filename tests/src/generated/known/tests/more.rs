@@ -278,3 +278,16 @@ fn a_hidden_port_is_taken_by_who_does_not_share_it() {
     assert_eq!(bound("reuseport"), Some("hidden-port"));
     assert_eq!(bound("keepalive"), None);
 }
+
+#[test]
+fn a_listener_gets_who_would_be_connected_to_itself() {
+    let accepted = |host: &str| {
+        explained(&format!(
+            "in a = socket tcp4\nin opt a reuseaddr 1\nin bind a {host}:8080\nin b = socket tcp6\n\
+             in opt b reuseaddr 1\nin bind b [::]:8080\nin listen b\nin connect a 127.0.0.1:8080\n\
+             in c = accept b => EAGAIN / from [::ffff:127.0.0.1]:8080"
+        ))
+    };
+    assert_eq!(accepted("0.0.0.0"), Some("wildcard-connect"));
+    assert_eq!(accepted("127.0.0.1"), None);
+}

@@ -87,4 +87,27 @@ cases! {
         in connect a 127.0.0.1:8080
         in c = accept b => EAGAIN / from [::ffff:127.0.0.1]:8080 [wildcard-connect]
     ";
+    a_broadcast_address_and_a_further_connect: "A7", r"
+        set nets
+        in a = socket udp4
+        in bind a 255.255.255.255:5300
+        in connect a 10.1.0.100:5300
+        in connect a 10.0.0.100:5300
+        peer b = socket udp4
+        peer bind b 0.0.0.0:5301
+        in sendto a 10.0.0.100:5301 x
+        peer recvfrom b => x from 10.1.0.5:5300 / x from 10.0.0.5:5300 [group-connect]
+    ";
+    an_accepted_socket_listens_where_it_was: "A6", r"
+        in a = socket tcp4
+        in bind a 10.0.0.6:0
+        in listen a
+        peer b = socket tcp4
+        peer connect b 10.0.0.6:{in.a}
+        in c = accept a => from 10.0.0.100:*
+        in connect c unspec
+        in listen c
+        in d = socket tcp4
+        in connect d 10.0.0.5:{in.c} => ECONNREFUSED / ok [kept-source]
+    ";
 }

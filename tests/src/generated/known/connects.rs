@@ -147,7 +147,14 @@ pub(super) fn group_connect(d: &Difference) -> Option<bool> {
             let by = sent.by.socket();
             let bound = d.past.bound(by).is_some_and(|(host, _)| for_all(host));
             let mut to = d.past.with(by, "connect").filter_map(Done::place);
-            bound && to.any(|(to, _)| loopback(to) || wild(sent.host))
+            // The source stays that of the first connection.
+            let further = d
+                .past
+                .with(by, "connect")
+                .filter(|c| c.real == "ok")
+                .count()
+                > 1;
+            bound && (further || to.any(|(to, _)| loopback(to) || wild(sent.host)))
         }),
     })
 }

@@ -36,24 +36,6 @@ int hl_sock_create(struct bpf_sock *ctx)
 	return REFUSE;
 }
 
-/* A socket that has no address of the hostlet yet is as outside from now on; 0 or WHY not. */
-SHARED int let_pass(struct bpf_sock_addr *ctx)
-{
-	struct bpf_sock *sk = ctx->sk;
-	struct hl_sock *s, left;
-
-	if (!sk)
-		return 0;
-	s = bpf_sk_storage_get(&socks, sk, 0, 0);
-	/* What is in the book would keep the answers from it. */
-	if (s && s->flags) {
-		left = *s;
-		s->flags = 0;
-		account(&left, -1);
-	}
-	return MARK_PASSING(sk, HL_FIT_PASS) ? 0 : WHY(HL_REASON_TABLE_FULL, ENOBUFS);
-}
-
 /*
  * A UDP socket is connected: the kernel gives it its peer's datagrams by itself, and those of others are for a
  * sibling, as one on the wildcard (servers of QUIC and DTLS have such sockets, one for each client).
@@ -65,6 +47,27 @@ static inline void count_connected(const struct hl_sock *s, int by)
 
 	key.addr = s->addr;
 	port_change(&key, &c);
+}
+
+/* A socket that has no address of the hostlet yet is as outside from now on; 0 or WHY not. */
+SHARED int let_pass(struct bpf_sock_addr *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct hl_sock *s, left;
+
+	if (!sk)
+		return 0;
+	s = bpf_sk_storage_get(&socks, sk, 0, 0);
+	/* What is in the book would keep the answers from it. */
+	if (s && s->flags) {
+		forget_known(sk, s);
+		left = *s;
+		s->flags = 0;
+		if (left.flags & HL_SOCK_CONNECTED)
+			count_connected(&left, -1);
+		account(&left, -1);
+	}
+	return MARK_PASSING(sk, HL_FIT_PASS) ? 0 : WHY(HL_REASON_TABLE_FULL, ENOBUFS);
 }
 
 static inline void learn_anew(const struct hl_sock *s, __u8 family)

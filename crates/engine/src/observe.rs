@@ -159,7 +159,7 @@ pub(crate) fn local() -> Result<Vec<IpNet>> {
     Ok(local)
 }
 
-/// Whether IPv6 is there and not switched off. `lo` counts: each hostlet gets an address on it.
+/// Whether IPv6 is there and not switched off. `lo` counts: the loopbacks of hostlets are addresses on it, or routed to it.
 fn has_ipv6() -> bool {
     switch("/proc/sys/net/ipv6/conf/all/disable_ipv6") == Some(false)
         && switch("/proc/sys/net/ipv6/conf/lo/disable_ipv6") == Some(false)

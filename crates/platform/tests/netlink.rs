@@ -276,6 +276,17 @@ fn changes_are_noticed() {
         assert!(!told());
         sh("ip addr del 10.1.2.4/32 dev va");
         assert!(told());
+        // On `lo` there may be their loopbacks, and addresses that were assigned there.
+        for (addr, len, news) in [
+            ("fd68:6f73:746c:7400::1", 128, false),
+            ("10.1.2.5", 32, true),
+            ("2001:db8::5", 128, true),
+        ] {
+            netlink::add_address(1, ip(addr), len, AddressKind::Plain).unwrap();
+            assert!(!told());
+            sh(&format!("ip addr del {addr}/{len} dev lo"));
+            assert_eq!(told(), news, "{addr}");
+        }
     });
 }
 

@@ -360,16 +360,24 @@ pub fn add_local_prefix(prefix: IpNet) -> Result<bool, NetError> {
     }
 }
 
-/// Takes back what [`add_local_prefix`] did. False if there is no such route of hostlet's.
+/// Takes back what [`add_local_prefix`] did. False if there is no such route of hostlet's, as where the kernel has no IPv6.
 pub fn del_local_prefix(prefix: IpNet) -> Result<bool, NetError> {
     match change(libc::RTM_DELROUTE, 0, &local_route(prefix)?) {
         Ok(()) => Ok(true),
-        Err(error) if matches!(error.raw_os_error(), Some(libc::ESRCH | libc::ENOENT)) => Ok(false),
+        Err(error) if no_such_route(&error) => Ok(false),
         Err(source) => Err(NetError::Change {
             what: format!("make {prefix} no longer local"),
             source,
         }),
     }
+}
+
+/// A kernel that was started with `ipv6.disable=1` knows no routes of that family.
+fn no_such_route(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::ESRCH | libc::ENOENT | libc::EOPNOTSUPP | libc::EAFNOSUPPORT)
+    )
 }
 
 /// Switches an interface on.
@@ -382,4 +390,18 @@ pub fn set_up(ifindex: u32) -> Result<(), NetError> {
         what: format!("switch interface {ifindex} on"),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_without_ipv6_has_no_such_route() {
+        for code in [libc::ESRCH, libc::EOPNOTSUPP, libc::EAFNOSUPPORT] {
+            assert!(no_such_route(&io::Error::from_raw_os_error(code)), "{code}");
+        }
+        let denied = io::Error::from_raw_os_error(libc::EPERM);
+        assert!(!no_such_route(&denied));
+    }
 }

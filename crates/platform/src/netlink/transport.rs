@@ -57,6 +57,8 @@ impl NetlinkDeserializable for Message {
 pub(crate) struct Connection {
     socket: Socket,
     sequence: u32,
+    /// Whether nothing more comes to what was asked: the kernel has answered in full, or refused.
+    answered: bool,
     /// What comes in; kept, for fresh memory costs more than the answer.
     buffer: Vec<u8>,
 }
@@ -113,8 +115,8 @@ pub(super) fn netns() -> io::Result<u64> {
 }
 
 impl Connection {
-    /// Asks, through the connection that is open if there is one. One over which something failed is given up: an answer may
-    /// still come.
+    /// Asks, through the connection that is open if there is one. One over which sending or receiving failed is given up: an
+    /// answer may still come.
     pub(crate) fn with<T>(
         protocol: isize,
         ask: impl FnOnce(&mut Connection) -> io::Result<T>,
@@ -131,12 +133,8 @@ impl Connection {
             None => Connection::open(protocol)?,
         };
         let done = ask(&mut connection);
-        // What the kernel itself refuses, it has answered in full.
-        let whole = done
-            .as_ref()
-            .map_or_else(|e| e.raw_os_error().is_some(), |_| true);
         OPEN.with_borrow_mut(|open| {
-            if whole && open.askings > 0 {
+            if connection.answered && open.askings > 0 {
                 open.connections.push((protocol, connection));
             }
         });
@@ -150,6 +148,7 @@ impl Connection {
         Ok(Connection {
             socket,
             sequence: 0,
+            answered: true,
             buffer: Vec::with_capacity(RECEIVE_BUFFER),
         })
     }
@@ -185,6 +184,7 @@ impl Connection {
         packet.finalize();
         let mut buffer = vec![0; packet.buffer_len()];
         packet.serialize(&mut buffer);
+        self.answered = false;
         self.socket.send(&buffer, 0)?;
         Ok(())
     }
@@ -214,12 +214,14 @@ impl Connection {
                 match answer.payload {
                     NetlinkPayload::InnerMessage(message) => each(message),
                     NetlinkPayload::Error(error) => {
+                        self.answered = true;
                         return match error.code {
                             Some(code) => Err(io::Error::from_raw_os_error(code.get().abs())),
                             None => Ok(consistent),
                         };
                     }
                     NetlinkPayload::Done(done) => {
+                        self.answered = true;
                         return match done.code {
                             0 => Ok(consistent),
                             code => Err(io::Error::from_raw_os_error(code.abs())),
@@ -237,4 +239,35 @@ impl Connection {
 
 fn invalid(reason: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, reason.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use netlink_sys::protocols::NETLINK_ROUTE;
+
+    use super::*;
+
+    fn kept() -> usize {
+        OPEN.with_borrow(|open| open.connections.len())
+    }
+
+    fn links() -> Message {
+        let kind = libc::RTM_GETLINK;
+        let body = vec![0; 16];
+        Message { kind, body }
+    }
+
+    #[test]
+    fn only_a_connection_over_which_nothing_more_comes_is_kept() {
+        let _asking = Asking::begin();
+        let found = Connection::with(NETLINK_ROUTE, |c| c.dump(links()));
+        assert!(!found.unwrap().is_empty() && kept() == 1);
+        let refused = Connection::with(NETLINK_ROUTE, |c| c.change(links(), 0));
+        assert!(refused.unwrap_err().raw_os_error().is_some() && kept() == 1);
+        let broken: io::Result<()> = Connection::with(NETLINK_ROUTE, |c| {
+            c.send(links(), NLM_F_DUMP)?;
+            Err(io::Error::from_raw_os_error(libc::ENOBUFS))
+        });
+        assert!(broken.is_err() && kept() == 0);
+    }
 }

@@ -1,6 +1,7 @@
 //! Being told that addresses, routes or links changed.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
@@ -9,8 +10,8 @@ use super::NetError;
 use super::mirror::{HEADER, header, is_listed};
 use super::observe::address;
 
-/// The number of `lo`, the same in every network namespace.
-const LOOPBACK: u32 = 1;
+/// What the IPv6 loopbacks of hostlets begin with, and nothing else does (see `HostletId::loopback6`).
+const LOOPBACKS6: [u16; 4] = [0xfd68, 0x6f73, 0x746c, 0x7400];
 
 const RTNLGRP_LINK: u32 = 1;
 const RTNLGRP_IPV4_IFADDR: u32 = 5;
@@ -78,8 +79,8 @@ fn all_ours(mut rest: &[u8]) -> bool {
         };
         let ours = match kind {
             libc::RTM_NEWADDR => address(body).is_some_and(|a| a.ours),
-            // Of those on other interfaces it is to be known that somebody took them away.
-            libc::RTM_DELADDR => address(body).is_some_and(|a| a.ours && a.ifindex == LOOPBACK),
+            // Of all others it is to be known that somebody took them away.
+            libc::RTM_DELADDR => address(body).is_some_and(|a| a.ours && is_loopback6(a.addr)),
             libc::RTM_NEWROUTE | libc::RTM_DELROUTE => !is_listed(body),
             _ => false,
         };
@@ -89,6 +90,10 @@ fn all_ours(mut rest: &[u8]) -> bool {
         rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
     true
+}
+
+fn is_loopback6(addr: IpAddr) -> bool {
+    matches!(addr, IpAddr::V6(a) if a.segments().starts_with(&LOOPBACKS6))
 }
 
 impl AsFd for RouteWatch {

@@ -80,6 +80,40 @@ fn an_ipv6_loopback_is_an_address_only_where_it_has_to_be() {
     assert_eq!(ours("1"), (false, true));
 }
 
+#[test]
+fn the_route_to_ipv6_loopbacks_is_there_as_long_as_a_hostlet() {
+    let m = Machine::new("route");
+    m.sh("echo 1 > /proc/sys/net/ipv6/ip_nonlocal_bind");
+    let route = || m.sh("ip -6 route show table local proto 104");
+    // The kernel part cannot be put anywhere.
+    std::fs::write(m.path("bpf"), "").unwrap();
+    m.fails(1, &["create", "web", "-a", "10.1.0.1"]);
+    assert_eq!(route(), "");
+    std::fs::remove_file(m.path("bpf")).unwrap();
+
+    let run = [&["run", "--name", "web", "-a", "10.1.0.1", "--"][..], &WAIT].concat();
+    let mut loader = waiting(m.inside(HOSTLET).args(run));
+    let members = m.ok(&["members", "web", "--json"]);
+    let members: serde_json::Value = serde_json::from_str(&members).unwrap();
+    let member = members[0]["pid"].as_u64().unwrap();
+    assert!(route().contains("fd68:"));
+    loader.kill().unwrap();
+    loader.wait().unwrap();
+    m.sh(&format!("while [ -e /proc/{member} ]; do :; done"));
+    // Nobody needs what the killed one left; and this makes nothing.
+    let other = m.hostlet(&["create", "other", "-a", "10.1.0.99"]);
+    assert!(!other.status.success() && m.names().is_empty());
+    assert_eq!(route(), "");
+
+    m.ok(&["create", "web", "-a", "10.1.0.1"]);
+    let there = route();
+    m.sh(&format!("ip -6 route del {there}"));
+    m.ok(&["grant", "web", "10.1.0.2"]);
+    assert_eq!(route(), there);
+    m.ok(&["remove", "web"]);
+    assert_eq!(route(), "");
+}
+
 /// What an older version wrote, in the state that version 5 of the tables had.
 fn outdate(db: &Path) {
     let old = "

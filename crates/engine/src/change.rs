@@ -75,7 +75,11 @@ impl Engine {
         if done.is_ok() {
             plan.warnings.iter().for_each(|warning| warn(warning));
         }
-        let after = self.after(machine);
+        let mut after = self.after(machine);
+        if done.is_err() {
+            // What the first one brings for all goes with it.
+            after = after.and(machine.leave_no_directory());
+        }
         // The first error is the one to tell.
         done.and(after)
     }

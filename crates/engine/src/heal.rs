@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use hostlet_model::{HostletId, Lifetime};
-use hostlet_platform::proc;
+use hostlet_platform::{netlink, proc};
 use hostlet_policy::{Action, Observed, plan_remove, plan_restore, plan_settle};
 use hostlet_store::{Definition, State, Version};
 use jiff::Timestamp;
@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use crate::error::{Error, Result};
 use crate::execute::{Perform, Way, all_beside, forward, onward};
 use crate::machine::{Machine, abandoned, state_of, with_members};
-use crate::observe::{Of, existing, observe};
+use crate::observe::{Of, existing, has_ipv6, has_nonlocal_bind, observe};
 use crate::{attached, names, namespace, network};
 
 /// Puts right what is not as the store says.
@@ -38,10 +38,31 @@ pub(crate) fn heal(machine: &mut Machine<'_>) -> Result<()> {
     }
     remove_orphans(machine, &look)?;
     machine.sweeps = false;
+    if machine.store.is_empty()? {
+        if !machine.healed_away.is_empty() {
+            machine.leave_no_route()?;
+        }
+        return Ok(());
+    }
+    heal_route(machine);
     match &machine.kernel {
         // Killed before it came to this.
-        Some(kernel) if !machine.store.is_empty()? => Ok(kernel.wake()?),
-        _ => Ok(()),
+        Some(kernel) => Ok(kernel.wake()?),
+        None => Ok(()),
+    }
+}
+
+/// Brings the route to the IPv6 loopbacks of hostlets back, if somebody took it away: without it none has a `::1`. Where it would
+/// not be made for a new one, each has an address.
+fn heal_route(machine: &mut Machine<'_>) {
+    if !has_nonlocal_bind() || !has_ipv6() {
+        return;
+    }
+    if let Err(error) = netlink::add_local_prefix(machine.paths.loopbacks6().into()) {
+        // All else can be changed without it, as while `lo` is down.
+        machine.warnings.push(format!(
+            "the IPv6 loopbacks of hostlets are not reached: {error}"
+        ));
     }
 }
 

@@ -288,7 +288,7 @@ impl<'p> Machine<'p> {
     }
 
     /// Takes away the route to the IPv6 loopbacks of hostlets, of which there is none any more.
-    fn leave_no_route(&self) -> Result<()> {
+    pub(crate) fn leave_no_route(&self) -> Result<()> {
         netlink::del_local_prefix(self.paths.loopbacks6().into())?;
         Ok(())
     }

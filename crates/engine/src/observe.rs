@@ -63,7 +63,7 @@ pub(crate) fn observe(machine: &Machine<'_>, of: Of) -> Result<Observed> {
             .filter(|prefix| *prefix != IpNet::from(machine.paths.loopbacks6()))
             .collect(),
         ipv6: has_ipv6(),
-        ipv6_nonlocal_bind: switch("/proc/sys/net/ipv6/ip_nonlocal_bind") == Some(true),
+        ipv6_nonlocal_bind: has_nonlocal_bind(),
         owners: None,
         limit: machine.config.limits.hostlets,
         ids: IdRange {
@@ -160,9 +160,14 @@ pub(crate) fn local() -> Result<Vec<IpNet>> {
 }
 
 /// Whether IPv6 is there and not switched off. `lo` counts: the loopbacks of hostlets are addresses on it, or routed to it.
-fn has_ipv6() -> bool {
+pub(crate) fn has_ipv6() -> bool {
     switch("/proc/sys/net/ipv6/conf/all/disable_ipv6") == Some(false)
         && switch("/proc/sys/net/ipv6/conf/lo/disable_ipv6") == Some(false)
+}
+
+/// Whether IPv6 addresses can be bound that are not on an interface: the loopbacks of new hostlets are then routed.
+pub(crate) fn has_nonlocal_bind() -> bool {
+    switch("/proc/sys/net/ipv6/ip_nonlocal_bind") == Some(true)
 }
 
 /// The groups whose users may have echo sockets; the first is beyond the last where nobody may.

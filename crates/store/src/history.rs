@@ -8,6 +8,9 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ToSql, named_params};
 use serde::{Deserialize, Serialize};
 
+use crate::error::Result;
+use crate::store::Store;
+
 /// One address that one hostlet had for one stretch of time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HistoryRow {
@@ -40,6 +43,34 @@ pub struct HistoryQuery {
     pub since: Option<Timestamp>,
     /// Held at this time or before it.
     pub until: Option<Timestamp>,
+}
+
+impl Store {
+    /// Who had which address, oldest first.
+    pub fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryRow>> {
+        let rows = self.read("read the history", |conn| Ok(select(conn, query)?))?;
+        let mut found = Vec::new();
+        for raw in rows {
+            let row = format!("history {}", raw.number);
+            let address: Owned = self.parse(&row, "address", raw.address.parse())?;
+            if query
+                .address
+                .is_some_and(|wanted| !address.contains(wanted))
+            {
+                continue;
+            }
+            found.push(HistoryRow {
+                hostlet: self.parse(&row, "hostlet", raw.hostlet.parse())?,
+                address,
+                from: self.time(&row, "gained", raw.gained)?,
+                to: raw.lost.map(|t| self.time(&row, "lost", t)).transpose()?,
+                program: self.json(&row, "program", &raw.program)?,
+                uid: raw.uid,
+                user: raw.user,
+            });
+        }
+        Ok(found)
+    }
 }
 
 /// Who holds what is gained now.
@@ -100,7 +131,7 @@ pub(crate) struct Raw {
 }
 
 /// The rows that the query may want; prefixes are not yet compared.
-pub(crate) fn select(conn: &Connection, query: &HistoryQuery) -> rusqlite::Result<Vec<Raw>> {
+fn select(conn: &Connection, query: &HistoryQuery) -> rusqlite::Result<Vec<Raw>> {
     let address = query.address.map(|a| a.to_string());
     let since = query.since.map(Timestamp::as_microsecond);
     let until = query.until.map(Timestamp::as_microsecond);

@@ -1,6 +1,7 @@
 //! Reading what is remembered.
 
 use std::ops::RangeInclusive;
+use std::path::Path;
 
 use hostlet_model::{HostletId, Lifetime, Name, Owned};
 use jiff::Timestamp;
@@ -10,7 +11,6 @@ use serde::de::DeserializeOwned;
 use crate::change::bounds;
 use crate::definition::{Assigned, Definition, Follows, Glance, State, Version};
 use crate::error::{Result, StoreError};
-use crate::history::{self, HistoryQuery, HistoryRow};
 use crate::schema;
 use crate::store::{Failure, Store};
 
@@ -270,32 +270,6 @@ impl Store {
             .collect()
     }
 
-    /// Who had which address, oldest first.
-    pub fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryRow>> {
-        let rows = self.read("read the history", |conn| Ok(history::select(conn, query)?))?;
-        let mut found = Vec::new();
-        for raw in rows {
-            let row = format!("history {}", raw.number);
-            let address: Owned = self.parse(&row, "address", raw.address.parse())?;
-            if query
-                .address
-                .is_some_and(|wanted| !address.contains(wanted))
-            {
-                continue;
-            }
-            found.push(HistoryRow {
-                hostlet: self.parse(&row, "hostlet", raw.hostlet.parse())?,
-                address,
-                from: self.time(&row, "gained", raw.gained)?,
-                to: raw.lost.map(|t| self.time(&row, "lost", t)).transpose()?,
-                program: self.json(&row, "program", &raw.program)?,
-                uid: raw.uid,
-                user: raw.user,
-            });
-        }
-        Ok(found)
-    }
-
     fn definitions(&self, tail: &str, params: impl rusqlite::Params) -> Result<Vec<Definition>> {
         // One transaction: the entries belong to the hostlets that were read.
         let raw = self.read("read the hostlets", |conn| {
@@ -343,22 +317,13 @@ impl Store {
         })
     }
 
-    fn bad(&self, row: &str, column: &'static str, reason: String) -> StoreError {
-        StoreError::Row {
-            path: self.path.clone(),
-            row: row.into(),
-            column,
-            reason,
-        }
-    }
-
     pub(crate) fn parse<T, E: std::fmt::Display>(
         &self,
         row: &str,
         column: &'static str,
         parsed: std::result::Result<T, E>,
     ) -> Result<T> {
-        parsed.map_err(|e| self.bad(row, column, e.to_string()))
+        parsed.map_err(|e| bad(&self.path, row, column, e.to_string()))
     }
 
     pub(crate) fn json<T: DeserializeOwned>(
@@ -367,15 +332,34 @@ impl Store {
         column: &'static str,
         text: &str,
     ) -> Result<T> {
-        self.parse(row, column, serde_json::from_str(text))
+        read_json(&self.path, row, column, text)
     }
 
     fn state(&self, row: &str, text: &str) -> Result<State> {
-        State::parse(text).ok_or_else(|| self.bad(row, "state", format!("unknown: {text}")))
+        State::parse(text).ok_or_else(|| bad(&self.path, row, "state", format!("unknown: {text}")))
     }
 
     pub(crate) fn time(&self, row: &str, column: &'static str, micros: i64) -> Result<Timestamp> {
         self.parse(row, column, Timestamp::from_microsecond(micros))
+    }
+}
+
+/// What a column holds in JSON, also where there is no store yet.
+pub(crate) fn read_json<T: DeserializeOwned>(
+    path: &Path,
+    row: &str,
+    column: &'static str,
+    text: &str,
+) -> Result<T> {
+    serde_json::from_str(text).map_err(|e| bad(path, row, column, e.to_string()))
+}
+
+fn bad(path: &Path, row: &str, column: &'static str, reason: String) -> StoreError {
+    StoreError::Row {
+        path: path.into(),
+        row: row.into(),
+        column,
+        reason,
     }
 }
 

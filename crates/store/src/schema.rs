@@ -2,11 +2,14 @@
 
 use std::path::Path;
 
-use hostlet_model::Owned;
+use hostlet_model::{HostletSpec, SetEntry};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::change::bounds;
+use crate::definition::Follows;
 use crate::error::{Result, StoreError, explain};
+use crate::read::read_json;
+use crate::store::{Failure, Inner};
 
 /// Marks the file as hostlet's: "hstl".
 pub(crate) const APPLICATION_ID: i32 = 0x6873_746c;
@@ -140,7 +143,7 @@ const MIGRATIONS: &[&str] = &[
         BEGIN UPDATE counter SET value = value + 1 WHERE name = 'changes'; END;
 ",
     // Commands read only the rows that they need, however many there are. (Nobody keeps all rows any more, so nobody counts
-    // changes.) `first` and `last` are filled by `fill_bounds`; what older rows depend on is not known, so they follow all.
+    // changes.) `fill` writes `follows`, `first` and `last` of older rows.
     "
     DROP TRIGGER IF EXISTS hostlet_inserted;
     DROP TRIGGER IF EXISTS hostlet_updated;
@@ -202,20 +205,31 @@ fn is_empty(conn: &Connection) -> rusqlite::Result<bool> {
     conn.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |r| r.get(0))
 }
 
-/// Writes the lowest and the highest address of each entry that was written without.
-fn fill_bounds(conn: &Connection) -> rusqlite::Result<()> {
-    let entries: Vec<(u32, i64, String)> = conn
-        .prepare("SELECT hostlet, position, owned FROM entry WHERE first IS NULL")?
+/// Writes what is computed of each hostlet and its entries, which older versions did not. A row that cannot be read fails it:
+/// nobody would find the owner of its address.
+fn fill(conn: &Connection, path: &Path) -> Inner<()> {
+    let hostlets: Vec<(u32, String, String)> = conn
+        .prepare("SELECT id, name, spec FROM hostlet")?
         .query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
         .collect::<rusqlite::Result<_>>()?;
-    let mut fill = conn
+    let mut select =
+        conn.prepare("SELECT position, placed FROM entry WHERE hostlet = ?1 ORDER BY position")?;
+    let mut fill_bounds = conn
         .prepare("UPDATE entry SET first = ?3, last = ?4 WHERE hostlet = ?1 AND position = ?2")?;
-    for (hostlet, position, owned) in entries {
-        // One that cannot be read is told of whenever its hostlet is.
-        if let Ok(owned) = owned.parse::<Owned>() {
-            let (first, last) = bounds(&owned);
-            fill.execute((hostlet, position, first, last))?;
+    let mut fill_follows = conn.prepare("UPDATE hostlet SET follows = ?2 WHERE id = ?1")?;
+    for (id, name, spec) in hostlets {
+        let rows: Vec<(i64, String)> = select
+            .query_map([id], |r| Ok((r.get(0)?, r.get(1)?)))?
+            .collect::<rusqlite::Result<_>>()?;
+        let mut entries: Vec<SetEntry> = Vec::new();
+        for (position, placed) in rows {
+            let entry: SetEntry = read_json(path, &name, "placed", &placed)?;
+            let (first, last) = bounds(&entry.owned);
+            fill_bounds.execute((id, position, first, last))?;
+            entries.push(entry);
         }
+        let spec: HostletSpec = read_json(path, &name, "spec", &spec)?;
+        fill_follows.execute((id, Follows::from(&spec, &entries) as u8))?;
     }
     Ok(())
 }
@@ -232,7 +246,10 @@ pub(crate) fn migrate(conn: &Connection, path: &Path) -> Result<()> {
     for step in &MIGRATIONS[usize::try_from(version).unwrap_or(0)..] {
         tx.execute_batch(step).map_err(fail)?;
     }
-    fill_bounds(&tx).map_err(fail)?;
+    fill(&tx, path).map_err(|failure| match failure {
+        Failure::Sql(e) => fail(e),
+        Failure::Store(e) => *e,
+    })?;
     tx.pragma_update(None, "application_id", APPLICATION_ID)
         .map_err(fail)?;
     tx.pragma_update(None, "user_version", CURRENT)

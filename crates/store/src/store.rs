@@ -73,8 +73,11 @@ impl Store {
             .map_err(fail)?;
         // A foreign or newer file is refused before anything in it is changed.
         let current = schema::check(&conn, path)?;
-        if !current {
-            // From then on the file itself says so.
+        // From then on the file itself says so, but a copy that SQLite made of it (`VACUUM INTO`) does not.
+        let mode: String = conn
+            .pragma_query_value(None, "journal_mode", |r| r.get(0))
+            .map_err(fail)?;
+        if mode != "wal" {
             keep_log(&conn).map_err(fail)?;
         }
         // All that a command asks, once prepared.

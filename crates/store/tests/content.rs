@@ -2,9 +2,9 @@
 
 mod common;
 
-use common::{BEFORE_8, Dir, assert_whole, at, definition, entry, name};
+use common::{Dir, assert_whole, at, definition, entry, name};
 use hostlet_model::{HostletId, Lifetime};
-use hostlet_store::{Follows, HistoryQuery, State, Store, StoreError, Version};
+use hostlet_store::{HistoryQuery, State, Store, StoreError, Version};
 
 #[test]
 fn a_definition_comes_back_as_it_was() {
@@ -103,31 +103,6 @@ fn an_unfinished_change_is_found_until_it_is_ended() {
     let error = store.begin_change(&d.name, &versions).unwrap_err();
     assert!(matches!(error, StoreError::Unknown { .. }), "{error}");
     store.end_change(&d.name).unwrap();
-}
-
-/// Files of version 1 lack what a change is between, and leases.
-#[test]
-fn an_older_file_is_brought_up_to_date() {
-    let dir = Dir::new("older");
-    let store = Store::open(&dir.db()).unwrap();
-    let d = definition(7, "web", &["10.0.0.5"]);
-    store.insert(&d).unwrap();
-    drop(store);
-    let raw = rusqlite::Connection::open(dir.db()).unwrap();
-    raw.execute_batch(BEFORE_8).unwrap();
-    raw.execute_batch(
-        "DROP TABLE holder; DROP TABLE lease; DROP TABLE remembered; DROP TABLE aside;
-         DROP TABLE latest; DROP TABLE lost; DROP TABLE session;
-         ALTER TABLE hostlet DROP COLUMN changing; PRAGMA user_version = 1",
-    )
-    .unwrap();
-    drop(raw);
-    let store = Store::open(&dir.db()).unwrap();
-    assert_eq!(store.owners_of(&d.entries[0].owned).unwrap(), [d.id]);
-    assert_eq!(store.all().unwrap(), [d]);
-    assert!(store.changing().unwrap().is_empty());
-    // What is not known of it is taken for the most that it can be.
-    assert_eq!(store.follows().unwrap(), Follows::RoutesAndLocals);
 }
 
 #[test]

@@ -293,3 +293,23 @@ fn many_at_once_make_the_file_and_lose_no_change() {
     assert_eq!(store.all().unwrap().len(), 80);
     assert_whole(&store);
 }
+
+/// A copy that SQLite made, as a back-up is, does not say by itself that it has a log.
+#[test]
+fn a_restored_file_has_a_log_again() {
+    let dir = Dir::new("restored");
+    let wanted = definition(1, "web", &["10.0.0.5"]);
+    Store::open(&dir.db()).unwrap().insert(&wanted).unwrap();
+    let copy = dir.path().join("copy.db");
+    let raw = rusqlite::Connection::open(dir.db()).unwrap();
+    raw.execute("VACUUM INTO ?1", [copy.to_str()]).unwrap();
+    let mode = || -> String {
+        let raw = rusqlite::Connection::open(&copy).unwrap();
+        raw.pragma_query_value(None, "journal_mode", |r| r.get(0))
+            .unwrap()
+    };
+    assert_eq!(mode(), "delete");
+    let store = Store::open(&copy).unwrap();
+    assert_eq!(mode(), "wal");
+    assert_eq!(store.all().unwrap(), [wanted]);
+}

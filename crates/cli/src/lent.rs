@@ -226,21 +226,12 @@ fn connect(engine: &Engine, deadline: Duration) -> Result<Client> {
     }
     let connected = Client::connect(&engine.paths().socket(), deadline);
     if let Err(ClientError::NotRunning { .. }) = connected {
-        let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         ensure!(
-            !is_below(&own, &engine.paths().cgroup_parent),
+            !hostlet_engine::is_inside(engine.paths()),
             "hostletd cannot be reached from inside a hostlet: run the command outside"
         );
     }
     Ok(connected?)
-}
-
-/// Whether the cgroup in `/proc/PID/cgroup` lies below the one that has the hostlets.
-fn is_below(own: &str, parent: &str) -> bool {
-    let mut lines = own.lines();
-    lines
-        .find_map(|line| line.strip_prefix("0::"))
-        .is_some_and(|path| path.contains(&format!("/{parent}/")))
 }
 
 fn request(name: Option<Name>, a: SpecArgs, launch: &LaunchArgs, keep: bool) -> Open {
@@ -309,20 +300,6 @@ fn is_in(own: &str, cgroup: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_member_is_told_from_others() {
-        assert!(is_below("1:cpu:/\n0::/hostlet/web/sub\n", "hostlet"));
-        assert!(is_below("0::/docker/x/hostlet/web\n", "hostlet"));
-        for other in [
-            "",
-            "0::/hostlet\n",
-            "0::/hostlets/web\n",
-            "1:cpu:/hostlet/web\n",
-        ] {
-            assert!(!is_below(other, "hostlet"), "{other}");
-        }
-    }
 
     #[test]
     fn the_own_cgroup_is_found_in_all_hierarchies() {

@@ -344,6 +344,27 @@ fn processes_to_attach() {
 }
 
 #[test]
+fn inside_a_hostlet() {
+    let m = Machine::new("within");
+    m.ok(&["create", "web", "-a", "10.1.0.1"]);
+    for (code, words) in [
+        (1, "create x -a 10.1.0.2"),
+        (125, "run -a 10.1.0.2 -- true"),
+        (1, "doctor"),
+    ] {
+        let inner = [HOSTLET].into_iter().chain(words.split(' '));
+        let args: Vec<&str> = ["enter", "web", "--"].into_iter().chain(inner).collect();
+        let said = m.fails(code, &args);
+        assert!(
+            said.contains("inside a hostlet") && said.contains("run the command outside"),
+            "{words}: {said}"
+        );
+        assert!(!said.contains("remount"), "{words}: {said}");
+    }
+    m.ok(&["remove", "web"]);
+}
+
+#[test]
 fn no_root() {
     let m = Machine::new("no-root");
     fs::set_permissions(&m.root.0, fs::Permissions::from_mode(0o777)).unwrap();

@@ -274,6 +274,16 @@ fn apply_prints_its_plan_and_does_it() {
     }
     assert_eq!(m.names(), ["by-hand", "web"]);
     assert!(!m.sh("ip addr show dev d0").contains("10.1.0.7"));
+    // A lost file declares nothing less; an empty one does.
+    fs::remove_file(m.path("hostlet.toml")).unwrap();
+    for args in [&["apply"][..], &["apply", "--dry-run"]] {
+        let said = m.fails(1, args);
+        assert!(
+            said.contains("hostlet.toml") && said.contains("empty file"),
+            "{said}"
+        );
+    }
+    assert_eq!(m.names(), ["by-hand", "web"]);
     declare("");
     m.ok(&["apply"]);
     assert_eq!(m.names(), ["by-hand"]);

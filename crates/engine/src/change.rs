@@ -196,6 +196,7 @@ impl Engine {
         show: &mut dyn FnMut(&[ChangeReport]),
     ) -> Result<()> {
         let what = "apply the configuration";
+        self.need_config(what)?;
         let mut machine = if dry_run {
             self.reading(what)?
         } else {

@@ -12,6 +12,7 @@ use hostlet_store::Store;
 use crate::Engine;
 use crate::bpffs;
 use crate::error::{Error, Result};
+use crate::lock::is_inside;
 use crate::machine::read_config;
 use crate::report::{DoctorReport, FeatureReport, LimitReport};
 
@@ -19,12 +20,16 @@ impl Engine {
     /// Looks at everything; what is missing is in the report, not an error.
     ///
     /// # Errors
-    /// Not root, or the configuration is wrong.
+    /// Not root, inside a hostlet, or the configuration is wrong.
     pub fn doctor(&self) -> Result<DoctorReport> {
         if !rustix::process::geteuid().is_root() {
             return Err(Error::NotRoot {
                 what: "ask the kernel what it offers",
             });
+        }
+        // Members see cgroups read-only. Who was attached sees what the machine sees.
+        if is_inside(&self.paths) && cgroup_writable() == Some(false) {
+            return Err(Error::Inside);
         }
         let config = read_config(&self.paths)?;
         let mut features: Vec<FeatureReport> = probe::features()
@@ -72,10 +77,6 @@ impl Engine {
             costs,
         };
         let mount = cgroup::find_mount();
-        let writable = mount
-            .as_ref()
-            .ok()
-            .map(|dir| rustix::fs::access(dir, rustix::fs::Access::WRITE_OK).is_ok());
         let bpffs = &self.paths.bpffs;
         vec![
             feature(
@@ -86,7 +87,7 @@ impl Engine {
             ),
             feature(
                 "cgroup2 writable",
-                writable,
+                cgroup_writable(),
                 true,
                 "no hostlet can be made from here (inside a hostlet or a container?)".to_owned(),
             ),
@@ -126,6 +127,11 @@ impl Engine {
             ),
         ]
     }
+}
+
+fn cgroup_writable() -> Option<bool> {
+    let dir = cgroup::find_mount().ok()?;
+    Some(rustix::fs::access(dir, rustix::fs::Access::WRITE_OK).is_ok())
 }
 
 /// Whether the kernel would ask hostletd (fanotify): tried for a moment, in a directory without programs. Not in /proc, where

@@ -22,6 +22,19 @@ pub enum Error {
         /// What was asked.
         what: &'static str,
     },
+    /// What a hostlet's members see of the machine is read-only.
+    #[error(
+        "this is inside a hostlet, from where hostlets are neither made nor looked at: run the command outside"
+    )]
+    Inside,
+    /// `apply` without a file would remove all that was declared.
+    #[error(
+        "there is no {config}, so nothing was changed: write it, or make an empty file to declare nothing"
+    )]
+    NoConfig {
+        /// The configuration.
+        config: PathBuf,
+    },
     /// The configuration does not allow it to this caller.
     #[error(
         "user '{user}' may not {what} hostlet '{name}': an administrator allows it with {key} = [\"user:{user}\"] under [hostlet.{name}] in {config}"
@@ -194,6 +207,11 @@ impl Error {
             path: path.to_path_buf(),
             source,
         }
+    }
+
+    /// Whether a file system refused because it is read-only.
+    pub(crate) fn is_read_only(&self) -> bool {
+        matches!(self, Self::File { source, .. } if source.raw_os_error() == Some(libc::EROFS))
     }
 
     /// One error out of many; none if there are none.

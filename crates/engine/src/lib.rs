@@ -50,6 +50,7 @@ pub use hostlet_kernel::FileId;
 pub use hostlet_model::Paths;
 pub use hostlet_platform::launch::{Ending, end_like};
 pub use hostlet_store::{HistoryQuery, HistoryRow};
+pub use lock::is_inside;
 pub use machine::Stamp;
 pub use run::{LaunchOptions, Program};
 
@@ -105,6 +106,18 @@ impl Engine {
             Some(config) => Ok(config.clone()),
             None => machine::read_config(&self.paths),
         }
+    }
+
+    /// A lost file is no wish to remove all that was declared. Whoever keeps a configuration has said so himself.
+    fn need_config(&self, what: &'static str) -> Result<()> {
+        machine::need_root(what)?;
+        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
+        if kept.is_none() && !self.paths.config.exists() {
+            return Err(Error::NoConfig {
+                config: self.paths.config.clone(),
+            });
+        }
+        Ok(())
     }
 
     /// Everything, to be looked at.

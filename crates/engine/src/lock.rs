@@ -23,6 +23,13 @@ impl Lock {
     /// # Errors
     /// When the run directory cannot be made or written.
     pub fn take(paths: &Paths) -> Result<Self> {
+        Self::wait(paths).map_err(|error| match error.is_read_only() && is_inside(paths) {
+            true => Error::Inside,
+            false => error,
+        })
+    }
+
+    fn wait(paths: &Paths) -> Result<Self> {
         make_dir(&paths.run)?;
         open_dir(&paths.run)?;
         let path = paths.lock();
@@ -44,6 +51,21 @@ impl Lock {
     }
 }
 
+/// Whether this process is a member of a hostlet of this installation.
+#[must_use]
+pub fn is_inside(paths: &Paths) -> bool {
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    is_below(&own, &paths.cgroup_parent)
+}
+
+/// Whether the cgroup in `/proc/PID/cgroup` lies below the one that has the hostlets.
+fn is_below(own: &str, parent: &str) -> bool {
+    let mut lines = own.lines();
+    lines
+        .find_map(|line| line.strip_prefix("0::"))
+        .is_some_and(|path| path.contains(&format!("/{parent}/")))
+}
+
 /// Whoever asks hostletd comes through the run directory; what is in it is protected by itself.
 fn open_dir(dir: &Path) -> Result<()> {
     const MODE: u32 = 0o755;
@@ -62,4 +84,23 @@ pub(crate) fn make_dir(dir: &Path) -> Result<()> {
         .mode(0o700)
         .create(dir)
         .map_err(|source| Error::file("make the directory", dir, source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_is_told_from_others() {
+        assert!(is_below("1:cpu:/\n0::/hostlet/web/sub\n", "hostlet"));
+        assert!(is_below("0::/docker/x/hostlet/web\n", "hostlet"));
+        for other in [
+            "",
+            "0::/hostlet\n",
+            "0::/hostlets/web\n",
+            "1:cpu:/hostlet/web\n",
+        ] {
+            assert!(!is_below(other, "hostlet"), "{other}");
+        }
+    }
 }

@@ -343,6 +343,36 @@ fn processes_to_attach() {
     m.ok(&["remove", "web"]);
 }
 
+/// What is refused of the configuration says of which hostlet, and what helps there.
+#[test]
+fn what_is_declared() {
+    let m = Machine::new("declared");
+    let declare = |text: &str| fs::write(m.path("hostlet.toml"), text).unwrap();
+    declare("[hostlet.web]\naddresses = [\"10.9.0.1\"]\n");
+    refused(&m, 1, &["apply"], &["[hostlet.web]", "assign = \""]);
+    declare("[hostlet.web]\naddresses = [\"2001:db8:7::1/64\"]\nassign = \"d0\"\n");
+    m.sh("sysctl -qw net.ipv6.conf.d0.disable_ipv6=1");
+    refused(&m, 1, &["apply"], &["interface 'd0'"]);
+    refused(
+        &m,
+        2,
+        &["attach", "web", "--pid", "foo"],
+        &["number of a process"],
+    );
+    refused(
+        &m,
+        2,
+        &["attach", "web", "--pid", "0"],
+        &["number of a process"],
+    );
+    refused(
+        &m,
+        2,
+        &["history", "--address", "foo"],
+        &["IPv4 or IPv6 address"],
+    );
+}
+
 #[test]
 fn inside_a_hostlet() {
     let m = Machine::new("within");

@@ -207,7 +207,7 @@ impl Engine {
         }
         let seen = observe_declared(&machine)?;
         let changes = plan_apply(&machine.config, kill, &seen).map_err(|refusals| {
-            let mut errors: Vec<Error> = refusals.into_iter().map(|(_, why)| why.into()).collect();
+            let mut errors: Vec<Error> = refusals.into_iter().map(declared).collect();
             if errors.len() == 1 {
                 errors.remove(0)
             } else {
@@ -341,5 +341,13 @@ pub(crate) fn stamp(program: &[String]) -> Stamp {
         program: program.to_vec(),
         uid: caller.uid,
         user: caller.user,
+    }
+}
+
+/// A refusal that says which hostlet of the configuration it is about.
+fn declared((name, why): (Name, Refusal)) -> Error {
+    match why {
+        Refusal::NotOnHost { .. } | Refusal::PrefixNotLocal { .. } => Error::Declared { name, why },
+        why => why.into(),
     }
 }

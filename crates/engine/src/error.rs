@@ -68,6 +68,14 @@ pub enum Error {
     /// It makes no sense, or is not possible now.
     #[error(transparent)]
     Refused(#[from] hostlet_policy::Refusal),
+    /// What is declared is not possible now.
+    #[error("[hostlet.{name}]: {why}")]
+    Declared {
+        /// The hostlet.
+        name: Name,
+        /// Why, and what to do.
+        why: hostlet_policy::Refusal,
+    },
     /// The configuration is wrong.
     #[error(transparent)]
     Config(#[from] hostlet_model::config::ConfigError),

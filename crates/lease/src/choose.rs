@@ -108,7 +108,7 @@ pub enum NoAddress {
         v6: bool,
     },
     /// Every address of the pool is taken.
-    #[error("pool '{pool}' has no free {} address: {full}", family(*v6))]
+    #[error("pool '{pool}' has no free {} address: {full}; 'hostlet leases' lists who has which until when, 'hostlet pools' the other pools", family(*v6))]
     Exhausted {
         /// The pool.
         pool: Name,

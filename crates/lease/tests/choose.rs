@@ -157,7 +157,7 @@ fn a_full_pool_says_who_holds_what() {
         "{text}"
     );
     assert!(
-        text.contains("192.0.2.1 by user1, ") && text.ends_with(", and 3 more"),
+        text.contains("192.0.2.1 by user1, ") && text.contains(", and 3 more; 'hostlet leases'"),
         "{text}"
     );
     let v6 = Request {

@@ -27,11 +27,11 @@ pub enum Refusal {
     #[error("no id between {first} and {last} is free: remove a hostlet")]
     NoFreeId { first: u32, last: u32 },
     #[error(
-        "this machine does not have {address}: {how}, or let hostlet do it with --assign INTERFACE"
+        "this machine does not have {address}: {how}, or let hostlet do it with --assign INTERFACE (in hostlet.toml: assign = \"INTERFACE\")"
     )]
     NotOnHost { address: Owned, how: String },
     #[error(
-        "this machine does not have the prefix {prefix}: route it here and run 'ip route add local {prefix} dev lo', or let hostlet do that with --assign INTERFACE"
+        "this machine does not have the prefix {prefix}: route it here and run 'ip route add local {prefix} dev lo', or let hostlet do that with --assign INTERFACE (in hostlet.toml: assign = \"INTERFACE\")"
     )]
     PrefixNotLocal { prefix: IpNet },
     #[error(
@@ -98,7 +98,7 @@ pub enum Refusal {
     )]
     NeedsNonlocalBind { address: Owned },
     #[error(
-        "hostlet '{name}' has members ({}): end them, or let hostlet do it with --kill",
+        "hostlet '{name}' has members ({}): end them, or let hostlet do it with 'hostlet remove {name} --kill' ('hostlet apply --kill' for all that are declared no longer)",
         pids(members)
     )]
     Inhabited { name: Name, members: Vec<u32> },

@@ -332,7 +332,7 @@ fn removal_with_members() {
         plan_remove(&h, false).unwrap_err(),
         Refusal::Inhabited { .. },
         "process 17",
-        "--kill"
+        "hostlet apply --kill"
     );
     h.members = (1..=20).collect();
     says!(

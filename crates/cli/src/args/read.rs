@@ -148,7 +148,7 @@ pub struct History {
     #[arg(long, value_name = "NAME")]
     pub hostlet: Option<Name>,
     /// Only this address, or a prefix that has it
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
     pub address: Option<IpAddr>,
     /// Only what this user started (name or number)
     #[arg(long, value_name = "USER")]
@@ -201,4 +201,9 @@ Example:
 pub struct Man {
     /// Where to; it is made if it is not there
     pub dir: PathBuf,
+}
+
+fn address(word: &str) -> Result<IpAddr, &'static str> {
+    let wanted = "an IPv4 or IPv6 address is wanted, such as 192.0.2.10 or 2001:db8::10";
+    word.parse().map_err(|_| wanted)
 }

@@ -107,7 +107,7 @@ pub struct Attach {
     /// The hostlet
     pub name: Name,
     /// A process to move into the hostlet, with its descendants; repeatable
-    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "PID", value_parser = process)]
     pub pid: Vec<u32>,
     /// An existing cgroup (a directory of the cgroup2 mount) to put the rules on
     #[arg(long, value_name = "DIR")]
@@ -115,6 +115,11 @@ pub struct Attach {
     /// Print what stayed outside as JSON: {"name","attached":[pid…],"outside":[socket…]}
     #[arg(long)]
     pub json: bool,
+}
+
+fn process(word: &str) -> Result<u32, &'static str> {
+    let number = word.parse().ok().filter(|pid| *pid > 0);
+    number.ok_or("the number of a process is wanted, such as 4711")
 }
 
 /// `hostlet grant`.

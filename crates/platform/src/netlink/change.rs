@@ -219,6 +219,17 @@ fn add(message: &AddressMessage) -> io::Result<bool> {
     }
 }
 
+/// An interface as people know it; by its number if it is gone. Asks the kernel: the mirror may be held.
+fn named(ifindex: u32) -> String {
+    use rustix::net::{AddressFamily, SocketType, netdevice, socket};
+    let name = socket(AddressFamily::INET, SocketType::DGRAM, None)
+        .and_then(|any| netdevice::index_to_name(any, ifindex));
+    match name {
+        Ok(name) => format!("interface '{name}'"),
+        Err(_) => format!("interface {ifindex}"),
+    }
+}
+
 fn refused(
     ifindex: u32,
     addr: IpAddr,
@@ -227,7 +238,7 @@ fn refused(
     place: &'static str,
 ) -> impl FnOnce(io::Error) -> NetError {
     move |source| NetError::Change {
-        what: format!("{verb} {addr}/{prefix_len} {place} interface {ifindex}"),
+        what: format!("{verb} {addr}/{prefix_len} {place} {}", named(ifindex)),
         source,
     }
 }
@@ -264,7 +275,7 @@ pub fn del_address(ifindex: u32, addr: IpAddr, prefix_len: u8) -> Result<bool, N
             Ok(false)
         }
         Err(source) => Err(NetError::Change {
-            what: format!("remove {addr}/{prefix_len} from interface {ifindex}"),
+            what: format!("remove {addr}/{prefix_len} from {}", named(ifindex)),
             source,
         }),
     }
@@ -387,7 +398,7 @@ pub fn set_up(ifindex: u32) -> Result<(), NetError> {
     message.header.flags = LinkFlags::Up;
     message.header.change_mask = LinkFlags::Up;
     change(libc::RTM_NEWLINK, 0, &message).map_err(|source| NetError::Change {
-        what: format!("switch interface {ifindex} on"),
+        what: format!("switch {} on", named(ifindex)),
         source,
     })
 }

@@ -1,15 +1,15 @@
 //! Starting a program in a hostlet, beside other ways to confine it; making a hostlet by itself; processes that processes make.
 
 use std::path::Path;
-use std::process::Command;
-use std::time::Duration;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use hostlet_testkit::netns::NetNs;
 
 use crate::crowd::kernel_kib;
 use crate::report::{Against, Better, Bound, Plot, Row, Section};
-use crate::stage::{ANOTHER4, Place, Stage, output, wall};
+use crate::stage::{ANOTHER4, Place, Stage, output};
 use crate::turns::{by_turns, needed, other};
 
 /// What a namespace needs that a program on the wire can use, and its end.
@@ -28,6 +28,7 @@ ip netns del bench";
 const OCI: &str = r#"{"ociVersion": "1.0.2",
  "process": {"user": {"uid": 0, "gid": 0}, "args": ["/bin/true"], "cwd": "/", "env": ["PATH=/usr/bin:/bin"]},
  "root": {"path": "/", "readonly": true},
+ "mounts": [],
  "linux": {"namespaces": [{"type": "pid"}, {"type": "network"}, {"type": "mount"}]}}"#;
 
 fn milliseconds(time: Duration) -> f64 {
@@ -35,7 +36,17 @@ fn milliseconds(time: Duration) -> f64 {
 }
 
 fn took(command: &mut Command) -> Result<f64> {
-    wall(command.stderr(std::process::Stdio::null())).map(milliseconds)
+    let program = command.get_program().to_string_lossy().into_owned();
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    let start = Instant::now();
+    let done = command.stderr(Stdio::piped()).output();
+    let took = start.elapsed();
+    let done = done.with_context(|| format!("start {program}"))?;
+    if !done.status.success() {
+        let said = String::from_utf8_lossy(&done.stderr);
+        bail!("{}", said.lines().last().unwrap_or("it failed"));
+    }
+    Ok(milliseconds(took))
 }
 
 /// All of them.

@@ -23,7 +23,7 @@ const READING: &str = "\
 Each way is measured in each round (the alternatives in each fifth), every other round in the opposite order. What is compared is compared within its
 round: a number like **0.98** is the median of the rounds' quotients, and in brackets behind it is where 95 of 100 such medians lie by the order of the
 values alone (of fewer than six rounds, the smallest and the largest). A goal is *met* if the median is on its good side, *missed within noise* if it is not but its interval
-reaches there (or there are but two to five rounds), and *missed* if not even that does. *Native again* is a second machine without anything: how far it is from 1 is what the method cannot tell.
+reaches there (of two to five rounds, with its width on either side), and *missed* if not even that does. *Native again* is a second machine without anything: how far it is from 1 is what the method cannot tell.
 
 Beside the wall clock stands the kernel's own count of hostlet's programs (`kernel.bpf_stats_enabled`): how many ran for one connection, request or
 packet, how long they took together, and what share of native's speed that would leave if one processor did all of the work. It

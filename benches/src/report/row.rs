@@ -238,12 +238,17 @@ impl Row {
         let measured = measured.and_then(|way| self.judged(way));
         let verdict = match measured {
             Some(samples) if bound.holds(samples.median) => Verdict::Met,
-            Some(samples) if bound.holds(samples.low) || bound.holds(samples.high) => {
-                Verdict::WithinNoise
+            Some(samples) => {
+                // Two to five values have no interval of that certainty: what they span is taken three times.
+                let few = (2..6).contains(&samples.n);
+                let more = if few { samples.high - samples.low } else { 0.0 };
+                if bound.holds(samples.low - more) || bound.holds(samples.high + more) {
+                    Verdict::WithinNoise
+                } else {
+                    Verdict::Missed
+                }
             }
-            // Two to five values have no interval of that certainty.
-            Some(samples) if (2..6).contains(&samples.n) => Verdict::WithinNoise,
-            _ => Verdict::Missed,
+            None => Verdict::Missed,
         };
         self.goals.push(Goal {
             of: of.to_owned(),
@@ -317,8 +322,9 @@ mod tests {
         ] {
             assert_eq!(verdict(&values, bound), wanted, "{bound:?}");
         }
-        let few = verdict(&[9.0, 10.0], Bound::AtMost(8.0));
-        assert_eq!(few, Verdict::WithinNoise);
+        let few = |most| verdict(&[9.0, 10.0], Bound::AtMost(most));
+        assert_eq!(few(8.0), Verdict::WithinNoise);
+        assert_eq!(few(7.9), Verdict::Missed);
     }
 
     #[test]

@@ -91,10 +91,25 @@ extern "C" fn link(chain: *mut libc::c_void) -> libc::c_int {
 /// Processes that each fork the next and end, and shout now and then: so many at a time, until the time is over.
 pub(super) fn start(count: u32, seconds: u64, shout: &Shout) -> Outcome {
     share()?;
+    // SAFETY: a probe has one thread; the children make plain system calls only.
+    if check(unsafe { libc::fork() })? == 0 {
+        keep(count.min(64), seconds, shout);
+    }
+    Ok("ok".into())
+}
+
+/// The parent of all that are left alone, who takes no note of their ends: the machine's first process takes so long to that
+/// all process numbers would be used up.
+fn keep(count: u32, seconds: u64, shout: &Shout) -> ! {
     let end = Instant::now() + Duration::from_secs(seconds);
-    for _ in 0..count.min(64) {
-        // SAFETY: a probe has one thread; the children make plain system calls only.
-        if check(unsafe { libc::fork() })? == 0 {
+    // SAFETY: plain system calls of a process with one thread.
+    unsafe {
+        libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1);
+        libc::signal(libc::SIGCHLD, libc::SIG_IGN);
+    }
+    for _ in 0..count {
+        // SAFETY: as above.
+        if unsafe { libc::fork() } == 0 {
             if let Ok(stacks) = map(STACKS * STACK, libc::MAP_PRIVATE) {
                 let turn = AtomicUsize::new(0);
                 Chain {
@@ -109,5 +124,9 @@ pub(super) fn start(count: u32, seconds: u64, shout: &Shout) -> Outcome {
             unsafe { libc::_exit(0) };
         }
     }
-    Ok("ok".into())
+    // SAFETY: take no pointers.
+    unsafe {
+        libc::sleep(u32::try_from(seconds).unwrap_or(u32::MAX));
+        libc::_exit(0)
+    }
 }

@@ -171,7 +171,8 @@ SHARED int port_change(const struct hl_port_key *at, const struct change *c)
 		state = try_change(at, c);
 		if (state > 0)
 			continue;
-		if (at->proto == IPPROTO_UDP)
+		/* What stands on one address is nothing to the learner. */
+		if (at->proto == IPPROTO_UDP && addr_any(&at->addr))
 			unsettle(at->port);
 		return state;
 	}

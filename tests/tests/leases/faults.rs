@@ -131,6 +131,11 @@ fn an_interface_that_is_switched_off_and_on() -> Result<()> {
     wait::until("the addresses to be back", || {
         stage.placed().is_ok_and(|now| now == placed)
     })?;
+    // Until then the kernel drops what is sent, and nobody acknowledges a release.
+    wait::until("the wire to carry again", || {
+        let link = stage.host.run("ip", &["link", "show", "dev", "eth0"]);
+        link.is_ok_and(|link| link.contains("state UP"))
+    })?;
     ensure!(stage.held()? == held, "{:?}", stage.held());
     for (agent, before) in &mut agents {
         let seen = [stage.seen(agent, false)?, stage.seen(agent, true)?];

@@ -169,3 +169,8 @@ fn id(flag: &str) -> String {
 pub fn lives(pid: u32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
 }
+
+/// What hostlet has set on the machine's interfaces.
+pub fn addresses(m: &Machine) -> String {
+    m.sh("ip -o addr show dev d0; ip -o addr show dev lo; ip route show table local type local proto 104")
+}

@@ -1,0 +1,219 @@
+//! A command that is killed anywhere has changed all or nothing, and the next command heals.
+
+mod common;
+
+use std::process::Stdio;
+
+use common::{HOSTLET, Machine, addresses};
+
+const CREATE: [&str; 8] = [
+    "create",
+    "web",
+    "-a",
+    "10.1.0.7/24",
+    "-a",
+    "10.9.0.0/24",
+    "--assign",
+    "d0",
+];
+
+/// Runs a command that is killed at its nth such call; false if it ended before.
+fn killed_at(m: &Machine, call: &str, nth: usize, args: &[&str]) -> bool {
+    let status = m
+        .inside("strace")
+        .args(["-f", "-o", "/dev/null", "-e"])
+        .arg(format!("trace={call}"))
+        .arg(format!("--inject={call}:signal=SIGKILL:when={nth}"))
+        .arg(HOSTLET)
+        .args(args)
+        .stderr(Stdio::null())
+        .status()
+        .expect("this test needs strace");
+    !status.success()
+}
+
+/// Where a command changes something: files, the network, the kernel part, the store.
+fn places() -> impl Iterator<Item = (&'static str, usize)> {
+    let calls = [
+        ("mkdir", 4, 1),
+        ("rmdir", 2, 1),
+        ("bpf", 90, 9),
+        ("sendto", 14, 2),
+        ("pwrite64", 30, 4),
+    ];
+    calls
+        .into_iter()
+        .flat_map(|(call, last, step)| (1..=last).step_by(step).map(move |nth| (call, nth)))
+}
+
+#[test]
+fn a_create_that_is_killed_is_whole_or_not_at_all() {
+    let m = Machine::new("create-killed");
+    // Somebody stays, so that the kernel part does and commands are quick.
+    m.ok(&["create", "stays", "-a", "10.1.0.2"]);
+    let before = addresses(&m);
+    let mut killed = 0;
+    for (call, nth) in places() {
+        killed += usize::from(killed_at(&m, call, nth, &CREATE));
+        // Any changing command heals; this one is refused besides.
+        m.fails(1, &["remove", "nobody"]);
+        if m.names().len() == 2 {
+            let live = m.ok(&["list"]).matches(" live ").count();
+            assert_eq!(live, 2, "killed at {call} {nth}");
+            m.ok(&["remove", "web"]);
+        }
+        assert_eq!(m.names(), ["stays"], "killed at {call} {nth}");
+        assert_eq!(addresses(&m), before, "killed at {call} {nth}");
+    }
+    assert!(killed > 12, "only {killed} were killed");
+    m.ok(&["remove", "stays"]);
+}
+
+#[test]
+fn a_remove_that_is_killed_is_finished_by_the_next_command() {
+    let m = Machine::new("remove-killed");
+    m.ok(&["create", "stays", "-a", "10.1.0.2"]);
+    let before = addresses(&m);
+    let mut killed = 0;
+    for (call, nth) in places() {
+        m.ok(&CREATE);
+        killed += usize::from(killed_at(&m, call, nth, &["remove", "web"]));
+        m.fails(1, &["remove", "nobody"]);
+        if m.names().len() == 2 {
+            // Killed before it began.
+            m.ok(&["enter", "web", "--", "true"]);
+            m.ok(&["remove", "web"]);
+        }
+        assert_eq!(m.names(), ["stays"], "killed at {call} {nth}");
+        assert_eq!(addresses(&m), before, "killed at {call} {nth}");
+    }
+    assert!(killed > 12, "only {killed} were killed");
+    m.ok(&["remove", "stays"]);
+}
+
+const ADDED: &str = "10.1.0.7";
+
+/// Whether web has [`ADDED`]; all who say so must say the same.
+fn has_added(m: &Machine, when: &str) -> bool {
+    let shown: serde_json::Value = serde_json::from_str(&m.ok(&["show", "web", "--json"])).unwrap();
+    let listed = shown["addresses"].as_array().unwrap();
+    let listed = listed.iter().any(|a| a["address"] == ADDED);
+    let owners = m.path("bpf/hostlet/maps/owners");
+    let owners = m.sh(&format!(
+        "bpftool -j map dump pinned '{}'",
+        owners.display()
+    ));
+    let owners: serde_json::Value = serde_json::from_str(&owners).unwrap();
+    // The last word of the key is the IPv4 address; a single other one makes it `many`.
+    let owners: Vec<(String, u64, u64)> = owners
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| {
+            let field = |of: &str| entry["formatted"]["value"][of].as_u64().unwrap();
+            let words = entry["formatted"]["key"]["w"].as_array().unwrap();
+            let last = words[3].as_u64().unwrap() as u32;
+            (
+                std::net::Ipv4Addr::from(last.to_ne_bytes()).to_string(),
+                field("id"),
+                field("flags"),
+            )
+        })
+        .collect();
+    let web = shown["id"].as_u64().unwrap();
+    let owned = owners.iter().any(|(a, id, _)| a == ADDED && *id == web);
+    assert_eq!(owned, listed, "{when}: owners: {owners:?}");
+    let many = owners.iter().any(|(a, _, f)| a == "10.1.0.1" && f & 2 != 0);
+    assert_eq!(many, listed, "{when}: flags: {owners:?}");
+    let placed = addresses(m).contains("10.1.0.7/24");
+    assert_eq!(placed, listed, "{when}: on the interface: {placed}");
+    let bind = format!("import socket; socket.socket().bind(('{ADDED}', 0))");
+    let bound = m.hostlet(&["enter", "web", "--", "python3", "-c", &bind]);
+    assert_eq!(bound.status.success(), listed, "{when}: {bound:?}");
+    let history = m.ok(&["history", "--hostlet", "web", "--address", ADDED, "--json"]);
+    let history: serde_json::Value = serde_json::from_str(&history).unwrap();
+    let open = history
+        .as_array()
+        .unwrap()
+        .iter()
+        .any(|h| h["to"].is_null());
+    assert_eq!(open, listed, "{when}: {history}");
+    listed
+}
+
+/// Kills one verb at every place, and expects the next command to leave it done or not begun.
+fn changed_and_killed(m: &Machine, from: bool, change: &[&str], back: &[&str]) {
+    m.ok(&["create", "web", "-a", "10.1.0.1"]);
+    if from {
+        m.ok(back);
+    }
+    let before = addresses(m);
+    let (mut killed, mut done) = (0, 0);
+    let calls = [("bpf", 26, 1), ("sendto", 14, 1), ("pwrite64", 26, 2)];
+    for (call, last, step) in calls {
+        for nth in (1..=last).step_by(step) {
+            killed += usize::from(killed_at(m, call, nth, change));
+            // What is half done is nobody's doing.
+            m.ok(&["check"]);
+            // Any changing command heals; this one is refused besides.
+            let said = m.fails(1, &["remove", "nobody"]);
+            let when = format!("killed at {call} {nth}");
+            assert!(!said.contains("healed"), "{when}: {said}");
+            if has_added(m, &when) != from {
+                done += 1;
+                m.ok(back);
+            }
+            assert_eq!(has_added(m, &when), from, "{when}: and taken back");
+            assert_eq!(addresses(m), before, "{when}");
+        }
+    }
+    assert!(killed > 20, "only {killed} were killed");
+    assert!(done > 2, "only {done} were done");
+    m.ok(&["remove", "web"]);
+}
+
+const GRANT: [&str; 5] = ["grant", "web", "10.1.0.7/24", "--assign", "d0"];
+const REVOKE: [&str; 3] = ["revoke", "web", ADDED];
+
+#[test]
+fn a_grant_that_is_killed_is_whole_or_not_at_all() {
+    let m = Machine::new("grant-killed");
+    changed_and_killed(&m, false, &GRANT, &REVOKE);
+}
+
+#[test]
+fn a_revoke_that_is_killed_is_whole_or_not_at_all() {
+    let m = Machine::new("revoke-killed");
+    changed_and_killed(&m, true, &REVOKE, &GRANT);
+}
+
+#[test]
+fn an_apply_that_is_killed_is_done_by_the_next() {
+    let m = Machine::new("apply-killed");
+    let declare = |text: &str| std::fs::write(m.path("hostlet.toml"), text).unwrap();
+    let one = "[hostlet.web]\naddresses = [\"10.1.0.1\"]\nassign = \"d0\"\n";
+    let two = "[hostlet.web]\naddresses = [\"10.1.0.7/24\", \"10.1.0.1\"]\nassign = \"d0\"\nsource = \"random\"\n";
+    declare(one);
+    m.ok(&["apply"]);
+    let before = addresses(&m);
+    let mut killed = 0;
+    for (call, last, step) in [("bpf", 30, 3), ("pwrite64", 30, 5)] {
+        for nth in (1..=last).step_by(step) {
+            declare(two);
+            killed += usize::from(killed_at(&m, call, nth, &["apply"]));
+            m.fails(1, &["remove", "nobody"]);
+            let when = format!("killed at {call} {nth}");
+            has_added(&m, &when);
+            m.ok(&["apply"]);
+            assert!(has_added(&m, &when), "{when}");
+            let shown = m.ok(&["show", "web", "--json"]);
+            assert!(shown.contains("random"), "{when}: {shown}");
+            declare(one);
+            m.ok(&["apply"]);
+            assert!(!has_added(&m, &when), "{when}");
+            assert_eq!(addresses(&m), before, "{when}");
+        }
+    }
+    assert!(killed > 8, "only {killed} were killed");
+    m.ok(&["remove", "web"]);
+}

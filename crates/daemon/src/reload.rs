@@ -19,15 +19,15 @@ pub(crate) fn reload(shared: &Shared, dry_run: bool) -> Result<Vec<String>, Erro
     let failed = |e: &dyn std::fmt::Display| Error::Failed(e.to_string());
     // Nobody draws by half of it.
     let one = shared.choosing();
+    let config = &shared.engine.paths().config;
+    if !config.exists() {
+        // A lost file is no wish to remove all that was declared.
+        let config = config.clone();
+        return Err(failed(&hostlet_engine::Error::NoConfig { config }));
+    }
     let new = shared.engine.config().map_err(|e| failed(&e))?;
     let old = shared.config();
     let mut changes = pools(shared, &old, &new);
-    if !shared.engine.paths().config.exists() {
-        let file = shared.engine.paths().config.display();
-        changes.push(format!(
-            "there is no {file}: no pools, and the default limits"
-        ));
-    }
     changes.extend(absent(&new));
     shared.engine.keep_config(new.clone());
     // Refuses what cannot be done before anything is.

@@ -1,6 +1,7 @@
 //! hostletd is stopped, killed and told of a new configuration while addresses are held.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -278,6 +279,15 @@ fn a_new_configuration_is_applied_or_refused_whole() -> Result<()> {
     ensure!(said.contains("office") && said.contains("more"), "{said}");
     stage.hold_as(65534, &["--pool", "more"])?;
     confined(&stage, &mut agent, address)?;
+
+    // A lost file takes nothing away, an empty one would.
+    fs::remove_file(stage.install.root().join("hostlet.toml"))?;
+    let said = stage.install.fail(&stage.host, 1, &["reload"])?;
+    ensure!(
+        said.contains("hostlet.toml") && said.contains("empty file"),
+        "{said}"
+    );
+    stage.pool("more")?;
 
     // By the signal, too.
     stage.configure(OFFICE)?;

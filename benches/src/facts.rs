@@ -51,6 +51,7 @@ pub fn versions() -> Vec<(String, String)> {
         ("pasta", "--version"),
         ("slirp4netns", "--version"),
         ("bwrap", "--version"),
+        ("runc", "--version"),
     ];
     let found = asked.iter().filter_map(|(program, option)| {
         let version = said(program, option).or_else(|| packaged(program))?;

@@ -4,7 +4,7 @@
 use anyhow::{Context, Result};
 use hostlet_testkit::netns::NetNs;
 
-use crate::stage::{Place, Stage, Talking, output};
+use crate::stage::{Place, Stage, Talking, addresses, output};
 
 /// Where a loop runs.
 #[derive(Debug, Clone, Copy)]
@@ -26,16 +26,16 @@ pub struct Beside<'s> {
 }
 
 impl<'s> Beside<'s> {
-    /// They have the addresses and the wire of the stage's.
+    /// They have the addresses and the wire of the stage's: among all of a machine's IPv6 addresses the kernel chooses each source, one
+    /// by one.
     pub fn of(stage: &'s Stage) -> Result<Self> {
         let (machine, client) = (NetNs::new("plain")?, NetNs::new("plain-client")?);
         machine.join("eth0", &client, "eth0")?;
-        for (ns, last) in [(&machine, 1), (&client, 2)] {
-            ns.ip([
-                format!("address add 192.0.2.{last}/24 dev eth0"),
-                format!("address add 2001:db8::{last}/64 dev eth0 nodad"),
-            ])?;
-        }
+        machine.ip(addresses())?;
+        client.ip([
+            "address add 192.0.2.2/24 dev eth0",
+            "address add 2001:db8::2/64 dev eth0 nodad",
+        ])?;
         Ok(Self {
             stage,
             machine,

@@ -3,6 +3,7 @@
 mod beside;
 mod crowd;
 mod empty;
+mod everywhere;
 mod facts;
 mod fault;
 mod hooks;

@@ -102,16 +102,8 @@ impl Stage {
             peer,
             "link set lo up".to_owned(),
             "link set eth0 up".to_owned(),
-            "address add 192.0.2.1/24 dev eth0".to_owned(),
-            "address add 2001:db8::1/64 dev eth0 nodad".to_owned(),
         ];
-        // The addresses of the hostlets that are measured.
-        for last in [41].into_iter().chain(51..=58).chain([61]) {
-            lines.push(format!("address add 192.0.2.{last}/24 dev eth0"));
-            lines.push(format!(
-                "address add 2001:db8::{last}/64 dev eth0 nodad preferred_lft 0"
-            ));
-        }
+        lines.extend(addresses());
         ip(&lines)?;
         self.client.ip([
             "link set eth0 up",
@@ -184,6 +176,21 @@ impl Stage {
         let mut command = self.at(place, &self.myself);
         Talking::start(command.arg("work").args(words))
     }
+}
+
+/// What gives a machine its addresses: its own, and those of the hostlets that are measured.
+pub fn addresses() -> Vec<String> {
+    let mut lines = vec![
+        "address add 192.0.2.1/24 dev eth0".to_owned(),
+        "address add 2001:db8::1/64 dev eth0 nodad".to_owned(),
+    ];
+    for last in [41].into_iter().chain(51..=58).chain([61]) {
+        lines.push(format!("address add 192.0.2.{last}/24 dev eth0"));
+        lines.push(format!(
+            "address add 2001:db8::{last}/64 dev eth0 nodad preferred_lft 0"
+        ));
+    }
+    lines
 }
 
 /// Runs lines of `ip` on the machine.

@@ -80,6 +80,7 @@ SHARED int go_abroad(struct bpf_sock_addr *ctx, const struct hl_known_key *ends,
 	key = *ends;
 	known.stands = *from;
 	known.shown = *source;
+	known.sock = (__u64)kernel_sock(sk);
 	/* Connected already: the source stays. */
 	if (!addr_wild(from) && at->key.id)
 		known.shown = at->shown;

@@ -169,7 +169,7 @@ static inline int connect(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 
 		/* It is bound, if only to an address (IP_BIND_ADDRESS_NO_PORT). */
 		if (s || c->from_port)
-			mean_oneself(s, &c->from, &c->to);
+			mean_oneself(ctx, sk, h, s, &c->from, &c->to);
 	}
 	if (addr_loopback(&c->to) || addr_wild(&c->to) || dedicated_loop(&c->to)) {
 		/* Echo sockets show what the kernel knows: they stay where the guard lets echo pass. */

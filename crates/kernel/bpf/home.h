@@ -130,6 +130,21 @@ static inline int at_its_place(struct __sk_buff *skb, __u8 proto, const struct h
 	return is;
 }
 
+/*
+ * Where the kernel has put a socket that connected after connect's hook, and of which no packet has passed the
+ * guard since. It may be gone, and something else be there: whoever asks looks up what stands at that address.
+ */
+static inline struct hl_addr stands_by_now(__u64 sock, bool four)
+{
+	struct sock *raw = (struct sock *)sock;
+	struct in6_addr six = {};
+
+	if (four)
+		return addr4(BPF_CORE_READ(raw, __sk_common.skc_rcv_saddr));
+	BPF_CORE_READ_INTO(&six, raw, __sk_common.skc_v6_rcv_saddr);
+	return *(struct hl_addr *)&six;
+}
+
 /* Where the socket of a connection stands, by the two ends that the peer knows. */
 static inline bool noted_at(__u8 proto, const struct hl_addr *shown, __u16 port, const struct hl_addr *peer,
 			    __u16 peer_port, struct hl_addr *stands)
@@ -142,10 +157,14 @@ static inline bool noted_at(__u8 proto, const struct hl_addr *shown, __u16 port,
 		return false;
 	key = known_key(o->id, proto, bpf_ntohs(port), peer, bpf_ntohs(peer_port));
 	k = bpf_map_lookup_elem(&known_as, &key);
-	if (!k || !addr_eq(&k->shown, shown) || addr_wild(&k->stands))
+	if (!k || !addr_eq(&k->shown, shown))
 		return false;
 	*stands = k->stands;
-	return !addr_eq(stands, shown);
+	if (addr_wild(stands) && k->sock)
+		*stands = stands_by_now(k->sock, addr_is4(shown));
+	/* One that is bound to a group stays there: what is for its source is not for it. */
+	return !addr_eq(stands, shown) && !addr_wild(stands) && !addr_multicast(stands) &&
+	       !addr_broadcast(stands);
 }
 
 /* At the entry: true if it is for such a connection. */

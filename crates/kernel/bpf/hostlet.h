@@ -13,7 +13,7 @@
 #include <linux/bpf.h>
 
 /* Raised whenever a structure or a table below changes its shape. */
-enum { HL_LAYOUT = 8 };
+enum { HL_LAYOUT = 9 };
 
 struct hl_addr {
 	__u32 w[4];
@@ -248,8 +248,9 @@ struct hl_known_key {
 };
 
 struct hl_known {
-	struct hl_addr stands; /* where the socket is bound */
+	struct hl_addr stands; /* where the socket is bound; all zero: the kernel has not said yet */
 	struct hl_addr shown; /* the source that a machine would have chosen */
+	__u64 sock; /* where `stands` is to be had as long as that is all zero: the kernel's struct sock, or 0 */
 };
 
 /* known_at (socket storage): the key of its entry, and what must not be lost when that gives way to others. */

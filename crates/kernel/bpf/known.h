@@ -106,6 +106,7 @@ static inline void note_known(struct bpf_sock_addr *ctx, struct bpf_sock *sk, st
 		at = bpf_sk_storage_get(&known_at, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 		if (at) {
 			at->key = *key;
+			at->shown = known.shown;
 			count_known(s, true);
 		}
 		return;

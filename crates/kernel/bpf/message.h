@@ -245,7 +245,7 @@ static inline int send_to(struct bpf_sock_addr *ctx, struct bpf_sock *sk, struct
 		goto refuse;
 	}
 	if (four)
-		mean_oneself(s, &m->from, &m->to);
+		mean_oneself(ctx, sk, h, s, &m->from, &m->to);
 	if (addr_loopback(&m->to) || addr_wild(&m->to) || dedicated_loop(&m->to)) {
 		own_loop = true;
 		why = to_own_loop(h, &m->to, m->port, m->proto, false);

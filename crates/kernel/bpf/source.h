@@ -230,20 +230,50 @@ static inline int source_for(struct bpf_sock_addr *ctx, const struct hl_hostlet 
 }
 
 /*
+ * 0.0.0.0 for a connected socket that stands for the wildcard: the address that its connection leaves from, which can
+ * be another than where it stands (see known.h, abroad.h).
+ */
+SHARED int mean_connected(struct bpf_sock_addr *ctx, const struct hl_hostlet *h, const struct hl_addr *from,
+			  struct hl_addr *to)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct hl_known_at *at;
+	struct hl_sock *s;
+
+	if (!sk || !h || !from || !to)
+		return 0;
+	*to = *from;
+	s = bpf_sk_storage_get(&socks, sk, 0, 0);
+	if (!s || !(s->flags & HL_SOCK_KNOWN_AS) || ((s->flags & HL_SOCK_ABROAD) && owns(h, from)))
+		return 0;
+	at = bpf_sk_storage_get(&known_at, sk, 0, 0);
+	*to = at && addr_is4(&at->shown) ? at->shown : addr4(0);
+	return 0;
+}
+
+/*
  * 0.0.0.0 as a destination is the loopback for who has no address, and the own address for who is bound
  * to one; :: is 127.0.0.1 for who is bound to a mapped one, or connected from one.
  */
-static inline void mean_oneself(const struct hl_sock *s, const struct hl_addr *from, struct hl_addr *to)
+static inline void mean_oneself(struct bpf_sock_addr *ctx, struct bpf_sock *sk, const struct hl_hostlet *h,
+				const struct hl_sock *s, const struct hl_addr *from, struct hl_addr *to)
 {
+	bool abroad = s && (s->flags & HL_SOCK_ABROAD);
+	struct hl_addr is, own;
+
 	if (!addr_wild(to) || addr_wild(from) || !addr_is4(from))
 		return;
-	if (addr_is4(to)) {
+	if (!addr_is4(to)) {
+		if (!s || !(s->flags & HL_SOCK_WILD6) || abroad)
+			*to = addr4(bpf_htonl(0x7f000001));
+	} else if (!abroad &&
+		   (!s || !(s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)) || !addr_eq(from, &s->addr))) {
 		/* A datagram may name another source than where its socket stands. */
-		if (!s || !(s->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)) ||
-		    (!(s->flags & HL_SOCK_ABROAD) && !addr_eq(from, &s->addr)))
-			*to = *from;
-	} else if (!s || !(s->flags & HL_SOCK_WILD6) || (s->flags & HL_SOCK_ABROAD)) {
-		*to = addr4(bpf_htonl(0x7f000001));
+		*to = *from;
+	} else if (sk->state == BPF_TCP_ESTABLISHED) {
+		is = *from;
+		mean_connected(ctx, h, &is, &own);
+		*to = own;
 	}
 }
 

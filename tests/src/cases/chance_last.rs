@@ -1,17 +1,18 @@
 //! Differences that generated cases found last, and that are listed.
 
 cases! {
-    connected_and_silent_after_a_datagram: "A8", r"
+    told_of_what_left_from_a_named_source: "A7", r"
         in a = socket udp4
-        in sendto a 10.0.0.100:5300 x
-        in connect a 10.0.0.100:5300
-        peer b = socket udp4
-        peer bind b 10.0.0.100:5300
-        peer sendto b 10.0.0.5:{in.a} y
-        in recv a => y / EAGAIN [silent-connect]
-        in send a z
-        peer sendto b 10.0.0.5:{in.a} w
-        in recv a => w
+        in bind a 0.0.0.0:5300
+        in connect a 127.0.0.1:5301
+        in sendmsg a 127.0.0.1:5301 x src=10.0.0.5
+        in recv a => EAGAIN / ECONNREFUSED [source-primary]
+    ";
+    sent_to_all_zero_by_name_where_ipv4_has_left_it: "A7", r"
+        in a = socket udp6
+        in connect a [::ffff:10.0.0.100]:5300
+        in connect a unspec
+        in sendmsg a [::]:5300 x src=::1 => ok / EINVAL [source-primary]
     ";
     connected_after_a_chosen_port_went: "A7", r"
         in a = socket udp4

@@ -77,6 +77,7 @@ files! {
     restart
     segments
     sharing
+    silent
     source
     udplite
     uring

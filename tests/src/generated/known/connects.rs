@@ -154,7 +154,7 @@ pub(super) fn group_connect(d: &Difference) -> Option<bool> {
                 .filter(|c| c.real == "ok")
                 .count()
                 > 1;
-            bound && (further || to.any(|(to, _)| loopback(to) || wild(sent.host)))
+            bound && (further || to.any(|(to, _)| loopback(to)))
         }),
     })
 }

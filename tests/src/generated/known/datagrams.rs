@@ -6,13 +6,20 @@ use super::{Difference, Done, Sent, bare, for_all, loopback, primary};
 pub(super) fn source_primary(d: &Difference) -> Option<bool> {
     if d.is("sendmsg", "ok", "EINVAL") {
         let named = d.step.words.get(4).is_some_and(|w| w.starts_with("src="));
-        return Some(
-            named && d.step.words[2].starts_with("[::]:") && d.past.on_wildcard(d.step.socket()),
-        );
+        let socket = d.step.socket();
+        // Or where a connection to IPv4 has left it.
+        let all = || d.past.with(socket, "connect");
+        let left = d.past.bound(socket).is_none()
+            && all().any(|c| c.words[2] == "unspec")
+            && all()
+                .filter_map(Done::place)
+                .any(|(to, _)| to.contains('.'));
+        let stands = left || d.past.on_wildcard(socket);
+        return Some(named && stands && d.step.words[2].starts_with("[::]:"));
     }
-    let named = |s: &Sent| {
-        let source = s.by.words.get(4).and_then(|w| w.strip_prefix("src="));
-        let by = s.by.socket();
+    let named = |s: &Done| {
+        let source = s.words.get(4).and_then(|w| w.strip_prefix("src="));
+        let by = s.socket();
         if d.past.on_wildcard(by) {
             return source.is_some_and(primary);
         }
@@ -27,7 +34,9 @@ pub(super) fn source_primary(d: &Difference) -> Option<bool> {
         };
         over && source.is_some_and(|s| primary(s) || left(s))
     };
-    Some(d.about(named))
+    // That nobody has the port is for the address that was named, which is not that of its connection.
+    let told = d.error_gained() && d.past.with(d.step.socket(), "sendmsg").any(named);
+    Some(told || d.about(|sent| named(sent.by)))
 }
 
 /// From where the route puts the socket, as far as the hook can tell; or dropped, and then what
@@ -80,33 +89,6 @@ pub(super) fn udp_answer(d: &Difference) -> Option<bool> {
             && asked(s.by.socket())
     };
     Some(gets && d.about(answer))
-}
-
-/// Where the route put it is known with the first packet that it sends.
-pub(super) fn silent_connect(d: &Difference) -> Option<bool> {
-    let silent = |name: &str| {
-        let sends = ["send", "sendto", "sendmsg"];
-        let sent = |fits: &dyn Fn(usize) -> bool| {
-            let mut all = sends.iter().flat_map(|op| d.past.with(name, op));
-            all.any(|s| fits(s.at))
-        };
-        let connect = d
-            .past
-            .with(name, "connect")
-            .filter(|c| c.real == "ok")
-            .last();
-        connect.is_some_and(|c| {
-            let by_route = match d.past.bound(name) {
-                Some((host, port)) => host == "[::]" && port == "0" || for_all(host),
-                None => sent(&|at| at < c.at),
-            };
-            c.place().is_some() && by_route && !sent(&|at| at > c.at)
-        })
-    };
-    let socket = d.step.socket();
-    let told = d.error_gained() && d.asked(|s, _| silent(s) && !d.past.stream(s));
-    let here = |s: &Sent| d.past.went_to(s, socket);
-    Some(told || d.lost() && !d.stream() && silent(socket) && d.about(here))
 }
 
 /// The kernel takes `::` for IPv4 where the socket stands on a mapped address.

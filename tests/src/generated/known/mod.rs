@@ -60,7 +60,6 @@ const KNOWN: &[(&str, Explains)] = &[
     ("reuse-after-bind", binds::reuse_after_bind),
     ("udp-answer", datagrams::udp_answer),
     ("dual-any", datagrams::dual_any),
-    ("silent-connect", datagrams::silent_connect),
     ("multicast-shared-port", datagrams::multicast_shared_port),
     ("pktinfo-loopback", datagrams::pktinfo_loopback),
     ("any-interface", datagrams::any_interface),

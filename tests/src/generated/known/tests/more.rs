@@ -239,17 +239,29 @@ fn a_mapped_broadcast_address_gives_way_only_where_its_port_was_left_open() {
 }
 
 #[test]
-fn who_has_sent_since_it_connected_is_found() {
-    let received = |before: &str, after: &str| {
+fn a_source_of_ipv6_is_none_where_ipv4_has_left_a_socket() {
+    let sent = |to: &str, then: &str| {
         explained(&format!(
-            "in a = socket udp4\n{before}in connect a 10.0.0.100:5300\n{after}peer b = socket udp4\n\
-             peer bind b 10.0.0.100:5300\npeer sendto b 10.0.0.5:{{in.a}} y\nin recv a => y / EAGAIN"
+            "in a = socket udp6\nin connect a {to}:5300\n{then}\
+             in sendmsg a [::]:5300 x src=::1 => ok / EINVAL"
         ))
     };
-    let sends = "in sendto a 10.0.0.100:5300 x\n";
-    assert_eq!(received(sends, ""), Some("silent-connect"));
-    assert_eq!(received("", ""), None);
-    assert_eq!(received(sends, "in send a z\n"), None);
+    let unspec = "in connect a unspec\n";
+    assert_eq!(sent("[::ffff:10.0.0.100]", unspec), Some("source-primary"));
+    assert_eq!(sent("[2001:db8::100]", unspec), None);
+    assert_eq!(sent("[::ffff:10.0.0.100]", ""), None);
+}
+
+#[test]
+fn an_error_is_for_the_source_that_was_named() {
+    let told = |source: &str| {
+        explained(&format!(
+            "in a = socket udp4\nin bind a 0.0.0.0:5300\nin connect a 127.0.0.1:5301\n\
+             in sendmsg a 127.0.0.1:5301 x src={source}\nin recv a => EAGAIN / ECONNREFUSED"
+        ))
+    };
+    assert_eq!(told("10.0.0.5"), Some("source-primary"));
+    assert_eq!(told("10.0.0.6"), None);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use hostlet_model::config::OnLoss;
 use hostlet_model::{AddressSpec, Name, Owned};
 use hostlet_platform::netlink;
 use hostlet_policy::Refusal;
-use hostlet_store::Lease;
+use hostlet_store::{Lease, Store};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::keeper::{Order, Which};
@@ -68,8 +68,8 @@ pub(crate) fn queue() -> (Jobs, Receiver<Job>) {
     (Jobs(sender), receiver)
 }
 
-/// Works until hostletd ends.
-pub(crate) fn work(shared: &Arc<Shared>, jobs: &Receiver<Job>) {
+/// Works until hostletd ends. The state is open once more for what nobody is to wait for.
+pub(crate) fn work(shared: &Arc<Shared>, jobs: &Receiver<Job>, state: &Store) {
     let mut pruned: Option<Timestamp> = None;
     while let Ok(job) = jobs.recv() {
         let now = shared.clock.timestamp();
@@ -82,6 +82,13 @@ pub(crate) fn work(shared: &Arc<Shared>, jobs: &Receiver<Job>) {
             Job::Again => {
                 for job in shared.take_left() {
                     perform(shared, job);
+                }
+            }
+            // Each lease and each end of one changes the network, which has settled by now.
+            Job::NetworkChanged => {
+                perform(shared, Job::NetworkChanged);
+                if let Err(error) = state.shorten_log() {
+                    log::warning(format_args!("the log of the state stays long: {error}"));
                 }
             }
             job => perform(shared, job),

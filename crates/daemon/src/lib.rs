@@ -74,7 +74,7 @@ impl Daemon {
         let (config, as_it_is) = settled::load(&engine)?;
         engine.keep_config(config.clone());
         let lock = lock(engine.paths())?;
-        let store = Store::open(&engine.paths().db)?;
+        let store = Store::open_to_stay(&engine.paths().db)?;
         let ledger = Ledger::open(Box::new(store))?;
         let sessions = Sessions::open(&engine.paths().db)?;
         if as_it_is {
@@ -87,10 +87,11 @@ impl Daemon {
             engine, clock, orders, config, ledger, sessions, announcer,
         ));
         let (jobs, work) = jobs::queue();
+        let state = Store::open_to_stay(&shared.engine.paths().db)?;
         let keeper = Keeper::new(Arc::clone(&shared), jobs.clone(), incoming)?;
         let mut threads = vec![thread("keeper", move || keeper.run())?];
         let of_jobs = Arc::clone(&shared);
-        threads.push(thread("jobs", move || jobs::work(&of_jobs, &work))?);
+        threads.push(thread("jobs", move || jobs::work(&of_jobs, &work, &state))?);
         for line in reload::absent(&shared.config()) {
             log::warning(format_args!("{line}"));
         }

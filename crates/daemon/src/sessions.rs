@@ -55,7 +55,7 @@ pub(crate) struct Sessions {
 impl Sessions {
     /// What the store has.
     pub fn open(db: &Path) -> Result<Self> {
-        let store = Store::open(db)?;
+        let store = Store::open_to_stay(db)?;
         let all = store.sessions()?;
         let common = all
             .iter()

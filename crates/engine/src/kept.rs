@@ -103,7 +103,7 @@ impl Keep {
             Some((then, store)) if Some(then) == now && store.is_current()? => (now, store),
             _ => {
                 // To read as well: one that is not there would be taken for empty for ever.
-                let store = Store::open(&paths.db)?;
+                let store = Store::open_to_stay(&paths.db)?;
                 (inode(&paths.db), store)
             }
         };

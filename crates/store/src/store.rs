@@ -19,6 +19,10 @@ pub struct Store {
     pub(crate) path: PathBuf,
 }
 
+/// From how many pages on the log is long, and, for those who stay, too long.
+const LONG_LOG: i64 = 128;
+const TOO_LONG_LOG: i64 = 1024;
+
 /// More statements than there are.
 const STATEMENTS: usize = 128;
 
@@ -85,7 +89,7 @@ impl Store {
         conn.pragma_update(None, "synchronous", "normal")
             .map_err(fail)?;
         // The first to open the file reads the whole log: a short one keeps every command quick.
-        conn.pragma_update(None, "wal_autocheckpoint", 128)
+        conn.pragma_update(None, "wal_autocheckpoint", LONG_LOG)
             .map_err(fail)?;
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, true)
             .map_err(fail)?;
@@ -108,6 +112,17 @@ impl Store {
             together: Cell::new(false),
             path: path.into(),
         })
+    }
+
+    /// As [`Store::open`], for a process that stays and calls [`Store::shorten_log`] when nobody waits. Else whoever makes the change at
+    /// which the log is long waits for the disk three times more than others.
+    pub fn open_to_stay(path: &Path) -> Result<Store> {
+        let store = Self::open(path)?;
+        store
+            .conn
+            .pragma_update(None, "wal_autocheckpoint", TOO_LONG_LOG)
+            .map_err(|e| explain(path, "open the state", e))?;
+        Ok(store)
     }
 
     /// Opens the file to read; an absent one reads as empty, and none is made.
@@ -203,6 +218,19 @@ impl Store {
             // a later flush does the rest.
             Ok(conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?)
         })
+    }
+
+    /// Writes what the log has into the file, if it has become long. Others may change the state meanwhile.
+    pub fn shorten_log(&self) -> Result<()> {
+        let left = self.read("measure the state's log", |conn| {
+            Ok(conn.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| {
+                Ok(row.get::<_, i64>(1)? - row.get::<_, i64>(2)?)
+            })?)
+        })?;
+        if left < LONG_LOG {
+            return Ok(());
+        }
+        self.flush()
     }
 
     /// Reads the whole file for damage.

@@ -194,6 +194,32 @@ fn a_user_who_may_not_write_reads_with_and_without_the_log() {
 }
 
 #[test]
+fn who_stays_writes_the_log_into_the_file_when_nobody_waits() {
+    let dir = Dir::new("stays");
+    let store = Store::open_to_stay(&dir.db()).unwrap();
+    let other = Store::open_to_stay(&dir.db()).unwrap();
+    store.flush().unwrap();
+    let file = || std::fs::read(dir.db()).unwrap();
+    let insert = |id: u32| {
+        let (name, address) = (format!("h{id}"), format!("10.0.0.{id}"));
+        store.insert(&definition(id, &name, &[&address])).unwrap();
+    };
+    let before = file();
+    insert(1);
+    other.shorten_log().unwrap();
+    assert!(file() == before, "a short log stays");
+    (2..60).for_each(insert);
+    assert!(file() == before, "no change writes it into the file");
+    other.shorten_log().unwrap();
+    assert!(file() != before, "a long one is written");
+    let after = file();
+    insert(60);
+    other.shorten_log().unwrap();
+    assert!(file() == after, "and is short again");
+    assert_eq!(other.all().unwrap().len(), 60);
+}
+
+#[test]
 fn damage_is_told_from_other_trouble() {
     let dir = Dir::new("damage");
     let store = Store::open(&dir.db()).unwrap();

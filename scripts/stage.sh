@@ -17,6 +17,11 @@ done
 
 on_client() { nsenter --net="$client" "$@"; }
 
+# What a configuration with DHCP says besides on a machine without a number of its own, as most containers are.
+no_machine_id() {
+  [ -s /etc/machine-id ] || printf '[dhcp]\nhardware-prefix = "02:68:6c"\n'
+}
+
 stage_set_up() {
   mkdir -p "$HOSTLET_ROOT/bpf"
   # Here, and not by the first hostlet command: some commands below have mounts of their own.

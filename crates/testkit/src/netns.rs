@@ -206,27 +206,27 @@ impl NetNs {
 
     /// Waits until somebody listens on the TCP port.
     pub fn wait_listening(&self, port: u16) -> Result<()> {
+        let what = format!("a listener on port {port} in {}", self.name);
+        crate::wait::until(&what, || self.listens(port))
+    }
+
+    /// Whether somebody listens on the TCP port.
+    pub fn listens(&self, port: u16) -> bool {
         let wanted = format!(":{port:04X} ");
-        crate::wait::until(
-            &format!("a listener on port {port} in {}", self.name),
-            || {
-                self.within(|| {
-                    ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"]
-                        .iter()
-                        .any(|table| {
-                            std::fs::read_to_string(table).is_ok_and(|text| {
-                                text.lines().any(|l| {
-                                    // sl local remote state: 0A is LISTEN
-                                    let mut words = l.split_whitespace().skip(1);
-                                    let local = words.next().map(|w| format!("{w} "));
-                                    local.is_some_and(|w| w.ends_with(&wanted))
-                                        && words.nth(1) == Some("0A")
-                                })
-                            })
-                        })
-                })
-                .unwrap_or(false)
-            },
-        )
+        // sl local remote state: 0A is LISTEN
+        let listener = |line: &str| {
+            let mut words = line.split_whitespace().skip(1);
+            let local = words.next().map(|w| format!("{w} "));
+            local.is_some_and(|w| w.ends_with(&wanted)) && words.nth(1) == Some("0A")
+        };
+        let in_table = |table: &&str| {
+            std::fs::read_to_string(table).is_ok_and(|text| text.lines().any(listener))
+        };
+        self.within(|| {
+            ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"]
+                .iter()
+                .any(in_table)
+        })
+        .unwrap_or(false)
     }
 }

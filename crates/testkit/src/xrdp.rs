@@ -63,7 +63,12 @@ impl Xrdp {
         let mut command = host.command("xrdp-sesman");
         command.arg("--nodaemon");
         let sesman = Daemon::start("xrdp-sesman", command)?;
-        host.wait_listening(3350)?;
+        // A port until version 0.9, then a socket.
+        let run = format!("/proc/{}/root/run/xrdp", sesman.pid());
+        let socket = Path::new(&run).join("sockdir/sesman.socket");
+        wait::until("xrdp-sesman to listen", || {
+            host.listens(3350) || socket.exists()
+        })?;
         let mut command = host.command("xrdp");
         command.arg("--nodaemon");
         let xrdp = Daemon::start("xrdp", command)?;
@@ -220,7 +225,9 @@ impl Desktop {
 }
 
 fn connect(client: &NetNs, words: &[String]) -> Result<Daemon> {
-    let mut free = client.command("xfreerdp");
+    // Its third version has the number in its name.
+    let old = Path::new("/usr/bin/xfreerdp").exists();
+    let mut free = client.command(if old { "xfreerdp" } else { "xfreerdp3" });
     free.env("DISPLAY", DISPLAY).env("HOME", "/run/tmp");
     free.args(words);
     Daemon::start("xfreerdp", free)

@@ -35,7 +35,9 @@ pub(super) fn start(ns: &NetNs, options: &Options, dir: &Path) -> Result<Vec<Dae
             .arg("-c")
             .arg(&config)
             .env("KEA_PIDFILE_DIR", dir)
-            .env("KEA_LOCKFILE_DIR", dir);
+            .env("KEA_LOCKFILE_DIR", dir)
+            // Since 2.6.3 leases elsewhere than in Debian's directory are refused without it.
+            .env("KEA_DHCP_DATA_DIR", dir);
         let daemon = Daemon::ready(&name, command, &format!("DHCP{n}_STARTED"))?;
         // It goes on without sockets: what was meant to serve would be silent.
         if daemon.log().count("NO_SOCKETS_OPEN") > 0 {

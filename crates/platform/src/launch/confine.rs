@@ -69,14 +69,14 @@ pub(super) fn enter_private_mounts(launch: &Launch, protect: bool) -> Result<(),
     )
     .map_err(failed("detach the mount namespace from the machine's"))?;
     let table = read_table()?;
-    for found in &table {
-        match found.kind.as_str() {
-            "bpf" => remove(&found.point, BPF_MAGIC)?,
-            "tracefs" if protect => remove(&found.point, TRACEFS_MAGIC)?,
-            "debugfs" if protect => remove(&found.point, DEBUGFS_MAGIC)?,
-            _ => {}
-        }
-    }
+    let goes = |found: &Mount| match found.kind.as_str() {
+        "bpf" => Some(BPF_MAGIC),
+        "tracefs" if protect => Some(TRACEFS_MAGIC),
+        "debugfs" if protect => Some(DEBUGFS_MAGIC),
+        _ => None,
+    };
+    let going = table.iter().filter_map(|m| Some((&*m.point, goes(m)?)));
+    remove(&going.collect::<Vec<_>>())?;
     // Afterwards: what went may have covered one of these.
     for found in &table {
         match found.kind.as_str() {
@@ -174,14 +174,26 @@ fn kind(found: &StatFs) -> u64 {
     u64::from(found.f_type as u32)
 }
 
-fn remove(point: &Path, magic: u64) -> Result<(), LaunchError> {
-    // Several may lie upon each other.
-    while at(point).is_some_and(|f| kind(&f) == magic) {
-        match unmount(point, UnmountFlags::DETACH) {
-            // A directory within such a file system, seen through a path of another mount; or it went meanwhile.
-            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOENT) => return Ok(()),
-            other => other.map_err(failed(format!("hide {}", point.display())))?,
+/// Takes file systems away. For each unmounting the kernel waits until no processor looks at the old tree any more, so they are
+/// first put upon each other, below a mount that goes as a whole.
+fn remove(all: &[(&Path, u64)]) -> Result<(), LaunchError> {
+    let (pile, on) = (Path::new("/proc/sys"), Path::new("/proc/sys/kernel"));
+    let several = all.len() > 1 && mount_bind(pile, pile).is_ok();
+    for (point, magic) in all {
+        // Several may lie upon each other.
+        while at(point).is_some_and(|f| kind(&f) == *magic) {
+            if several && move_mount(CWD, *point, CWD, on, MoveMountFlags::empty()).is_ok() {
+                continue;
+            }
+            match unmount(*point, UnmountFlags::DETACH) {
+                // A directory within such a file system, seen through a path of another mount; or it went meanwhile.
+                Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOENT) => break,
+                other => other.map_err(failed(format!("hide {}", point.display())))?,
+            }
         }
+    }
+    if several {
+        unmount(pile, UnmountFlags::DETACH).map_err(failed("hide what lies upon each other"))?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::definition::{Definition, Follows, State, Version};
 use crate::error::{Result, StoreError};
-use crate::history::{self, Holder};
+use crate::history;
 use crate::store::{Failure, Store};
 
 impl Store {
@@ -39,7 +39,7 @@ impl Store {
             tx.prepare_cached("INSERT OR REPLACE INTO counter (name, value) VALUES ('last id', ?1)")?
                 .execute([d.id.0])?;
             insert_entries(tx, d.id.0, &d.entries)?;
-            follow(tx, d.name.as_str(), d.created)
+            Ok(history::follow(tx, d.name.as_str(), d.created)?)
         })
     }
 
@@ -51,7 +51,7 @@ impl Store {
                 .prepare_cached("UPDATE hostlet SET state = ?2 WHERE name = ?1")?
                 .execute((name.as_str(), state.as_str()))?;
             self.known(name, changed)?;
-            follow(tx, name.as_str(), now)
+            Ok(history::follow(tx, name.as_str(), now)?)
         })
     }
 
@@ -89,7 +89,7 @@ impl Store {
             tx.prepare_cached("UPDATE hostlet SET spec = ?2, follows = ?3 WHERE id = ?1")?
                 .execute((id, json(spec)?, Follows::from(spec, entries) as u8))?;
             write_entries(tx, id, entries)?;
-            follow(tx, name.as_str(), now)
+            Ok(history::follow(tx, name.as_str(), now)?)
         })
     }
 
@@ -119,7 +119,7 @@ impl Store {
             let gone = tx
                 .prepare_cached("DELETE FROM hostlet WHERE name = ?1")?
                 .execute([name.as_str()])?;
-            follow(tx, name.as_str(), now)?;
+            history::follow(tx, name.as_str(), now)?;
             Ok(gone > 0)
         })
     }
@@ -211,32 +211,6 @@ pub(crate) fn bounds(owned: &Owned) -> (Vec<u8>, Vec<u8>) {
     };
     let (first, last) = owned.range();
     (bytes(first), bytes(last))
-}
-
-/// Lets the history follow the definition: a live hostlet holds its entries, any
-/// other holds nothing.
-fn follow(tx: &Connection, name: &str, now: Timestamp) -> std::result::Result<(), Failure> {
-    let live: Option<(u32, String, u32, String)> = tx
-        .prepare_cached(
-            "SELECT id, program, uid, user FROM hostlet WHERE name = ?1 AND state = 'live'",
-        )?
-        .query_row([name], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))
-        .optional()?;
-    let held: Vec<String> = match &live {
-        Some((id, ..)) => tx
-            .prepare_cached("SELECT owned FROM entry WHERE hostlet = ?1 ORDER BY position")?
-            .query_map([id], |r| r.get(0))?
-            .collect::<rusqlite::Result<_>>()?,
-        None => Vec::new(),
-    };
-    let (_, program, uid, user) = live.unwrap_or_default();
-    let holder = Holder {
-        name,
-        program: &program,
-        uid,
-        user: &user,
-    };
-    Ok(history::reconcile(tx, &holder, &held, now)?)
 }
 
 pub(crate) fn json(value: &impl Serialize) -> std::result::Result<String, Failure> {

@@ -1,11 +1,10 @@
 //! Who had which address, from when to when, running what.
 
-use std::collections::HashSet;
 use std::net::IpAddr;
 
 use hostlet_model::{Name, Owned};
 use jiff::Timestamp;
-use rusqlite::{Connection, ToSql, named_params};
+use rusqlite::{Connection, ToSql};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
@@ -73,48 +72,23 @@ impl Store {
     }
 }
 
-/// Who holds what is gained now.
-pub(crate) struct Holder<'a> {
-    pub name: &'a str,
-    pub program: &'a str,
-    pub uid: u32,
-    pub user: &'a str,
-}
-
-/// Makes the open rows of the hostlet be exactly `held`: closes what is lost,
-/// opens what is gained, leaves the others as they are.
-pub(crate) fn reconcile(
-    conn: &Connection,
-    holder: &Holder<'_>,
-    held: &[String],
-    now: Timestamp,
-) -> rusqlite::Result<()> {
+/// Lets the history follow the definition: a live hostlet holds its entries, any other holds nothing. What is lost is closed,
+/// what is gained opened, and the others stay as they are.
+pub(crate) fn follow(conn: &Connection, name: &str, now: Timestamp) -> rusqlite::Result<()> {
     let now = now.as_microsecond();
-    let mut open: HashSet<String> = HashSet::new();
-    {
-        let mut rows =
-            conn.prepare_cached("SELECT address FROM history WHERE hostlet = ?1 AND lost IS NULL")?;
-        for address in rows.query_map([holder.name], |r| r.get(0))? {
-            open.insert(address?);
-        }
-    }
-    let kept: HashSet<&String> = held.iter().collect();
-    for address in open.iter().filter(|a| !kept.contains(a)) {
-        conn.prepare_cached(
-            "UPDATE history SET lost = max(gained, ?3) WHERE hostlet = ?1 AND address = ?2 AND lost IS NULL",
-        )?
-        .execute((holder.name, address, now))?;
-    }
-    for address in held.iter().filter(|a| !open.contains(*a)) {
-        conn.prepare_cached(
-            "INSERT INTO history (hostlet, address, gained, program, uid, user)
-             VALUES (:hostlet, :address, :now, :program, :uid, :user)",
-        )?
-        .execute(named_params! {
-            ":hostlet": holder.name, ":address": address, ":now": now,
-            ":program": holder.program, ":uid": holder.uid, ":user": holder.user,
-        })?;
-    }
+    conn.prepare_cached(
+        "UPDATE history SET lost = max(gained, ?2) WHERE hostlet = ?1 AND lost IS NULL AND address NOT IN
+            (SELECT owned FROM hostlet JOIN entry ON hostlet = id WHERE name = ?1 AND state = 'live')",
+    )?
+    .execute((name, now))?;
+    conn.prepare_cached(
+        "INSERT INTO history (hostlet, address, gained, program, uid, user)
+            SELECT name, owned, ?2, program, uid, user FROM hostlet JOIN entry ON hostlet = id
+            WHERE name = ?1 AND state = 'live'
+                AND owned NOT IN (SELECT address FROM history WHERE hostlet = ?1 AND lost IS NULL)
+            ORDER BY position",
+    )?
+    .execute((name, now))?;
     Ok(())
 }
 

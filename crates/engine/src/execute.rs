@@ -6,8 +6,9 @@ use crate::error::{Error, Result};
 
 /// What can perform a step.
 pub(crate) trait Perform {
-    /// Performs one, whole or not at all.
-    fn perform(&mut self, action: &Action) -> Result<()>;
+    /// Performs the first of these steps, whole or not at all, and those of its kind right after it that can be done with it in one
+    /// go. So many were done; an error is of the one behind them.
+    fn perform(&mut self, actions: &[Action]) -> (usize, Result<()>);
 
     /// What is performed from now on is written down together, if it is written down at all.
     fn begin_together(&mut self) -> Result<()>;
@@ -18,8 +19,11 @@ pub(crate) trait Perform {
 
 /// All of the plan or nothing of it.
 pub(crate) fn forward(machine: &mut impl Perform, plan: &[Action]) -> Result<()> {
-    for (done, action) in plan.iter().enumerate() {
-        if let Err(error) = machine.perform(action) {
+    let mut done = 0;
+    while done < plan.len() {
+        let (count, outcome) = machine.perform(&plan[done..]);
+        done += count;
+        if let Err(error) = outcome {
             return Err(take_back(machine, &plan[..done], error));
         }
     }
@@ -28,16 +32,8 @@ pub(crate) fn forward(machine: &mut impl Perform, plan: &[Action]) -> Result<()>
 
 /// Takes steps back, the last first, and goes on where that fails.
 fn take_back(machine: &mut impl Perform, done: &[Action], error: Error) -> Error {
-    let mut undo = Vec::new();
-    for step in done.iter().rev().filter_map(Action::undo) {
-        // The row is what the next command heals by: it stays if anything is left.
-        if matches!(step, Action::Unremember { .. }) && !undo.is_empty() {
-            continue;
-        }
-        if let Err(error) = machine.perform(&step) {
-            undo.push(error);
-        }
-    }
+    let steps: Vec<Action> = done.iter().rev().filter_map(Action::undo).collect();
+    let undo = try_all(machine, &steps);
     if undo.is_empty() {
         error
     } else {
@@ -51,16 +47,26 @@ fn take_back(machine: &mut impl Perform, done: &[Action], error: Error) -> Error
 /// A teardown: every step is tried, every error given back. What is still there
 /// stays remembered, so that the next command goes on with it.
 pub(crate) fn onward(machine: &mut impl Perform, plan: &[Action]) -> Result<()> {
+    Error::several(try_all(machine, plan))
+}
+
+fn try_all(machine: &mut impl Perform, plan: &[Action]) -> Vec<Error> {
     let mut errors = Vec::new();
-    for action in plan {
-        if matches!(action, Action::Unremember { .. }) && !errors.is_empty() {
+    let mut left = plan;
+    while let Some((first, rest)) = left.split_first() {
+        // The row is what the next command heals by: it stays if anything is left.
+        if matches!(first, Action::Unremember { .. }) && !errors.is_empty() {
+            left = rest;
             continue;
         }
-        if let Err(error) = machine.perform(action) {
+        let (count, outcome) = machine.perform(left);
+        left = &left[count..];
+        if let Err(error) = outcome {
             errors.push(error);
+            left = &left[1..];
         }
     }
-    Error::several(errors)
+    errors
 }
 
 /// What is done with a plan of which a step failed.
@@ -94,19 +100,25 @@ pub(crate) fn all_beside(
             machine.begin_together()?;
         }
         for (number, left) in left.iter_mut().enumerate() {
-            while let Some((action, rest)) = left.split_first().filter(|(a, _)| stage(a) <= now) {
-                *left = rest;
+            loop {
+                let due = left.iter().take_while(|action| stage(action) <= now);
+                let due = &left[..due.count()];
+                let Some(first) = due.first() else { break };
                 let failed = || errors.iter().any(|(of, _)| *of == number);
-                if matches!(action, Action::Unremember { .. }) && failed() {
+                if matches!(first, Action::Unremember { .. }) && failed() {
+                    *left = &left[1..];
                     continue;
                 }
-                let Err(error) = machine.perform(action) else {
-                    continue;
-                };
+                let (count, outcome) = machine.perform(due);
+                *left = &left[count..];
+                let Err(error) = outcome else { continue };
                 let error = match way {
-                    Way::Onward => error,
+                    Way::Onward => {
+                        *left = &left[1..];
+                        error
+                    }
                     Way::Forward => {
-                        let done = plans[number].len() - rest.len() - 1;
+                        let done = plans[number].len() - left.len();
                         *left = &[];
                         take_back(machine, &plans[number][..done], error)
                     }
@@ -164,13 +176,17 @@ mod tests {
             Ok(())
         }
 
-        fn perform(&mut self, action: &Action) -> Result<()> {
-            let text = action.to_string();
-            if self.fails.iter().any(|f| text.starts_with(f)) {
-                return Err(Error::NotRoot { what: "do that" });
+        fn perform(&mut self, actions: &[Action]) -> (usize, Result<()>) {
+            let like = |a: &&Action| matches!(a, Action::AddLoopback6 { .. });
+            let alike = actions.iter().take_while(like).count().max(1);
+            for (done, action) in actions[..alike].iter().enumerate() {
+                let text = action.to_string();
+                if self.fails.iter().any(|f| text.starts_with(f)) {
+                    return (done, Err(Error::NotRoot { what: "do that" }));
+                }
+                self.done.push(text);
             }
-            self.done.push(text);
-            Ok(())
+            (alike, Ok(()))
         }
     }
 
@@ -208,6 +224,29 @@ mod tests {
                 "remove cgroup web".to_owned()
             ]
         );
+    }
+
+    #[test]
+    fn of_steps_that_are_done_in_one_go_those_before_the_failure_are_taken_back() {
+        let plan: Vec<Action> = (1..4)
+            .map(|id| Action::AddLoopback6 { id: HostletId(id) })
+            .collect();
+        let mut fake = Fake {
+            fails: vec!["add loopback fd68:6f73:746c:7400::3"],
+            ..Fake::default()
+        };
+        assert!(matches!(
+            forward(&mut fake, &plan),
+            Err(Error::NotRoot { .. })
+        ));
+        let undone = |id| format!("remove loopback fd68:6f73:746c:7400::{id} from lo");
+        assert_eq!(fake.done[2..], [undone(2), undone(1)]);
+        let mut fake = Fake {
+            fails: vec!["add loopback fd68:6f73:746c:7400::2"],
+            ..Fake::default()
+        };
+        assert!(onward(&mut fake, &plan).is_err());
+        assert_eq!(fake.done.len(), 2);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use hostlet_store::{Definition, State, Version};
 use jiff::Timestamp;
 
 use crate::error::{Error, Result};
-use crate::execute::{Perform, Way, all_beside, forward, onward};
+use crate::execute::{Way, all_beside, forward, onward};
 use crate::machine::{Machine, abandoned, state_of, with_members};
 use crate::observe::{Of, existing, has_ipv6, has_nonlocal_bind, observe};
 use crate::{attached, names, namespace, network};
@@ -430,12 +430,9 @@ fn disown_strangers(machine: &mut Machine<'_>) -> Result<()> {
         .collect();
     for (owned, id, _) in strangers {
         let id = HostletId(id);
-        machine.perform(&Action::Disown {
-            id,
-            owned,
-            flags: hostlet_policy::OwnFlags::default(),
-        })?;
-        machine.perform(&Action::Forget { id })?;
+        let flags = hostlet_policy::OwnFlags::default();
+        let away = Action::Disown { id, owned, flags };
+        onward(machine, &[away, Action::Forget { id }])?;
     }
     Ok(())
 }

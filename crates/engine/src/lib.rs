@@ -6,6 +6,7 @@
 //! lock and changes nothing. While a program runs, the lock is free.
 
 mod access;
+mod alike;
 mod attach;
 mod attached;
 mod bpffs;

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use hostlet_kernel::{RecordFlags, Tables};
-use hostlet_model::{HostletId, Name, Owned};
+use hostlet_model::{HostletId, Name};
 use hostlet_platform::cgroup;
 use hostlet_platform::netlink::{self, AddressKind};
-use hostlet_policy::{Action, Definition, KernelView, OwnFlags, kernel_view};
+use hostlet_policy::{Action, Definition, KernelView, kernel_view};
 use hostlet_store as store;
 use jiff::Timestamp;
 
@@ -24,8 +24,14 @@ const LOOPBACK: u32 = 1;
 const KILL_SECONDS: u64 = 10;
 
 impl Perform for Machine<'_> {
-    fn perform(&mut self, action: &Action) -> Result<()> {
-        self.step(action)
+    fn perform(&mut self, actions: &[Action]) -> (usize, Result<()>) {
+        if let Some(done) = self.alike(actions) {
+            return done;
+        }
+        match actions.first().map(|first| self.step(first)) {
+            Some(Ok(())) => (1, Ok(())),
+            failed => (0, failed.unwrap_or(Ok(()))),
+        }
     }
 
     fn begin_together(&mut self) -> Result<()> {
@@ -129,16 +135,8 @@ impl Machine<'_> {
                 }
                 Ok(())
             }
-            Action::Own {
-                id,
-                owned,
-                flags,
-                previous,
-            } => self.own(*id, owned, *flags, *previous),
-            Action::Disown { owned, .. } => match &self.kernel {
-                Some(kernel) => Ok(kernel.disown(owned)?),
-                None => Ok(()),
-            },
+            // These are done by `alike`, however few there are.
+            Action::Own { .. } | Action::Disown { .. } => Ok(()),
             Action::Publish {
                 name,
                 view,
@@ -166,18 +164,6 @@ impl Machine<'_> {
             uid: self.stamp.uid,
             user: self.stamp.user.clone(),
         })?)
-    }
-
-    fn own(
-        &mut self,
-        id: HostletId,
-        owned: &Owned,
-        flags: OwnFlags,
-        _previous: Option<OwnFlags>,
-    ) -> Result<()> {
-        Ok(self
-            .kernel()?
-            .own(id.0, owned, flags.loopback, flags.many)?)
     }
 
     fn publish(

@@ -2,15 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use hostlet_model::{IpNet, Owned};
 use libbpf_rs::{ErrorKind, MapCore, MapFlags};
 
 use crate::abi::{
-    self, HL_OWNER_LOOP, HL_OWNER_MANY, HL_SETTLED_EACH, HL_SETTLED_PORTS, Plain, hl_file,
-    hl_hostlet, hl_onlink, hl_onlink_key, hl_owner, hl_port, hl_port_key, hl_prefix_key,
-    hl_reach_key, hl_route, hl_source_entry, hl_source_key,
+    self, Plain, hl_file, hl_hostlet, hl_onlink, hl_onlink_key, hl_port, hl_port_key,
+    hl_prefix_key, hl_reach_key, hl_route, hl_source_entry, hl_source_key,
 };
 use crate::error::{Error, Result};
 use crate::file_id::FileId;
@@ -68,7 +66,7 @@ pub struct RouteEntry {
 #[derive(Clone, Debug, Default)]
 pub struct Sweep {
     owned: HashMap<u32, Vec<Owned>>,
-    keys: HashMap<u32, Vec<(&'static str, Vec<u8>)>>,
+    keys: HashMap<u32, HashMap<&'static str, Vec<Vec<u8>>>>,
 }
 
 pub(crate) type Pair = (Vec<u8>, Vec<u8>);
@@ -151,77 +149,6 @@ impl Kernel {
         Ok(bytes.and_then(|b| Record::from_kernel(&hl_hostlet::from_bytes(&b))))
     }
 
-    /// Enters an address or prefix as a hostlet's.
-    ///
-    /// # Errors
-    /// If the table is full.
-    pub fn own(&self, id: u32, owned: &Owned, loopback: bool, many: bool) -> Result<()> {
-        let flags = if loopback { HL_OWNER_LOOP } else { 0 } | if many { HL_OWNER_MANY } else { 0 };
-        let value = hl_owner { id, flags };
-        match owned {
-            Owned::Single(ip) => self.put("owners", abi::addr(*ip).bytes(), value.bytes()),
-            Owned::Prefix(net) => {
-                self.put("prefixes", prefix_key(net).bytes(), value.bytes())?;
-                self.count_prefixes()
-            }
-        }
-    }
-
-    /// Takes an address or prefix out; one that is not there is no error.
-    ///
-    /// # Errors
-    /// If the table cannot be written.
-    pub fn disown(&self, owned: &Owned) -> Result<()> {
-        match owned {
-            Owned::Single(ip) => self.take("owners", abi::addr(*ip).bytes())?,
-            Owned::Prefix(net) => {
-                self.take("prefixes", prefix_key(net).bytes())?;
-                self.count_prefixes()?;
-            }
-        }
-        // Loopbacks have one owner for ever.
-        if owned.is_ipv4() && !owned.first().is_loopback() {
-            self.unsettle()?;
-        }
-        Ok(())
-    }
-
-    /// What the learner has found out of one hostlet does not hold for the next that gets the address.
-    fn unsettle(&self) -> Result<()> {
-        // Whoever looks at this moment shall not find the slot as it was: see the kernel part's `unsettle`.
-        let time = SystemTime::now().duration_since(UNIX_EPOCH);
-        let fresh = u64::from(time.map_or(1, |t| t.subsec_nanos()) & 0xffff);
-        let slots = HL_SETTLED_PORTS * HL_SETTLED_EACH;
-        let empty = fresh.to_ne_bytes().repeat(slots as usize);
-        self.put("settled", &0u32.to_ne_bytes(), &empty)
-    }
-
-    /// All owned addresses and prefixes: what, by which hostlet, whether its loopback.
-    ///
-    /// # Errors
-    /// If a table cannot be read.
-    pub fn owners(&self) -> Result<Vec<(Owned, u32, bool)>> {
-        let mut all = Vec::new();
-        for (key, value) in self.entries("owners")? {
-            let owner = hl_owner::from_bytes(&value);
-            let ip = abi::ip(&abi::hl_addr::from_bytes(&key));
-            all.push((
-                Owned::Single(ip),
-                owner.id,
-                owner.flags & HL_OWNER_LOOP != 0,
-            ));
-        }
-        for (key, value) in self.entries("prefixes")? {
-            let key = hl_prefix_key::from_bytes(&key);
-            let ip = abi::ip(&key.addr);
-            let len = key.prefixlen - abi::prefix_bits(ip, 0);
-            if let Ok(net) = IpNet::new(ip, len as u8) {
-                all.push((Owned::Prefix(net), hl_owner::from_bytes(&value).id, false));
-            }
-        }
-        Ok(all)
-    }
-
     /// Brings the tables of a hostlet from what they hold to what they shall hold.
     ///
     /// # Errors
@@ -252,7 +179,8 @@ impl Kernel {
             for (key, _) in self.entries(table)? {
                 let id = key.get(at..at + 4).and_then(|id| id.try_into().ok());
                 let id = id.map(u32::from_ne_bytes).unwrap_or_default();
-                sweep.keys.entry(id).or_default().push((table, key));
+                let of_it = sweep.keys.entry(id).or_default();
+                of_it.entry(table).or_default().push(key);
             }
         }
         Ok(sweep)
@@ -264,11 +192,11 @@ impl Kernel {
     /// # Errors
     /// If a table cannot be read or written.
     pub fn forget(&self, id: u32, sweep: &Sweep) -> Result<()> {
-        for owned in sweep.owned.get(&id).into_iter().flatten() {
+        if let Some(owned) = sweep.owned.get(&id) {
             self.disown(owned)?;
         }
-        for (table, key) in sweep.keys.get(&id).into_iter().flatten() {
-            self.take(table, key)?;
+        for (table, keys) in sweep.keys.get(&id).into_iter().flatten() {
+            self.take_all(table, &keys.iter().collect::<Vec<_>>())?;
         }
         self.forget_loopbacks(id)
     }
@@ -370,30 +298,50 @@ impl Kernel {
         Ok(PortBook { entries })
     }
 
-    fn count_prefixes(&self) -> Result<()> {
-        let some = u32::from(self.map("prefixes")?.keys().next().is_some());
-        self.put("prefixed", &0u32.to_ne_bytes(), &some.to_ne_bytes())
-    }
-
     fn replace(&self, table: &'static str, old: Vec<Pair>, new: Vec<Pair>) -> Result<()> {
         let known: HashMap<&[u8], &[u8]> = old.iter().map(|(k, v)| (&k[..], &v[..])).collect();
         let is_new = |(k, v): &&Pair| known.get(&k[..]) != Some(&&v[..]);
         let changed: Vec<&Pair> = new.iter().filter(is_new).collect();
+        self.put_all(table, &changed).1?;
+        let wanted: HashSet<&[u8]> = new.iter().map(|(k, _)| &k[..]).collect();
+        let gone = old.iter().map(|(key, _)| key);
+        let gone: Vec<_> = gone.filter(|key| !wanted.contains(&key[..])).collect();
+        self.take_all(table, &gone)
+    }
+
+    /// Writes entries; so many were written.
+    pub(crate) fn put_all(&self, table: &'static str, pairs: &[&Pair]) -> (usize, Result<()>) {
         // One call for each is quicker for a few, and where the kernel cannot do it at once.
-        if changed.len() <= FEW || !self.put_all(table, &changed)? {
-            for (key, value) in changed {
-                self.put(table, key, value)?;
+        if pairs.len() > FEW && self.put_at_once(table, pairs).unwrap_or_default() {
+            return (pairs.len(), Ok(()));
+        }
+        for (done, (key, value)) in pairs.iter().enumerate() {
+            if let Err(error) = self.put(table, key, value) {
+                return (done, Err(error));
             }
         }
-        let wanted: HashSet<&[u8]> = new.iter().map(|(k, _)| &k[..]).collect();
-        for (key, _) in old.iter().filter(|(k, _)| !wanted.contains(&k[..])) {
-            self.take(table, key)?;
+        (pairs.len(), Ok(()))
+    }
+
+    /// Takes entries out; those that are not there are no error.
+    pub(crate) fn take_all(&self, table: &'static str, keys: &[&Vec<u8>]) -> Result<()> {
+        // The kernel stops at the first that is not there.
+        if keys.len() > FEW {
+            let (map, all) = (self.map(table)?, keys.iter().flat_map(|key| *key).copied());
+            let count = u32::try_from(keys.len()).unwrap_or(u32::MAX);
+            let all: Vec<u8> = all.collect();
+            if map
+                .delete_batch(&all, count, MapFlags::ANY, MapFlags::ANY)
+                .is_ok()
+            {
+                return Ok(());
+            }
         }
-        Ok(())
+        keys.iter().try_for_each(|key| self.take(table, key))
     }
 
     /// Writes many entries in one call. False: they are to be written one by one.
-    fn put_all(&self, table: &'static str, pairs: &[&Pair]) -> Result<bool> {
+    fn put_at_once(&self, table: &'static str, pairs: &[&Pair]) -> Result<bool> {
         let keys: Vec<u8> = pairs.iter().flat_map(|(key, _)| key).copied().collect();
         let values: Vec<u8> = pairs.iter().flat_map(|(_, value)| value).copied().collect();
         let count = u32::try_from(pairs.len()).unwrap_or(u32::MAX);
@@ -450,7 +398,7 @@ impl Kernel {
     }
 }
 
-fn prefix_key(net: &IpNet) -> hl_prefix_key {
+pub(crate) fn prefix_key(net: &IpNet) -> hl_prefix_key {
     hl_prefix_key {
         prefixlen: abi::prefix_bits(net.addr(), net.prefix_len()),
         addr: abi::addr(net.network()),

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use common::{in_netns, sh};
-use hostlet_platform::netlink::{self, AddressKind, RouteWatch};
+use hostlet_platform::netlink::{self, AddressKind, Following, Placed, RouteWatch};
 use rustix::event::{PollFd, PollFlags, poll};
 
 fn ip(text: &str) -> IpAddr {
@@ -43,6 +43,55 @@ fn interfaces_are_listed() {
         let mac = va.mac.unwrap().map(|byte| format!("{byte:02x}")).join(":");
         assert!(sh("ip link show va").contains(&mac));
     });
+}
+
+/// Up to the one that cannot be put there, as one by one; also where the tables are read from memory.
+#[test]
+fn many_addresses_come_up_to_the_first_that_cannot_and_go() {
+    let many_come_and_go = |followed: bool| {
+        in_netns(move || {
+            let va = link();
+            let _following = followed.then(|| Following::begin().unwrap());
+            let placed = |n: u8| Placed {
+                ifindex: va,
+                addr: IpAddr::from([10, 1, 2, n]),
+                prefix_len: 32,
+            };
+            let all: Vec<Placed> = (0..100).map(placed).collect();
+            let there = |n: u8| has(va, &format!("10.1.2.{n}"), 32);
+            sh("ip address add 10.1.2.40/32 dev va");
+            let mut done = 0;
+            let end = loop {
+                let (count, outcome) = netlink::add_addresses(&all[done..], AddressKind::Plain);
+                done += count;
+                match outcome {
+                    Ok(true) => {}
+                    other => break other,
+                }
+            };
+            assert!(matches!(end, Ok(false)) && done == 40, "{end:?} {done}");
+            assert!((0..=40).all(there) && !(41..100).any(there));
+            // Those that are not there are no error.
+            let mut left = &all[..];
+            while !left.is_empty() {
+                let (count, outcome) = netlink::del_addresses(left);
+                outcome.unwrap();
+                left = &left[count..];
+            }
+            assert!(!(0..100).any(there));
+            let nowhere = Placed {
+                ifindex: 9999,
+                ..all[1]
+            };
+            let (done, outcome) =
+                netlink::add_addresses(&[all[0], nowhere, all[2]], AddressKind::Plain);
+            let error = outcome.unwrap_err().to_string();
+            assert!(done == 1 && error.contains("interface 9999"), "{error}");
+            assert!(there(0) && !there(2));
+        });
+    };
+    many_come_and_go(false);
+    many_come_and_go(true);
 }
 
 #[test]

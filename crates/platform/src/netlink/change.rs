@@ -51,7 +51,7 @@ fn change(kind: u16, flags: u16, request: &dyn Emitable) -> io::Result<()> {
     })
 }
 
-fn address_message(ifindex: u32, addr: IpAddr, prefix_len: u8) -> AddressMessage {
+pub(super) fn address_message(ifindex: u32, addr: IpAddr, prefix_len: u8) -> AddressMessage {
     let mut message = AddressMessage::default();
     message.header.family = family(addr);
     message.header.prefix_len = prefix_len;
@@ -62,7 +62,7 @@ fn address_message(ifindex: u32, addr: IpAddr, prefix_len: u8) -> AddressMessage
 }
 
 /// The message that makes an address of hostlet's, or gives one that is there another lifetime.
-fn own_address(
+pub(super) fn own_address(
     ifindex: u32,
     addr: IpAddr,
     prefix_len: u8,
@@ -160,22 +160,23 @@ fn put(
         add(&own_address(ifindex, addr, prefix_len, kind, valid))
             .map_err(refused(ifindex, addr, prefix_len, "add", "to"))
     };
-    let new = HostAddress {
+    mirror::change(add, |added, all| {
+        if *added {
+            mirror::enter(all, new_address(ifindex, addr, prefix_len));
+        }
+    })
+}
+
+/// An address of hostlet's as the kernel has it right after it was put there.
+pub(super) fn new_address(ifindex: u32, addr: IpAddr, prefix_len: u8) -> HostAddress {
+    let v6 = libc::IFA_F_NODAD | libc::IFA_F_DEPRECATED;
+    HostAddress {
         addr,
         prefix_len,
         ifindex,
-        flags: if addr.is_ipv6() {
-            libc::IFA_F_NODAD | libc::IFA_F_DEPRECATED
-        } else {
-            0
-        },
+        flags: if addr.is_ipv6() { v6 } else { 0 },
         ours: true,
-    };
-    mirror::change(add, |added, all| {
-        if *added {
-            mirror::enter(all, new);
-        }
-    })
+    }
 }
 
 /// Gives an address another lifetime, counted from now. False if it is not there with that prefix
@@ -230,7 +231,7 @@ fn named(ifindex: u32) -> String {
     }
 }
 
-fn refused(
+pub(super) fn refused(
     ifindex: u32,
     addr: IpAddr,
     prefix_len: u8,
@@ -266,19 +267,20 @@ pub fn del_address(ifindex: u32, addr: IpAddr, prefix_len: u8) -> Result<bool, N
     drop(promotion);
     match gone {
         Ok(()) => Ok(true),
-        Err(error)
-            if matches!(
-                error.raw_os_error(),
-                Some(libc::EADDRNOTAVAIL | libc::ENODEV | libc::ENOENT)
-            ) =>
-        {
-            Ok(false)
-        }
+        Err(error) if is_gone(&error) => Ok(false),
         Err(source) => Err(NetError::Change {
             what: format!("remove {addr}/{prefix_len} from {}", named(ifindex)),
             source,
         }),
     }
+}
+
+/// The address, or its interface, is not there.
+pub(super) fn is_gone(error: &io::Error) -> bool {
+    let gone = [libc::EADDRNOTAVAIL, libc::ENODEV, libc::ENOENT];
+    error
+        .raw_os_error()
+        .is_some_and(|code| gone.contains(&code))
 }
 
 /// `promote_secondaries` of one interface, switched on; switched back when dropped.

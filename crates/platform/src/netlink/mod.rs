@@ -1,6 +1,7 @@
 //! Interfaces, addresses and routes of the calling thread's network namespace.
 
 mod change;
+mod many;
 mod mirror;
 mod observe;
 pub(crate) mod transport;
@@ -15,6 +16,7 @@ pub use change::{
     AddressKind, add_address, add_local_prefix, del_address, del_local_prefix, lend_address,
     set_lifetime, set_up,
 };
+pub use many::{Placed, add_addresses, del_addresses};
 pub use mirror::{Following, addresses, interfaces, local_prefixes, routes};
 pub use transport::Asking;
 pub use watch::RouteWatch;

@@ -59,6 +59,8 @@ pub(crate) struct Connection {
     sequence: u32,
     /// Whether nothing more comes to what was asked: the kernel has answered in full, or refused.
     answered: bool,
+    /// Of changes that were sent together, those that were refused: their numbers, and why.
+    refused: Vec<(u32, i32)>,
     /// What comes in; kept, for fresh memory costs more than the answer.
     buffer: Vec<u8>,
 }
@@ -149,6 +151,7 @@ impl Connection {
             socket,
             sequence: 0,
             answered: true,
+            refused: Vec::new(),
             buffer: Vec::with_capacity(RECEIVE_BUFFER),
         })
     }
@@ -158,6 +161,42 @@ impl Connection {
         self.send(message, NLM_F_ACK | flags)?;
         self.receive(&mut |_| {})?;
         Ok(())
+    }
+
+    /// Sends changes in one go, of which the kernel makes each that it can. The error of each that it did not make.
+    pub(crate) fn change_all(
+        &mut self,
+        messages: &[Message],
+        flags: u16,
+    ) -> io::Result<Vec<Option<io::Error>>> {
+        let first = self.sequence.wrapping_add(1);
+        let mut packets = Vec::new();
+        for (number, message) in messages.iter().enumerate() {
+            // Errors are told in any case; the answer to the last says that all before it were looked at.
+            let ack = if number + 1 == messages.len() {
+                NLM_F_ACK
+            } else {
+                0
+            };
+            packets.extend(self.packed(message.clone(), ack | flags));
+        }
+        self.refused.clear();
+        self.answered = false;
+        self.socket.send(&packets, 0)?;
+        let last = self.receive(&mut |_| {});
+        if !self.answered {
+            return last.map(|_| Vec::new());
+        }
+        let mut errors: Vec<Option<io::Error>> = messages.iter().map(|_| None).collect();
+        for (sequence, code) in self.refused.drain(..) {
+            if let Some(error) = errors.get_mut(sequence.wrapping_sub(first) as usize) {
+                *error = Some(io::Error::from_raw_os_error(code));
+            }
+        }
+        if let (Some(error), Err(cause)) = (errors.last_mut(), last) {
+            *error = Some(cause);
+        }
+        Ok(errors)
     }
 
     /// Reads a whole table. Starts again when the kernel says that it changed underneath.
@@ -176,17 +215,23 @@ impl Connection {
     }
 
     fn send(&mut self, message: Message, flags: u16) -> io::Result<()> {
+        let packet = self.packed(message, flags);
+        self.answered = false;
+        self.socket.send(&packet, 0)?;
+        Ok(())
+    }
+
+    /// A message as it is sent, with the next number.
+    fn packed(&mut self, message: Message, flags: u16) -> Vec<u8> {
         self.sequence = self.sequence.wrapping_add(1);
         let mut header = NetlinkHeader::default();
         header.flags = NLM_F_REQUEST | flags;
         header.sequence_number = self.sequence;
         let mut packet = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(message));
         packet.finalize();
-        let mut buffer = vec![0; packet.buffer_len()];
+        let mut buffer = vec![0; packet.buffer_len().next_multiple_of(4)];
         packet.serialize(&mut buffer);
-        self.answered = false;
-        self.socket.send(&buffer, 0)?;
-        Ok(())
+        buffer
     }
 
     /// Collects answers until the last. Returns false if the listing is inconsistent.
@@ -208,6 +253,12 @@ impl Connection {
                 let step = (answer.header.length as usize).next_multiple_of(4);
                 rest = rest.get(step..).unwrap_or_default();
                 if answer.header.sequence_number != self.sequence {
+                    if let NetlinkPayload::Error(error) = answer.payload
+                        && let Some(code) = error.code
+                    {
+                        let of = answer.header.sequence_number;
+                        self.refused.push((of, code.get().abs()));
+                    }
                     continue;
                 }
                 consistent &= answer.header.flags & NLM_F_DUMP_INTR == 0;

@@ -61,6 +61,7 @@ impl Engine {
     pub fn run(&self, spec: &HostletSpec, program: &Program) -> Result<Ending> {
         let what = "run a program in a hostlet";
         let mut machine = self.machine(what, stamp(&program.words()))?;
+        machine.store.leave_log()?;
         let keep_fds = keep_fds(&program.options.keep_fds)?;
         // From here on, and not while waiting for the lock, no signal ends this process before it
         // has cleaned up.
@@ -72,7 +73,10 @@ impl Engine {
         let launched = self.launch(&machine, &made, program, &Standing::Root, None, keep_fds);
         let ended = launched.and_then(|launch| {
             machine.unlock();
-            self.wait(launch, &hold)
+            self.wait(launch, &hold, || {
+                // Where this fails, the log stays long, and the next command does it.
+                let _ = machine.store.shorten_log();
+            })
         });
         if let Err(error) = self.end_of_run(&mut machine, &made) {
             self.warn(&format!(
@@ -107,7 +111,7 @@ impl Engine {
             )?
         };
         let hold = SignalHold::new()?;
-        self.wait(launch, &hold)
+        self.wait(launch, &hold, || {})
     }
 
     /// Runs a program in a declared hostlet, which is made if it is not there.
@@ -141,7 +145,7 @@ impl Engine {
             )?
         };
         let hold = SignalHold::new()?;
-        self.wait(launch, &hold)
+        self.wait(launch, &hold, || {})
     }
 
     /// Entering a hostlet whose programs somebody detached would be worse than an error.
@@ -235,10 +239,11 @@ impl Engine {
         dirs
     }
 
-    /// Waits for the end; meanwhile the kernel's picture of the network stays true.
-    fn wait(&self, launch: Launch, hold: &SignalHold) -> Result<Ending> {
+    /// Waits for the end; meanwhile the kernel's picture of the network stays true. What can be done while the program runs comes first.
+    fn wait(&self, launch: Launch, hold: &SignalHold, meanwhile: impl FnOnce()) -> Result<Ending> {
         let watch = RouteWatch::open()?;
         let child = start(launch, hold)?;
+        meanwhile();
         let mut refresh = || match watch.drain() {
             Ok(false) => true,
             Ok(true) => {

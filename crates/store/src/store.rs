@@ -114,15 +114,19 @@ impl Store {
         })
     }
 
-    /// As [`Store::open`], for a process that stays and calls [`Store::shorten_log`] when nobody waits. Else whoever makes the change at
-    /// which the log is long waits for the disk three times more than others.
+    /// As [`Store::open`], for a process that stays: see [`Store::leave_log`].
     pub fn open_to_stay(path: &Path) -> Result<Store> {
         let store = Self::open(path)?;
-        store
-            .conn
-            .pragma_update(None, "wal_autocheckpoint", TOO_LONG_LOG)
-            .map_err(|e| explain(path, "open the state", e))?;
+        store.leave_log()?;
         Ok(store)
+    }
+
+    /// For whoever calls [`Store::shorten_log`] when nobody waits. Else whoever makes the change at which the log is long waits for
+    /// the disk three times more than others.
+    pub fn leave_log(&self) -> Result<()> {
+        self.read("open the state", |conn| {
+            Ok(conn.pragma_update(None, "wal_autocheckpoint", TOO_LONG_LOG)?)
+        })
     }
 
     /// Opens the file to read; an absent one reads as empty, and none is made.

@@ -234,13 +234,7 @@ impl Kernel {
 
     pub(crate) fn program(&self, name: &str) -> Result<OwnedFd> {
         let path = self.pins.join("programs").join(name);
-        libbpf_rs::Program::fd_from_pinned_path(&path).map_err(|cause| {
-            pin_error(
-                "open the program at",
-                &path,
-                io::Error::other(cause.to_string()),
-            )
-        })
+        open_pin(&path).map_err(|cause| pin_error("open the program at", &path, cause))
     }
 
     pub(crate) fn read_globals(&self) -> Result<hl_globals> {
@@ -326,6 +320,14 @@ pub(crate) fn pin(fd: BorrowedFd<'_>, path: &Path) -> Result<()> {
             io::Error::from_raw_os_error(-failed),
         ))
     }
+}
+
+/// Opens what is pinned there. What it is nobody asks: only hostlet pins there, and what is no program cannot be attached.
+fn open_pin(path: &Path) -> io::Result<OwnedFd> {
+    let c_path = CString::new(path.as_os_str().as_bytes())
+        .map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
+    // SAFETY: a string that outlives the call.
+    owned(unsafe { libbpf_sys::bpf_obj_get(c_path.as_ptr()) })
 }
 
 /// Takes a descriptor from libbpf, which gives a negative errno on failure.

@@ -93,7 +93,20 @@ fn is_cgroup2(point: &Path) -> bool {
     rustix::fs::statfs(point).is_ok_and(|fs| fs.f_type as u32 == MAGIC)
 }
 
+/// Where it is on nearly every machine: a machine that runs containers has hundreds of mounts to go through.
+const USUAL: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
+
+/// Whether all of the hierarchy is there and can be written: its root has the first number.
+fn is_best(point: &Path) -> bool {
+    let writable = rustix::fs::statvfs(point)
+        .is_ok_and(|fs| !fs.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY));
+    writable && is_cgroup2(point) && fs::metadata(point).is_ok_and(|meta| meta.ino() == 1)
+}
+
 fn look_for_mount() -> Result<PathBuf, CgroupError> {
+    if let Some(point) = USUAL.map(Path::new).into_iter().find(|p| is_best(p)) {
+        return Ok(point.to_owned());
+    }
     let table = mounts::mounts().map_err(io_error("read", Path::new(mounts::MOUNTINFO)))?;
     let mut found: Vec<_> = table.into_iter().filter(|m| m.kind == "cgroup2").collect();
     // The same hierarchy may be visible more than once: prefer one that can be written, and all of it.

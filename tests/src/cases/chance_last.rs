@@ -1,6 +1,34 @@
 //! Differences that generated cases found last, and that are listed.
 
 cases! {
+    a_datagram_that_is_overtaken: "A7", r"
+        in a = socket udp4
+        in sendto a 10.0.0.5:0 x => EINVAL
+        peer b = socket udp4
+        peer sendto b 10.0.0.5:{in.a} y
+        in sendto a 10.0.0.6:{in.a} z
+        in recv a => y / z [failed-call-port]
+    ";
+    sent_away_from_the_loopback_of_a_group: "A7", r"
+        in a = socket udp4
+        in bind a 239.1.2.3:5301
+        in connect a 10.0.0.9:5300
+        in connect a 127.0.0.1:5300
+        in sendto a 10.0.0.100:5300 x => ok / EINVAL [group-connect]
+    ";
+    bound_to_a_group_after_a_connection: "A7", r"
+        in a = socket udp6
+        in connect a [::ffff:10.0.0.6]:5300
+        in connect a unspec
+        in bind a [ff0e::1:7]:5300
+        in connect a [2001:db8::100]:5301 => ok / EAFNOSUPPORT [group-connect]
+    ";
+    a_mapped_broadcast_address_with_its_port_left_open: "A7", r"
+        in a = socket udp6
+        in opt a bind-no-port 1
+        in bind a [::ffff:255.255.255.255]:0
+        in connect a [::ffff:10.0.0.100]:5300 => EINVAL / ok [bound-to-all]
+    ";
     told_of_what_left_from_a_named_source: "A7", r"
         in a = socket udp4
         in bind a 0.0.0.0:5300
@@ -110,5 +138,31 @@ cases! {
         in listen c
         in d = socket tcp4
         in connect d 10.0.0.5:{in.c} => ECONNREFUSED / ok [kept-source]
+    ";
+    to_its_own_port_where_that_is_hidden: "A15", r"
+        host a = socket tcp6
+        host bind a [::]:8080
+        host listen a
+        in b = socket tcp6
+        in bind b [::ffff:127.0.0.1]:8080
+        in connect b [::]:8080 => ok / ECONNREFUSED [hidden-port]
+    ";
+    a_mapped_broadcast_address_whose_port_went: "A7", r"
+        in a = socket udp6
+        in bind a [::ffff:255.255.255.255]:0
+        in connect a unspec
+        in connect a [::ffff:10.0.0.1]:5301 => EINVAL / ok [bound-to-all]
+    ";
+    the_host_listens_again: "A15", r"
+        host a = socket tcp4
+        host bind a 0.0.0.0:8080
+        host listen a
+        other b = socket tcp4
+        other bind b 0.0.0.0:8080
+        other listen b
+        in c = socket tcp4
+        in connect c 10.0.0.9:8080
+        host shutdown a rd
+        host listen a => ok / EADDRINUSE [host-wildcard-later]
     ";
 }

@@ -386,34 +386,6 @@ cases! {
         in opt a v6only 0
         in connect a [::ffff:10.0.0.9]:5300 => EINVAL / ok [six-then-four]
     ";
-    a_datagram_that_is_overtaken: "A7", r"
-        in a = socket udp4
-        in sendto a 10.0.0.5:0 x => EINVAL
-        peer b = socket udp4
-        peer sendto b 10.0.0.5:{in.a} y
-        in sendto a 10.0.0.6:{in.a} z
-        in recv a => y / z [failed-call-port]
-    ";
-    sent_away_from_the_loopback_of_a_group: "A7", r"
-        in a = socket udp4
-        in bind a 239.1.2.3:5301
-        in connect a 10.0.0.9:5300
-        in connect a 127.0.0.1:5300
-        in sendto a 10.0.0.100:5300 x => ok / EINVAL [group-connect]
-    ";
-    bound_to_a_group_after_a_connection: "A7", r"
-        in a = socket udp6
-        in connect a [::ffff:10.0.0.6]:5300
-        in connect a unspec
-        in bind a [ff0e::1:7]:5300
-        in connect a [2001:db8::100]:5301 => ok / EAFNOSUPPORT [group-connect]
-    ";
-    a_mapped_broadcast_address_with_its_port_left_open: "A7", r"
-        in a = socket udp6
-        in opt a bind-no-port 1
-        in bind a [::ffff:255.255.255.255]:0
-        in connect a [::ffff:10.0.0.100]:5300 => EINVAL / ok [bound-to-all]
-    ";
     ipv6_where_another_has_the_port_of_ipv4: "A10", r"
         in a = socket udp6
         in opt a reuseaddr 1

@@ -168,4 +168,34 @@ cases! {
         in recvfrom a => near from 10.0.0.5:*
         other recvfrom b => near from 10.0.0.5:* / EAGAIN [multicast-loop]
     ";
+    multicast_of_others: "A6", r"
+        in a = socket udp4
+        in bind a 0.0.0.0:5300
+        in b = socket udp6
+        in bind b [::]:5301
+        other c = socket udp4
+        other bind c 0.0.0.0:5300
+        other join c 239.1.2.3 eth0
+        peer p = socket udp4
+        peer opt p mcast-if br0
+        peer sendto p 239.1.2.3:5300 x
+        other recvfrom c => x from 10.0.0.100:*
+        in recvfrom a => EAGAIN / x from 10.0.0.100:* [multicast-others]
+        in join a 239.1.2.3 eth0
+        peer sendto p 239.1.2.3:5301 y
+        in recvfrom b => EAGAIN / y from [::ffff:10.0.0.100]:* [multicast-others]
+    ";
+    where_to_answer_a_group_from: "A8", r"
+        in a = socket udp4
+        in opt a pktinfo 1
+        in bind a 0.0.0.0:5300
+        in join a 239.1.2.3 eth0
+        peer p = socket udp4
+        peer bind p 10.0.0.100:5301
+        peer opt p mcast-if br0
+        peer sendto p 239.1.2.3:5300 x
+        in recvmsg a => x from 10.0.0.100:5301 to 239.1.2.3 local 10.0.0.5 via eth0 / x from 10.0.0.100:5301 to 239.1.2.3 local 10.0.0.1 via eth0 [multicast-local]
+        in sendmsg a 10.0.0.100:5301 y src=10.0.0.5
+        peer recvfrom p => y from 10.0.0.5:5300
+    ";
 }

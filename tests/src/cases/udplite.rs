@@ -47,4 +47,13 @@ cases! {
         in name a => 10.0.0.5:* / 10.0.0.1:* [udplite-connect]
         in send a x => ok / EPERM [udplite-connect]
     ";
+    told_of_the_loopback: "A8", r"
+        in a = socket udplite4
+        in opt a pktinfo 1
+        in bind a 127.0.0.1:5300
+        in b = socket udplite4
+        in bind b 127.0.0.1:5301
+        in sendto b 127.0.0.1:5300 x
+        in recvmsg a => x from 127.0.0.1:5301 to 127.0.0.1 local 127.0.0.1 via lo / x from 127.0.0.1:5301 to 127.~ via lo [pktinfo-loopback]
+    ";
 }

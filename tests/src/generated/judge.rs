@@ -99,12 +99,16 @@ fn without(script: &Script, steps: std::ops::Range<usize>) -> Script {
     less.steps.drain(steps);
     let mut children = vec![String::new()];
     less.steps.retain(|step| {
-        if let Some(child) = step.line.strip_prefix("fork ") {
-            children.push(child.to_owned());
-        } else if let Some(child) = step.line.strip_prefix("exit ") {
-            let there = children.iter().any(|c| c == child);
-            children.retain(|c| c != child);
-            return there;
+        let words: Vec<&str> = step.line.split(' ').collect();
+        match words[..] {
+            ["fork" | "exec", child, ..] => children.push(child.to_owned()),
+            ["give", _, child] => return children.iter().any(|c| c == child),
+            ["exit", child] => {
+                let there = children.iter().any(|c| c == child);
+                children.retain(|c| c != child);
+                return there;
+            }
+            _ => {}
         }
         let child = step.line.strip_prefix('/').and_then(|l| l.split_once(' '));
         let there = child.is_none_or(|(child, _)| children.iter().any(|c| c == child));

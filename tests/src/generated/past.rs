@@ -118,6 +118,11 @@ impl<'a> Past<'a> {
         }
     }
 
+    /// The transport, of which each has ports of its own: `tcp`, `udp`, `udplite`.
+    pub fn transport(&self, name: &str) -> &str {
+        self.kind(name).trim_end_matches(['4', '6'])
+    }
+
     /// Whether it is a TCP socket.
     pub fn stream(&self, name: &str) -> bool {
         self.kind(name).starts_with("tcp")
@@ -169,6 +174,18 @@ impl<'a> Past<'a> {
         self.bound(name).is_some_and(|(host, _)| wild(host))
     }
 
+    /// Whether `connect` with AF_UNSPEC has ended a connection, or given back a port that the kernel chose.
+    pub fn ended(&self, name: &str) -> bool {
+        let mut connects = self.with(name, "connect");
+        connects.any(|c| c.words[2] == "unspec" && c.real == "ok")
+    }
+
+    /// Whether it is bound to an address and no port: that was left open, or given back.
+    pub fn port_open(&self, name: &str) -> bool {
+        let open = self.option(name, "bind-no-port") || self.ended(name);
+        open && self.bound(name).is_some_and(|(_, port)| port == "0")
+    }
+
     /// The step after which a UDP socket, which was not bound, stands where a connection that is over has
     /// left it: the first that it sent then.
     pub fn left(&self, name: &str) -> Option<usize> {
@@ -206,7 +223,7 @@ impl<'a> Past<'a> {
         let port = self.shared(a);
         self.origin(a) != self.origin(b)
             && self.actor(a) == self.actor(b)
-            && self.stream(a) == self.stream(b)
+            && self.transport(a) == self.transport(b)
             && port.is_some()
             && port == self.shared(b)
     }
@@ -238,7 +255,9 @@ impl<'a> Past<'a> {
 
     /// Whether the datagram was sent to the port of that socket, at an address of its machine.
     pub fn went_to(&self, sent: &Sent, name: &str) -> bool {
-        sent.owner.is_none_or(|o| o == self.actor(name)) && self.is_port_of(sent.port, name)
+        sent.owner.is_none_or(|o| o == self.actor(name))
+            && self.transport(sent.by.socket()) == self.transport(name)
+            && self.is_port_of(sent.port, name)
     }
 }
 

@@ -8,28 +8,35 @@ pub(super) struct Kind {
     pub name: &'static str,
     pub six: bool,
     pub stream: bool,
+    /// UDP-Lite, which has ports of its own.
+    pub lite: bool,
 }
 
-pub(super) const TCP4: Kind = Kind {
-    name: "tcp4",
-    six: false,
-    stream: true,
-};
-pub(super) const TCP6: Kind = Kind {
-    name: "tcp6",
-    six: true,
-    stream: true,
-};
-pub(super) const UDP4: Kind = Kind {
-    name: "udp4",
-    six: false,
-    stream: false,
-};
-pub(super) const UDP6: Kind = Kind {
-    name: "udp6",
-    six: true,
-    stream: false,
-};
+impl Kind {
+    const fn new(name: &'static str, six: bool) -> Kind {
+        let name_is = name.as_bytes();
+        Kind {
+            name,
+            six,
+            stream: name_is[0] == b't',
+            lite: name_is.len() > 4,
+        }
+    }
+
+    /// The same, of that family.
+    pub fn of(self, six: bool) -> Kind {
+        let all = [TCP4, TCP6, UDP4, UDP6, LITE4, LITE6];
+        let fits = |k: &&Kind| k.six == six && k.stream == self.stream && k.lite == self.lite;
+        all.iter().find(fits).copied().unwrap_or(self)
+    }
+}
+
+pub(super) const TCP4: Kind = Kind::new("tcp4", false);
+pub(super) const TCP6: Kind = Kind::new("tcp6", true);
+pub(super) const UDP4: Kind = Kind::new("udp4", false);
+pub(super) const UDP6: Kind = Kind::new("udp6", true);
+pub(super) const LITE4: Kind = Kind::new("udplite4", false);
+pub(super) const LITE6: Kind = Kind::new("udplite6", true);
 
 /// Sets of addresses that cases are made for: how often, name, IPv4, IPv6.
 pub(super) type Set = (
@@ -137,6 +144,7 @@ pub(super) fn to_reach(
 ) -> Option<String> {
     let inside = from == at;
     // The other hostlet is on the first network alone.
+    let both = set.1 == "nets" && from != "other";
     let near = |address: &&&str| {
         from != "other" || !(address.starts_with("10.1.") || address.starts_with("2001:db8:1:"))
     };
@@ -156,8 +164,8 @@ pub(super) fn to_reach(
             40..48 if inside => "::",
             _ => chance.one(&six).unwrap_or(&"2001:db8::5"),
         },
-        (true, "peer") if set.1 == "nets" && chance.percent(40) => "10.1.0.100",
-        (false, "peer") if set.1 == "nets" && chance.percent(40) => "2001:db8:1::100",
+        (true, "peer") if both && chance.percent(40) => "10.1.0.100",
+        (false, "peer") if both && chance.percent(40) => "2001:db8:1::100",
         (true, "peer") if chance.percent(10) => "192.0.2.1",
         (true, at) => own4(at),
         (false, at) => own6(at),

@@ -112,9 +112,11 @@ impl Actor {
         let mut words = vec!["--child".to_owned(), theirs.as_raw_fd().to_string()];
         let mut keep = vec![theirs.as_raw_fd()];
         for socket in sockets {
-            let fd = self.socket(socket)?;
-            words.push(format!("{socket}={fd}"));
-            keep.push(fd);
+            // A program is replaced with what it has.
+            if let Ok(fd) = self.socket(socket) {
+                words.push(format!("{socket}={fd}"));
+                keep.push(fd);
+            }
         }
         let words = arguments(program, &words)?;
         // SAFETY: a probe has one thread, so the child may do as it likes.

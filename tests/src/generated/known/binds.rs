@@ -17,30 +17,36 @@ pub(super) fn freebind(d: &Difference) -> Option<bool> {
 pub(super) fn udp_host_port(d: &Difference) -> Option<bool> {
     let (_, port) = d.step.place()?;
     let refused = d.is("bind", "ok", "EADDRINUSE") && !d.stream();
-    Some(refused && d.step.actor != "host" && d.host_holds(port, false))
+    Some(refused && d.step.actor != "host" && d.host_holds(port))
 }
 
 /// The host holds the port, and does not listen: a lookup does not find it.
 pub(super) fn tcp_host_port(d: &Difference) -> Option<bool> {
     let (_, port) = d.step.place()?;
     let refused = d.is("bind", "ok", "EADDRINUSE") && d.stream();
-    Some(refused && d.step.actor != "host" && d.host_holds(port, true))
+    Some(refused && d.step.actor != "host" && d.host_holds(port))
 }
 
 pub(super) fn host_wildcard_later(d: &Difference) -> Option<bool> {
-    if d.is("listen", "ok", "EADDRINUSE") {
+    let again = d.step.actor == "host" && d.is("listen", "ok", "EADDRINUSE");
+    if d.is("listen", "ok", "EADDRINUSE") && !again {
         // Both may have the port by SO_REUSEADDR, but one of them alone can listen.
         let socket = d.step.socket();
         let (_, port) = d.past.bound(socket)?;
-        return Some(d.past.option(socket, "reuseaddr") && d.host_holds(port, true));
+        return Some(d.past.option(socket, "reuseaddr") && d.host_holds(port));
     }
-    let (host, port) = d.step.place()?;
-    let refused = d.is("bind", "ok", "EADDRINUSE") && d.step.actor == "host" && wild(host);
+    // Or it listens again, where connections of a member are by now.
+    let (host, port) = match again {
+        true => d.past.bound(d.step.socket())?,
+        false => d.step.place()?,
+    };
+    let bind = d.is("bind", "ok", "EADDRINUSE") && d.step.actor == "host";
+    let refused = (bind || again) && wild(host);
     let held = d.past.all("bind").any(|b| {
         matches!(b.actor, "in" | "other")
             && b.hostlet == "ok"
             && b.place().is_some_and(|(_, p)| p == port)
-            && d.past.stream(b.socket()) == d.stream()
+            && d.rivals(b.socket())
     });
     Some(refused && held)
 }
@@ -76,7 +82,7 @@ pub(super) fn reuse_earlier(d: &Difference) -> Option<bool> {
     let holders = |with: bool| {
         d.past.sockets().any(|s| {
             s != d.step.socket()
-                && d.past.stream(s) == d.stream()
+                && d.rivals(s)
                 && d.past.actor(s) == d.step.actor
                 && d.past.bound(s).is_some_and(|(_, p)| p == port)
                 && d.past.option(s, "reuseport") == with
@@ -118,7 +124,7 @@ pub(super) fn reuse_after_bind(d: &Difference) -> Option<bool> {
         let bound = d.past.bind(holder).filter(|b| b.at < o.at);
         o.words[2].starts_with("reuse")
             && (listens || holder != socket)
-            && d.past.stream(holder) == d.stream()
+            && d.rivals(holder)
             && d.past.actor(holder) == d.step.actor
             && bound
                 .and_then(|b| b.place())

@@ -49,7 +49,7 @@ pub(super) fn six_then_four(d: &Difference) -> Option<bool> {
             four && holders.any(|h| {
                 tied(h)
                     && d.past.actor(h) == d.step.actor
-                    && d.past.stream(h) == d.stream()
+                    && d.rivals(h)
                     && d.past.bound(h) == Some(("[::]", port))
             }),
         );
@@ -194,13 +194,12 @@ pub(super) fn near_neighbour(d: &Difference) -> Option<bool> {
     if d.is("connect", "EINPROGRESS", "ok") && in_vain(&d.step, d.step.place()?.0) {
         return Some(true);
     }
-    // Or it has that address from its first connection.
-    let mut first = d.past.with(socket, "connect").filter(|c| c.real == "ok");
-    let source = match d.past.bound(socket) {
-        None if !d.stream() => first.next().and_then(Done::place),
-        bound => bound,
+    // Or it has that address from an earlier connection.
+    let mut earlier = d.past.with(socket, "connect").filter(|c| c.real == "ok");
+    let far = match d.past.bound(socket) {
+        Some((host, _)) => is_far(host),
+        None => !d.stream() && earlier.any(|c| c.place().is_some_and(|(to, _)| is_far(to))),
     };
-    let far = is_far(source?.0);
     if d.stream() {
         let (to, _) = d.step.place()?;
         return Some(d.is("connect", "EINPROGRESS", d.step.hostlet) && far && near(to));
@@ -217,16 +216,9 @@ pub(super) fn near_neighbour(d: &Difference) -> Option<bool> {
 
 /// A machine gives a port before it finds that there is no route.
 pub(super) fn failed_call_port(d: &Difference) -> Option<bool> {
-    // AF_UNSPEC gives back a port that the kernel chose.
-    let given_back = |name: &str| {
-        let mut connects = d.past.with(name, "connect");
-        connects.any(|c| c.words[2] == "unspec" && c.real == "ok")
-    };
+    let given_back = |name: &str| d.past.ended(name);
     let refused = |name: &str, ops: &[&str]| {
-        let none = match d.past.bound(name) {
-            Some((_, "0")) => d.past.option(name, "bind-no-port") || given_back(name),
-            bound => bound.is_none(),
-        };
+        let none = d.past.bound(name).is_none() || d.past.port_open(name);
         let mut all = ops.iter().flat_map(|op| d.past.with(name, op));
         none && !d.past.stream(name) && (all.any(Done::refused) || given_back(name))
     };
@@ -308,7 +300,13 @@ pub(super) fn hidden_port(d: &Difference) -> Option<bool> {
             let same = d.past.actor(s) == d.step.actor;
             same && open(s) && (d.step.real == "EADDRINUSE" || s == d.past.origin(socket))
         });
-        return Some(any && d.host_holds(port, true));
+        return Some(any && d.host_holds(port));
+    }
+    // Its own port is not the one that it has.
+    if d.is("connect", "ok", "ECONNREFUSED") && d.stream() {
+        let own = d.past.bound(d.step.socket()).map(|(_, port)| port);
+        let (_, port) = d.step.place()?;
+        return Some(own == Some(port) && d.host_holds(port));
     }
     let [(was, port), (now, "*")] = d.names()? else {
         return None;
@@ -319,5 +317,5 @@ pub(super) fn hidden_port(d: &Difference) -> Option<bool> {
         "accept" | "peer" => d.past.all("connect").any(|c| bound(c.socket())),
         _ => false,
     };
-    Some(shown && was == now && d.host_holds(port, true))
+    Some(shown && was == now && d.host_holds(port))
 }

@@ -123,6 +123,30 @@ pub(super) fn multicast_shared_port(d: &Difference) -> Option<bool> {
     Some(d.lost() && shared && d.about(many))
 }
 
+/// Of a group that somebody else has joined, a copy is for whoever has the port.
+pub(super) fn multicast_others(d: &Difference) -> Option<bool> {
+    let socket = d.step.socket();
+    let here = |s: &Sent| {
+        // A machine gives a socket of IPv6 no group of IPv4 that another socket has joined.
+        let apart = d.past.kind(socket).ends_with('6') && s.host.contains('.');
+        let others = |j: &Done| {
+            let same = d.past.origin(j.socket()) == d.past.origin(socket);
+            j.actor != d.step.actor || apart && !same
+        };
+        let mut joins = d.past.all("join").filter(|j| others(j));
+        d.past.went_to(s, socket) && joins.any(|j| j.words[2] == bare(s.host) && j.at < s.by.at)
+    };
+    Some(d.gained() && d.about(here))
+}
+
+/// Which address the kernel would answer from.
+pub(super) fn multicast_local(d: &Difference) -> Option<bool> {
+    let (real, was) = d.step.real.split_once(" local ")?;
+    let (hostlet, now) = d.step.hostlet.split_once(" local ")?;
+    let same = real == hostlet && was.split(' ').skip(1).eq(now.split(' ').skip(1));
+    Some(same && now.starts_with("10.0.0.1 ") && d.about(|s| for_all(s.host)))
+}
+
 /// 0.0.0.0 from a bound socket arrives by the loopback interface, its own address by another.
 pub(super) fn any_interface(d: &Difference) -> Option<bool> {
     let real = d.step.real.strip_suffix(" via lo")?;
@@ -133,7 +157,7 @@ pub(super) fn any_interface(d: &Difference) -> Option<bool> {
     Some(real == hostlet && d.about(any))
 }
 
-/// What came before the option was set, nobody told the address of.
+/// What came before the option was set, nobody told the address of; nor that of UDP-Lite.
 pub(super) fn pktinfo_loopback(d: &Difference) -> Option<bool> {
     let (real, to) = d.step.real.split_once(" to ")?;
     let (hostlet, _) = d.step.hostlet.split_once(" to ")?;
@@ -143,5 +167,6 @@ pub(super) fn pktinfo_loopback(d: &Difference) -> Option<bool> {
         let mut options = d.past.with(d.step.socket(), "opt");
         options.any(|o| o.words[2] == "pktinfo" && o.at > s.by.at)
     };
-    Some(real == hostlet && home && d.about(later))
+    let lite = d.past.transport(d.step.socket()) == "udplite";
+    Some(real == hostlet && home && (lite || d.about(later)))
 }

@@ -4,6 +4,7 @@
 mod binds;
 mod connects;
 mod datagrams;
+mod lite;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,8 @@ type Explains = fn(&Difference) -> Option<bool>;
 const KNOWN: &[(&str, Explains)] = &[
     ("freebind", binds::freebind),
     ("udp-host-port", binds::udp_host_port),
+    ("udplite-connect", lite::udplite_connect),
+    ("udplite-wildcard", lite::udplite_wildcard),
     ("host-wildcard-later", binds::host_wildcard_later),
     ("six-then-four", connects::six_then_four),
     ("dual-connect", connects::dual_connect),
@@ -61,6 +64,8 @@ const KNOWN: &[(&str, Explains)] = &[
     ("udp-answer", datagrams::udp_answer),
     ("dual-any", datagrams::dual_any),
     ("multicast-shared-port", datagrams::multicast_shared_port),
+    ("multicast-others", datagrams::multicast_others),
+    ("multicast-local", datagrams::multicast_local),
     ("pktinfo-loopback", datagrams::pktinfo_loopback),
     ("any-interface", datagrams::any_interface),
 ];
@@ -182,13 +187,19 @@ impl Difference<'_> {
         ])
     }
 
+    /// Whether the socket is of the transport that this step is of: each has ports of its own.
+    fn rivals(&self, name: &str) -> bool {
+        let own = self.listener(self.step.socket());
+        self.past.transport(name) == self.past.transport(own)
+    }
+
     /// Whether the host itself had the port on the wildcard before.
-    fn host_holds(&self, port: &str, stream: bool) -> bool {
+    fn host_holds(&self, port: &str) -> bool {
         self.past.all("bind").any(|d| {
             d.actor == "host"
                 && d.real == "ok"
                 && d.place().is_some_and(|(host, p)| wild(host) && p == port)
-                && self.past.stream(d.socket()) == stream
+                && self.rivals(d.socket())
         })
     }
 }

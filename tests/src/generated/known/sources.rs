@@ -8,7 +8,7 @@ pub(super) fn bound_to_all(d: &Difference) -> Option<bool> {
         let mut connects = d.past.with(name, "connect").filter(|c| c.real == "ok");
         !d.past.stream(name)
             && d.past.bound(name).is_some_and(|(host, _)| for_all(host))
-            && d.past.option(name, "bind-no-port")
+            && d.past.port_open(name)
             && connects.next().is_some()
     };
     let socket = d.step.socket();
@@ -16,7 +16,7 @@ pub(super) fn bound_to_all(d: &Difference) -> Option<bool> {
     if d.is("connect", "EINVAL", "ok") {
         let (host, _) = d.past.bound(socket)?;
         let mapped = for_all(host) && host.starts_with("[::ffff:");
-        return Some(mapped && d.past.option(socket, "bind-no-port"));
+        return Some(mapped && d.past.port_open(socket));
     }
     if d.step.op() == "name" {
         let [(was, _), (now, _)] = d.names()?;
@@ -122,12 +122,9 @@ pub(super) fn wildcard_connect(d: &Difference) -> Option<bool> {
         "bind" if d.step.hostlet == "EADDRINUSE" => {
             let port = d.step.place()?.1;
             let holds = |s: &str| d.past.bound(s).is_some_and(|(_, p)| p == port);
-            d.past.sockets().any(|s| {
-                holds(s)
-                    && mover(s)
-                    && d.past.stream(s) == d.stream()
-                    && d.past.actor(s) == d.step.actor
-            })
+            d.past
+                .sockets()
+                .any(|s| holds(s) && mover(s) && d.rivals(s) && d.past.actor(s) == d.step.actor)
         }
         // It still stands for all addresses, and for its peer's alone on a machine; what it
         // sends comes from the primary address, or if it is read after a connect to the machine itself

@@ -116,19 +116,42 @@ impl Maker {
         });
     }
 
-    /// A child that holds what its parent holds.
+    /// A child that holds what its parent holds; or, as another program, some of it.
     pub(super) fn fork(&mut self) {
         let child = match self.children.len() {
             0 => "in/c1",
             1 => "in/c2",
             _ => return,
         };
-        self.lines.push(format!("in fork {}", &child[3..]));
+        let another = self.chance.percent(30);
+        let mut line = format!(
+            "in {} {}",
+            if another { "exec" } else { "fork" },
+            &child[3..]
+        );
         self.children.push(child);
         for socket in &mut self.sockets {
-            if socket.holders.contains(&"in") {
-                socket.holders.push(child);
+            if !socket.holders.contains(&"in") || another && self.chance.percent(40) {
+                continue;
             }
+            socket.holders.push(child);
+            if another {
+                line.push_str(&format!(" {}", socket.name));
+            }
+        }
+        self.lines.push(line);
+    }
+
+    /// Hands a socket to a child that has not got it.
+    pub(super) fn give(&mut self, at: usize) {
+        let Some(&child) = self.chance.one(&self.children) else {
+            return;
+        };
+        let socket = &mut self.sockets[at];
+        if socket.holders.contains(&"in") && !socket.holders.contains(&child) {
+            self.lines
+                .push(format!("in give {} {}", socket.name, &child[3..]));
+            socket.holders.push(child);
         }
     }
 }

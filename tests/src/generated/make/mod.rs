@@ -6,7 +6,7 @@
 mod calls;
 mod traffic;
 
-use super::places::{Kind, SETS, Set, TCP4, TCP6, UDP4, UDP6};
+use super::places::{Kind, LITE4, LITE6, SETS, Set, TCP4, TCP6, UDP4, UDP6};
 use crate::chance::Chance;
 
 /// What the maker believes of a socket. It may err: a call may have failed.
@@ -47,11 +47,12 @@ pub(super) fn script(seed: u64, case: u64) -> String {
     let sets: Vec<_> = SETS.iter().map(|set| (set.0, set)).collect();
     let set = chance.pick(&sets);
     let kinds = chance.pick(&[
-        (4, vec_of([8, 1, 0, 0])),
-        (3, vec_of([3, 8, 0, 0])),
-        (4, vec_of([0, 0, 8, 1])),
-        (3, vec_of([0, 0, 3, 8])),
-        (2, vec_of([2, 2, 2, 2])),
+        (8, vec_of([8, 1, 0, 0, 0, 0])),
+        (6, vec_of([3, 8, 0, 0, 0, 0])),
+        (8, vec_of([0, 0, 8, 1, 0, 0])),
+        (6, vec_of([0, 0, 3, 8, 0, 0])),
+        (4, vec_of([2, 2, 2, 2, 0, 0])),
+        (1, vec_of([0, 0, 1, 1, 6, 4])),
     ]);
     let mut maker = Maker {
         chance,
@@ -70,12 +71,14 @@ pub(super) fn script(seed: u64, case: u64) -> String {
     maker.lines.join("\n")
 }
 
-fn vec_of(often: [usize; 4]) -> [(usize, Kind); 4] {
+fn vec_of(often: [usize; 6]) -> [(usize, Kind); 6] {
     [
         (often[0], TCP4),
         (often[1], TCP6),
         (often[2], UDP4),
         (often[3], UDP6),
+        (often[4], LITE4),
+        (often[5], LITE6),
     ]
 }
 
@@ -96,6 +99,8 @@ enum Act {
     Shutdown,
     Dup,
     Fork,
+    Give,
+    Call,
     Exit,
 }
 
@@ -118,9 +123,11 @@ impl Maker {
             (6, Act::Take),
             (3, Act::Option),
             (4, Act::Close),
-            (2, Act::Shutdown),
-            (1, Act::Dup),
+            (3, Act::Shutdown),
+            (2, Act::Dup),
             (3, Act::Fork),
+            (2, Act::Give),
+            (2, Act::Call),
             (1, Act::Exit),
         ]);
         let at = self.chance.below(open);
@@ -143,9 +150,14 @@ impl Maker {
             Act::Shutdown if self.sockets[at].kind.stream => {
                 let how = self.chance.pick(&[(1, "rd"), (2, "wr"), (2, "rdwr")]);
                 self.say(at, "shutdown", how);
+                if self.sockets[at].listening && self.chance.percent(50) {
+                    self.say(at, "listen", "");
+                }
             }
             Act::Dup => self.dup(at),
             Act::Fork => self.fork(),
+            Act::Give => self.give(at),
+            Act::Call => self.call(at),
             Act::Exit => {
                 if let Some(child) = self.children.pop() {
                     self.lines.push(format!("in exit {}", &child[3..]));

@@ -1,7 +1,7 @@
 //! Calls between sockets: who connects to whom, sends, answers and takes.
 
 use super::{Maker, Socket};
-use crate::generated::places::{self, Kind, TCP4, TCP6, UDP4, UDP6};
+use crate::generated::places::{self, Kind, UDP4};
 
 impl Maker {
     /// Whether it is undetermined who gets what is sent to the port of that actor.
@@ -59,12 +59,7 @@ impl Maker {
             (true, false) => self.chance.percent(60),
             _ => self.chance.percent(8),
         };
-        let kind = match (target.kind.stream, six) {
-            (true, false) => TCP4,
-            (true, true) => TCP6,
-            (false, false) => UDP4,
-            (false, true) => UDP6,
-        };
+        let kind = target.kind.of(six);
         let holder = self.process(from);
         let client = self
             .reuse(from, kind)
@@ -158,6 +153,49 @@ impl Maker {
         }
     }
 
+    /// The other machine calls at all who hear on a port: a group, which somebody joins, or a broadcast address.
+    pub(super) fn call(&mut self, at: usize) {
+        let socket = self.sockets[at].clone();
+        let port = match socket.bound {
+            Some(port) if port > 0 && socket.actor != "peer" => port,
+            _ => return,
+        };
+        let six = socket.kind.six && !socket.host.contains('.') && self.chance.percent(70);
+        let addresses = if six { self.set.3 } else { self.set.2 };
+        if socket.kind.of(false) != UDP4
+            || addresses.is_empty()
+            || self.undetermined(socket.actor, port)
+        {
+            return;
+        }
+        let groups: [(usize, (&str, &str)); 2] = match six {
+            true => [(1, ("ff05::1:3", "[ff05::1:3]")), (0, ("", ""))],
+            false => [(3, ("239.1.2.3", "239.1.2.3")), (1, ("", "10.0.0.255"))],
+        };
+        let (group, to) = self.chance.pick(&groups);
+        let sender = self.socket("peer", "peer", UDP4.of(six));
+        if group.is_empty() {
+            self.say(sender, "opt", "broadcast 1");
+        } else {
+            self.say(at, "join", &format!("{group} eth0"));
+            if self.chance.percent(10) {
+                self.say(at, "leave", &format!("{group} eth0"));
+            }
+            self.say(sender, "opt", "mcast-if br0");
+        }
+        let text = format!("m{}", self.lines.len());
+        self.say(sender, "sendto", &format!("{to}:{port} {text}"));
+        let hears = |s: &Socket| s.kind.of(false) == UDP4 && s.bound == Some(port);
+        for at in 0..self.sockets.len() {
+            if hears(&self.sockets[at]) && self.sockets[at].actor != "peer" {
+                self.sockets[at].waiting += 1;
+                if self.chance.percent(80) {
+                    self.take(at);
+                }
+            }
+        }
+    }
+
     /// Takes what waits: a connection or data.
     pub(super) fn answer(&mut self, at: usize) {
         let socket = self.sockets[at].clone();
@@ -222,7 +260,7 @@ impl Maker {
             }
         } else if !socket.kind.stream {
             let others: Vec<usize> = (0..self.sockets.len())
-                .filter(|o| *o != at && !self.sockets[*o].kind.stream)
+                .filter(|o| *o != at && self.sockets[*o].kind.of(socket.kind.six) == socket.kind)
                 .collect();
             if let Some(&other) = self.chance.one(&others)
                 && let Some(place) = self.place_of(other, socket.actor, socket.kind)

@@ -2,9 +2,10 @@
 
 mod common;
 
+use std::net::Ipv4Addr;
 use std::process::Stdio;
 
-use common::{HOSTLET, Machine, addresses};
+use common::{HOSTLET, Machine, addresses, table};
 
 const CREATE: [&str; 8] = [
     "create",
@@ -98,26 +99,14 @@ fn has_added(m: &Machine, when: &str) -> bool {
     let shown: serde_json::Value = serde_json::from_str(&m.ok(&["show", "web", "--json"])).unwrap();
     let listed = shown["addresses"].as_array().unwrap();
     let listed = listed.iter().any(|a| a["address"] == ADDED);
-    let owners = m.path("bpf/hostlet/maps/owners");
-    let owners = m.sh(&format!(
-        "bpftool -j map dump pinned '{}'",
-        owners.display()
-    ));
-    let owners: serde_json::Value = serde_json::from_str(&owners).unwrap();
     // The last word of the key is the IPv4 address; a single other one makes it `many`.
-    let owners: Vec<(String, u64, u64)> = owners
-        .as_array()
-        .unwrap()
+    let word = |bytes: &[u8], n: usize| <[u8; 4]>::try_from(&bytes[4 * n..4 * n + 4]).unwrap();
+    let number = |bytes: &[u8], n: usize| u64::from(u32::from_ne_bytes(word(bytes, n)));
+    let owners: Vec<(String, u64, u64)> = table(m, "owners")
         .iter()
-        .map(|entry| {
-            let field = |of: &str| entry["formatted"]["value"][of].as_u64().unwrap();
-            let words = entry["formatted"]["key"]["w"].as_array().unwrap();
-            let last = words[3].as_u64().unwrap() as u32;
-            (
-                std::net::Ipv4Addr::from(last.to_ne_bytes()).to_string(),
-                field("id"),
-                field("flags"),
-            )
+        .map(|(key, owner)| {
+            let address = Ipv4Addr::from(word(key, 3)).to_string();
+            (address, number(owner, 0), number(owner, 1))
         })
         .collect();
     let web = shown["id"].as_u64().unwrap();

@@ -4,7 +4,7 @@ mod common;
 
 use std::process::Child;
 
-use common::{Machine, waiting};
+use common::{Machine, table, waiting};
 use serde_json::Value;
 
 /// A machine with the hostlets web and shop, and one that keeps the kernel part there.
@@ -27,17 +27,6 @@ fn program(m: &Machine, hostlet: &str, python: &str) -> Child {
 
 fn json(m: &Machine, args: &[&str]) -> Value {
     serde_json::from_str(&m.ok(args)).unwrap()
-}
-
-/// The entries of a table.
-fn table(m: &Machine, name: &str) -> Vec<Value> {
-    let pin = m.path("bpf/hostlet/maps").join(name);
-    let text = m.sh(&format!("bpftool -j map dump pinned '{}'", pin.display()));
-    serde_json::from_str::<Value>(&text)
-        .unwrap()
-        .as_array()
-        .unwrap()
-        .clone()
 }
 
 #[test]

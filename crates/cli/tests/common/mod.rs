@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use libbpf_rs::{MapCore, MapFlags, MapHandle};
+
 /// The command under test.
 pub const HOSTLET: &str = env!("CARGO_BIN_EXE_hostlet");
 
@@ -173,4 +175,12 @@ pub fn lives(pid: u32) -> bool {
 /// What hostlet has set on the machine's interfaces.
 pub fn addresses(m: &Machine) -> String {
     m.sh("ip -o addr show dev d0; ip -o addr show dev lo; ip route show table local type local proto 104")
+}
+
+/// The entries of one of the kernel part's tables, keys and values as they lie in memory.
+pub fn table(m: &Machine, name: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let pin = m.path("bpf/hostlet/maps").join(name);
+    let table = MapHandle::from_pinned_path(&pin).unwrap();
+    let value = |key: &Vec<u8>| table.lookup(key, MapFlags::ANY).unwrap().unwrap();
+    table.keys().map(|key| (key.clone(), value(&key))).collect()
 }

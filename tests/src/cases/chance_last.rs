@@ -165,4 +165,18 @@ cases! {
         host shutdown a rd
         host listen a => ok / EADDRINUSE [host-wildcard-later]
     ";
+    an_address_of_ipv4_for_one_that_ipv6_has_tied: "A7", r"
+        in a = socket udp6
+        in sendto a [::ffff:10.0.0.6]:5301 x
+        in connect a [::1]:5301
+        in connect a 10.0.0.9:5301 => ok / EINVAL [six-then-four]
+    ";
+    nobody_at_a_further_address_of_the_loopback: "A7", r"
+        in a = socket udp4
+        in connect a 127.0.0.1:5301
+        in sendto a 127.0.0.2:5301 x
+        in recv a => EAGAIN
+        in send a y
+        in recv a => ECONNREFUSED
+    ";
 }

@@ -81,6 +81,7 @@ pub(super) fn six_then_four(d: &Difference) -> Option<bool> {
             last.is_some_and(|(to, _)| to.contains('.'))
         }
         "send" => d.step.hostlet == "ENETUNREACH",
+        "connect" if d.step.hostlet == "EINVAL" => four,
         _ => four && matches!(d.step.hostlet, "ENETUNREACH" | "EAFNOSUPPORT"),
     };
     Some(refused && tied(d.step.socket()))
@@ -193,6 +194,17 @@ pub(super) fn near_neighbour(d: &Difference) -> Option<bool> {
     }
     if d.is("connect", "EINPROGRESS", "ok") && in_vain(&d.step, d.step.place()?.0) {
         return Some(true);
+    }
+    // When it has got through is a matter of time, where both wait.
+    if d.step.op() == "accept" && [d.step.real, d.step.hostlet].contains(&"EAGAIN") {
+        let listener = d.listener(socket);
+        return Some(d.past.all("connect").any(|c| {
+            let waits = c.real == "EINPROGRESS" && c.hostlet == "EINPROGRESS";
+            let to = c
+                .place()
+                .filter(|(_, port)| d.past.is_port_of(port, listener));
+            waits && to.is_some_and(|(host, _)| in_vain(c, host))
+        }));
     }
     // Or it has that address from an earlier connection.
     let mut earlier = d.past.with(socket, "connect").filter(|c| c.real == "ok");

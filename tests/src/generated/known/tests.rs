@@ -1,5 +1,6 @@
 //! What predicates explain, and what they must not.
 
+mod kinds;
 mod more;
 
 use super::*;

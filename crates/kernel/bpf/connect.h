@@ -76,9 +76,9 @@ SHARED int connect_bound(struct bpf_sock_addr *ctx, struct hl_hostlet *h, const 
 	four = addr_is4(&c->to);
 	unbound = addr_wild(&c->from);
 	/* Bound to a group or a broadcast address: that is where it hears, not where it sends from. */
-	hears = addr_multicast(&c->from) || addr_broadcast(&c->from);
+	hears = for_many(h, &c->from);
 	abroad = !unbound && !hears && c->from_port && is_abroad(sk);
-	if (!unbound && !hears && !abroad && !owns(h, &c->from) && !reachable(h, &c->from, 0))
+	if (!unbound && !hears && !abroad && !owns(h, &c->from))
 		return WHY(HL_REASON_FOREIGN_SOURCE,
 			   addr_is4(&c->from) ? kernel.foreign_source_error : EINVAL);
 	/* Without an address of the family there is no route, whatever the source. */

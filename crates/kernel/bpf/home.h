@@ -151,6 +151,7 @@ static inline bool noted_at(__u8 proto, const struct hl_addr *shown, __u16 port,
 {
 	const struct hl_owner *o = owner_of(shown);
 	struct hl_known_key key;
+	struct hl_reach_key many = {};
 	struct hl_known *k;
 
 	if (!o)
@@ -160,11 +161,16 @@ static inline bool noted_at(__u8 proto, const struct hl_addr *shown, __u16 port,
 	if (!k || !addr_eq(&k->shown, shown))
 		return false;
 	*stands = k->stands;
-	if (addr_wild(stands) && k->sock)
+	if (addr_wild(stands)) {
 		*stands = stands_by_now(k->sock, addr_is4(shown));
-	/* One that is bound to a group stays there: what is for its source is not for it. */
-	return !addr_eq(stands, shown) && !addr_wild(stands) && !addr_multicast(stands) &&
-	       !addr_broadcast(stands);
+		many.id = o->id;
+		many.addr = *stands;
+		/* One that is bound to a group stays there: what is for its source is not for it (as for_many). */
+		if (addr_wild(stands) || addr_multicast(stands) || addr_broadcast(stands) ||
+		    bpf_map_lookup_elem(&reach, &many))
+			return false;
+	}
+	return !addr_eq(stands, shown);
 }
 
 /* At the entry: true if it is for such a connection. */

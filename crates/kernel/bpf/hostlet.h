@@ -346,7 +346,7 @@ enum { HL_FILTER = 1024 }; /* bits */
 struct hl_globals {
 	__u64 netns; /* the installation's network namespace */
 	__u64 events; /* how many events were written */
-	__u32 wild_udp; /* how many wildcard UDP sockets there are */
+	__u32 wild_udp; /* how many UDP sockets the learner is for: on the wildcard, or connected and sharing a port */
 	__u32 autobound; /* how many sockets of members stand on the host's real wildcard */
 	__u32 layout; /* HL_LAYOUT of whoever made the tables */
 	__u32 hostlets; /* the limits they were made for */

@@ -191,7 +191,8 @@ static inline bool show_known(struct bpf_sock *sk, const struct hl_hostlet *h, s
 	if (!k && (s->flags & HL_SOCK_ABROAD)) {
 		struct hl_known_at *at = bpf_sk_storage_get(&known_at, sk, 0, 0);
 
-		if (!at || !same_known(at, &key) || owns(h, a) || addr_multicast(a) || addr_broadcast(a))
+		if (!at || addr_wild(a) || addr_is4(a) != addr_is4(&at->shown) || owns(h, a) ||
+		    for_many(h, a))
 			return false;
 		*a = at->shown;
 		return true;
@@ -199,8 +200,7 @@ static inline bool show_known(struct bpf_sock *sk, const struct hl_hostlet *h, s
 	if (!k)
 		return false;
 	/* From the real wildcard: what the route gave may be one of the set, and stays then. */
-	if (s->flags & HL_SOCK_ABROAD ? owns(h, a) || addr_multicast(a) || addr_broadcast(a)
-				      : !addr_eq(&k->stands, a))
+	if (s->flags & HL_SOCK_ABROAD ? owns(h, a) || for_many(h, a) : !addr_eq(&k->stands, a))
 		return false;
 	*a = k->shown;
 	return true;

@@ -84,32 +84,34 @@ static inline bool parse_udp(struct __sk_buff *skb, struct datagram *d)
 }
 
 /*
- * The socket at an address; for no peer in particular, or one that is connected to it could be found. For IPv6 one
- * of IPv6, also where that stands on a mapped address.
+ * The socket at an address; for no peer in particular, or one that is connected to it could be found: the sender, from no
+ * port. One of IPv6 that is connected to nothing again hears but its old peer's address. For IPv6 one of
+ * IPv6, also where that stands on a mapped address.
  */
-static inline struct bpf_sock *socket_at(struct __sk_buff *skb, __u16 port, const struct hl_addr *at,
-					 bool six)
+static inline struct bpf_sock *socket_at(struct __sk_buff *skb, const struct datagram *d,
+					 const struct hl_addr *at, bool six)
 {
 	struct bpf_sock_tuple t = {};
 
 	if (!six) {
 		t.ipv4.daddr = at->w[3];
-		t.ipv4.dport = port;
+		t.ipv4.dport = d->to_port;
 		return bpf_sk_lookup_udp(skb, &t, sizeof(t.ipv4), BPF_F_CURRENT_NETNS, 0);
 	}
+	__builtin_memcpy(t.ipv6.saddr, &d->from, sizeof(d->from));
 	__builtin_memcpy(t.ipv6.daddr, at, sizeof(*at));
-	t.ipv6.dport = port;
+	t.ipv6.dport = d->to_port;
 	return bpf_sk_lookup_udp(skb, &t, sizeof(t.ipv6), BPF_F_CURRENT_NETNS, 0);
 }
 
 /*
- * The socket that stands for the wildcard of a hostlet, looked up where it really is bound. If that one is
+ * The socket of a hostlet that really is bound there, as one that stands for the wildcard. If that one is
  * connected, the kernel finds one of the host on the real wildcard, where the two share the port.
  */
-static inline struct bpf_sock *wild_socket(struct __sk_buff *skb, __u32 id, __u16 port,
-					   const struct hl_addr *at, bool six)
+static inline struct bpf_sock *its_socket(struct __sk_buff *skb, __u32 id, const struct datagram *d,
+					  const struct hl_addr *at)
 {
-	struct bpf_sock *sk = socket_at(skb, port, at, six);
+	struct bpf_sock *sk = socket_at(skb, d, at, !addr_is4(&d->to));
 	struct hl_sock *s;
 
 	if (!sk)
@@ -139,7 +141,7 @@ SHARED int learn_at(struct __sk_buff *skb, __u32 id, const struct datagram *d)
 	if (!p || p->learned || !has_wild(p))
 		return 0;
 	at = p->wild_addr;
-	sk = wild_socket(skb, id, d->to_port, &at, !addr_is4(&d->to));
+	sk = its_socket(skb, id, d, &at);
 	if (!sk)
 		return 0;
 	if (!bpf_map_update_elem(&udp_sockets, &lk, sk, BPF_ANY))
@@ -148,9 +150,43 @@ SHARED int learn_at(struct __sk_buff *skb, __u32 id, const struct datagram *d)
 	return 0;
 }
 
+/* Is it one of those addresses? Then the socket there that is connected to nothing again is for sk_lookup, if there is one. */
+SHARED int learn_idle(struct __sk_buff *skb, __u32 id, const struct datagram *d)
+{
+	struct hl_listener_key lk = {.id = id};
+	struct hl_port_key key;
+	struct bpf_sock *sk, *known;
+	struct hl_port *p;
+
+	if (!d)
+		return false;
+	key = port_key(id, bpf_ntohs(d->to_port), IPPROTO_UDP, family_of(&d->to));
+	key.addr = d->to;
+	p = bpf_map_lookup_elem(&ports, &key);
+	if (!p || !idle_share(p))
+		return false;
+	lk.addr = key.addr;
+	lk.port = key.port;
+	lk.family = key.family;
+	known = bpf_map_lookup_elem(&udp_sockets, &lk);
+	if (known) {
+		bool idle = known->state != BPF_TCP_ESTABLISHED;
+
+		bpf_sk_release(known);
+		if (idle)
+			return true;
+	}
+	sk = its_socket(skb, id, d, &lk.addr);
+	if (sk) {
+		bpf_map_update_elem(&udp_sockets, &lk, sk, BPF_ANY);
+		bpf_sk_release(sk);
+	}
+	return true;
+}
+
 static inline void learn(struct __sk_buff *skb, const struct datagram *d)
 {
-	bool four = addr_is4(&d->to);
+	bool four = addr_is4(&d->to), connected = false;
 	__u32 ip = d->to.w[3];
 	__u16 port = bpf_ntohs(d->to_port);
 	__u64 *slots = settled_slots(port), is = (__u64)ip << 32 | (__u32)port << 16, was;
@@ -169,9 +205,11 @@ static inline void learn(struct __sk_buff *skb, const struct datagram *d)
 		return;
 	key = port_key(o->id, port, IPPROTO_UDP, family_of(&d->to));
 	p = bpf_map_lookup_elem(&ports, &key);
+	if (p && (p->specific[1] | p->specific[2] | p->specific[3]))
+		connected = learn_idle(skb, o->id, d);
 	if (p && !p->learned && has_wild(p))
 		learn_at(skb, o->id, d);
-	else if (four)
+	else if (four && !connected)
 		__sync_val_compare_and_swap(slots, was, is | (was & 0xffff));
 }
 
@@ -233,7 +271,7 @@ SHARED int give_to_wild(struct __sk_buff *skb, __u32 id, const struct datagram *
 	if (!p || !has_wild(p))
 		return 0;
 	at = p->wild_addr;
-	sk = wild_socket(skb, id, d->to_port, &at, !addr_is4(&d->to));
+	sk = its_socket(skb, id, d, &at);
 	if (!sk)
 		return 0;
 	error = bpf_sk_assign(skb, sk, 0);
@@ -280,7 +318,7 @@ static inline void copy_to_all(struct __sk_buff *skb, const struct datagram *d)
 static inline void looped4(struct __sk_buff *skb, const struct datagram *d)
 {
 	struct hl_wild_udp_key wk = {.port = bpf_ntohs(d->to_port), .family = 4};
-	struct bpf_sock *sk = socket_at(skb, d->to_port, &d->to, false);
+	struct bpf_sock *sk = socket_at(skb, d, &d->to, false);
 	struct hl_addr from = d->from;
 	const struct hl_owner *o;
 	__u32 *id;

@@ -92,6 +92,28 @@ static inline bool all_connected(const struct hl_port *p)
 	return p->listeners >= all;
 }
 
+/*
+ * Do all sockets on an address share its port, and are all connected, or were? Then what is for none of their peers could
+ * reach a socket of the host that shares it too. One that is connected to nothing again, which no hook sees, the
+ * learner finds and puts into the table.
+ */
+static inline bool idle_share(const struct hl_port *p)
+{
+	return has_specific(p) && !p->specific[0] && all_connected(p);
+}
+
+static inline bool give_to_idle(struct bpf_sk_lookup *ctx, struct hl_listener_key *key)
+{
+	struct bpf_sock *sk = bpf_map_lookup_elem(&udp_sockets, key);
+	bool given;
+
+	if (!sk)
+		return false;
+	given = sk->state != BPF_TCP_ESTABLISHED && !bpf_sk_assign(ctx, sk, 0);
+	bpf_sk_release(sk);
+	return given;
+}
+
 static inline int lookup_udp(struct bpf_sk_lookup *ctx, const struct hl_owner *o, const struct hl_addr *local,
 			     const struct hl_addr *peer)
 {
@@ -118,8 +140,17 @@ static inline int lookup_udp(struct bpf_sk_lookup *ctx, const struct hl_owner *o
 			note_asked(o->id, port, peer, peer_port, local);
 		return SK_PASS;
 	}
+	/* The learner asks, from no port, whether one is connected to nothing again. */
+	if (here && !peer_port)
+		return SK_PASS;
+	lk.family = key.family;
+	if (here && idle_share(here)) {
+		lk.addr = *local;
+		if (give_to_idle(ctx, &lk))
+			return SK_PASS;
+		lk.addr = (struct hl_addr){};
+	}
 	if (has_wild(p)) {
-		lk.family = key.family;
 		sk = bpf_map_lookup_elem(&udp_sockets, &lk);
 		if (sk) {
 			error = bpf_sk_assign(ctx, sk, 0);
@@ -133,11 +164,8 @@ static inline int lookup_udp(struct bpf_sk_lookup *ctx, const struct hl_owner *o
 		p->learned = 0;
 		unsettle(port);
 	}
-	/*
-	 * Connected to nothing again, which no hook sees, it is for the one on this address after all; whether one
-	 * on the wildcard is, the learner asks, of no peer.
-	 */
-	return p->autobound || (here && (has_specific(here) || addr_wild(peer))) ? SK_PASS : SK_DROP;
+	/* Connected to nothing again, it is for the one on this address after all. */
+	return p->autobound || (here && has_specific(here) && !idle_share(here)) ? SK_PASS : SK_DROP;
 }
 
 /*

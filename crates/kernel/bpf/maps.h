@@ -75,7 +75,10 @@ TABLE(wild_udp, HASH, struct hl_wild_udp_key, __u32, 16384, BPF_F_NO_PREALLOC);
 /* Written by LISTEN_CB; an entry goes when its socket does. */
 TABLE(listeners, SOCKHASH, struct hl_listener_key, __u64, 65536, 0); /* set at load */
 
-/* Written by the learner (tc ingress): wildcard UDP sockets; slot and address are zero. */
+/*
+ * Written by the learner (tc ingress): UDP sockets on the wildcard, with an address of zero, and those that were
+ * connected once, beside others that are; the slot is zero.
+ */
 TABLE(udp_sockets, SOCKHASH, struct hl_listener_key, __u64, 65536, 0);
 
 /* Written by the learner and by whoever changes what it has learned from; emptied by user space when an address goes. */

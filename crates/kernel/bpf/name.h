@@ -36,18 +36,21 @@ static inline struct hl_addr any_like(struct bpf_sock_addr *ctx, const struct hl
 static inline bool own_name(struct bpf_sock_addr *ctx, const struct hl_hostlet *h, struct hl_addr *a,
 			    __u16 *port)
 {
+	const __u32 bound = HL_SOCK_ABROAD | HL_SOCK_HIDDEN | HL_SOCK_WILD4 | HL_SOCK_WILD6;
 	struct bpf_sock *sk = ctx->sk;
+	bool connected, changed = false;
 	struct hl_sock *s;
-	bool changed = false;
 
 	if (addr_wild(a) || !sk)
 		return false;
-	/* Accepted and connected sockets show what they are; a UDP one may be connected to port 0. */
-	if (sk->dst_port || sk->state == BPF_TCP_ESTABLISHED) {
+	/* A UDP one may be connected to port 0. */
+	connected = sk->dst_port || sk->state == BPF_TCP_ESTABLISHED;
+	s = connected ? 0 : bpf_sk_storage_get(&socks, sk, 0, 0);
+	/* Accepted and connected sockets show what they are; as does what a refused connect left to one bound to a group. */
+	if (connected || (s && (s->flags & bound) == HL_SOCK_ABROAD)) {
 		changed = show_known(sk, h, a);
 		return show_localhost(h, a) || changed;
 	}
-	s = bpf_sk_storage_get(&socks, sk, 0, 0);
 	if (!s) {
 		/* Never bound by the program: what is left of a connect that failed or is over. */
 		*a = any_like(ctx, a);

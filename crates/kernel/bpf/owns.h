@@ -120,4 +120,10 @@ static inline bool reachable(const struct hl_hostlet *h, const struct hl_addr *a
 	return (h->flags & HL_REACH) && bpf_map_lookup_elem(&reach, &key);
 }
 
+/* A group, or a broadcast address: where a socket hears, not where it leaves from. */
+static inline bool for_many(const struct hl_hostlet *h, const struct hl_addr *a)
+{
+	return addr_multicast(a) || addr_broadcast(a) || reachable(h, a, 0);
+}
+
 #endif

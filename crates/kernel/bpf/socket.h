@@ -44,9 +44,13 @@ static inline void count_connected(const struct hl_sock *s, int by)
 {
 	struct change c = {.claim = CLAIM_LISTENER, .by = by};
 	struct hl_port_key key = port_key(s->id, s->port, IPPROTO_UDP, family_of(&s->addr));
+	struct hl_globals *g = global();
 
 	key.addr = s->addr;
 	port_change(&key, &c);
+	/* See idle_share. */
+	if (s->class_ && g)
+		__sync_fetch_and_add(&g->wild_udp, by);
 }
 
 /* A socket that has no address of the hostlet yet is as outside from now on; 0 or WHY not. */

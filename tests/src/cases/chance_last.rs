@@ -29,6 +29,29 @@ cases! {
         in bind a [::ffff:255.255.255.255]:0
         in connect a [::ffff:10.0.0.100]:5300 => EINVAL / ok [bound-to-all]
     ";
+    a_second_caller_where_a_machine_connects_to_itself: "A7", r"
+        in a = socket tcp4
+        in opt a reuseaddr 1
+        in bind a 0.0.0.0:8080
+        in b = socket tcp4
+        in opt b reuseaddr 1
+        in bind b 0.0.0.0:8080
+        in listen b
+        in connect a 127.0.0.1:8080
+        peer c = socket tcp4
+        peer connect c 10.0.0.5:8080
+        in d = accept b => from 10.0.0.100:* / from 127.0.0.1:8080 [wildcard-connect]
+    ";
+    bound_elsewhere_after_a_hidden_port_ended: "A15", r"
+        host a = socket tcp4
+        host bind a 0.0.0.0:8080
+        host listen a
+        in b = socket tcp4
+        in bind b 0.0.0.0:8080
+        in listen b
+        in shutdown b rdwr
+        in bind b 10.0.0.5:8080 => EINVAL / EADDRINUSE [hidden-port]
+    ";
     told_of_what_left_from_a_named_source: "A7", r"
         in a = socket udp4
         in bind a 0.0.0.0:5300

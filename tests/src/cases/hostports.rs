@@ -147,4 +147,71 @@ cases! {
         peer sendto c 10.0.0.1:5300 host
         host recvfrom a => host from 10.0.0.100:*
     ";
+    a_connected_socket_keeps_the_hosts_from_its_address: "A6", r"
+        host a = socket udp4
+        host opt a reuseaddr 1
+        host bind a 0.0.0.0:5300
+        in b = socket udp4
+        in opt b reuseaddr 1
+        in bind b 10.0.0.5:5300
+        in connect b 10.0.0.100:5301
+        peer c = socket udp4
+        peer bind c 10.0.0.100:5301
+        peer d = socket udp4
+        peer sendto d 10.0.0.5:5300 x
+        host quiet a => quiet
+        in quiet b => quiet
+        peer sendto c 10.0.0.5:5300 y
+        in recvfrom b => y from 10.0.0.100:5301
+        peer connect d 10.0.0.5:5300
+        peer send d x
+        peer recv d => ECONNREFUSED
+        in connect b unspec
+        peer send d z
+        in recvfrom b => z from 10.0.0.100:*
+        in connect b 10.0.0.100:5301
+        peer send d v
+        peer recv d => ECONNREFUSED
+        in quiet b => quiet
+        in connect b unspec
+        peer send d w
+        in recvfrom b => w from 10.0.0.100:*
+        in close b
+        peer send d u
+        peer recv d => ECONNREFUSED
+        host quiet a => quiet
+    ";
+    a_connected_group_keeps_the_hosts_from_its_address: "A6", r"
+        host a = socket udp6
+        host opt a reuseport 1
+        host bind a [::]:5300
+        in b = socket udp6
+        in opt b reuseport 1
+        in bind b [2001:db8::5]:5300
+        in c = socket udp6
+        in opt c reuseport 1
+        in bind c [2001:db8::5]:5300
+        in connect b [2001:db8::100]:5301
+        in connect c [2001:db8::100]:5302
+        peer d = socket udp6
+        peer connect d [2001:db8::5]:5300
+        peer send d x
+        peer recv d => ECONNREFUSED
+        in connect c unspec
+        peer send d y
+        in recvfrom c => y from [2001:db8::100]:*
+        in quiet b => quiet
+        in e = socket udp6
+        in opt e reuseport 1
+        in bind e [::]:5300
+        peer sendto d [2001:db8::5]:5300 z
+        in recvfrom c => z from [2001:db8::100]:*
+        peer f = socket udp6
+        peer sendto f [2001:db8::6]:5300 w
+        in recvfrom e => w from [2001:db8::100]:*
+        in connect c [2001:db8::100]:5302
+        peer sendto f [2001:db8::5]:5300 v
+        in recvfrom e => v from [2001:db8::100]:*
+        host quiet a => quiet
+    ";
 }

@@ -181,4 +181,49 @@ cases! {
         in peer b => 10.1.0.5:5300
         in name b => 10.1.0.5:5301
     ";
+    bound_to_many_and_connected_to_itself: "A7", r"
+        in a = socket udp4
+        in bind a 0.0.0.0:5300
+        in b = socket udp4
+        in bind b 255.255.255.255:5301
+        in connect b 0.0.0.0:5300
+        in peer b => 127.0.0.1:5300
+        in c = socket udp4
+        in bind c 10.0.0.255:5302
+        in connect c 0.0.0.0:5300
+        in peer c => 127.0.0.1:5300
+        in d = socket udp4
+        in bind d 10.0.0.255:5303
+        in connect d 10.0.0.6:5300
+        in name d => 10.0.0.255:5303
+        in send d x
+        in recvfrom a => x from 10.0.0.5:5303
+        host e = socket udp4
+        host bind e 10.0.0.1:5304
+        in f = socket udp4
+        in bind f 10.0.0.255:5305
+        in connect f 10.0.0.1:5304
+        in send f y
+        host recvfrom e => y from 10.0.0.5:5305
+    ";
+    tcp_bound_to_many: "A7", r"
+        in a = socket tcp4
+        in bind a 10.0.0.255:8081
+        in connect a 10.0.0.6:8080 => ECONNREFUSED
+        in name a => 10.0.0.5:8081
+        in b = socket tcp4
+        in bind b 239.1.2.3:8082
+        in connect b 127.0.0.1:8080 => ECONNREFUSED
+        in name b => 127.0.0.1:8082
+        peer c = socket tcp4
+        peer bind c 0.0.0.0:8083
+        peer listen c
+        in d = socket tcp4
+        in bind d 10.0.0.255:8084
+        in connect d 10.0.0.100:8083
+        in name d => 10.0.0.5:8084
+        peer e = accept c => from 10.0.0.5:8084
+        in send d x
+        peer recv e => x
+    ";
 }

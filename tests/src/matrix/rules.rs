@@ -141,16 +141,6 @@ const RULES: &[Rule] = &[
         &[],
     ),
     rule(
-        "bound-to-all",
-        &[
-            TRAFFIC,
-            &["tcp", "udp"],
-            &["bound-broadcast*", "bound-multicast"],
-            CONNECT,
-        ],
-        &[],
-    ),
-    rule(
         "host-source",
         &[TRAFFIC, SIX, &["udp", "udplite"], &["foreign-host"]],
         &["recvfrom"],

@@ -88,7 +88,7 @@ pub(super) fn wildcard_connect(d: &Difference) -> Option<bool> {
             let [(_, port), (now, same)] = d.names()?;
             mover(socket) && (primary(now) || d.past.left(socket).is_some()) && port == same
         }
-        "accept" if d.step.real == "EAGAIN" => {
+        "accept" if d.step.real == "EAGAIN" || d.names().is_some_and(|[a, b]| a.1 != b.1) => {
             let (_, port) = d.past.bound(d.listener(socket))?;
             let holds = |s: &str| d.past.bound(s).is_some_and(|(_, p)| p == port);
             let mut all = d.past.sockets();

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 
 use super::HOST_NAME;
 use super::files::make_directory;
+use crate::binaries;
 
 /// Makes the namespaces of the calling thread, and fills them.
 pub(super) fn populate(dir: &Path) -> Result<(OwnedFd, OwnedFd, UnixDatagram)> {
@@ -32,7 +33,7 @@ pub(super) fn populate(dir: &Path) -> Result<(OwnedFd, OwnedFd, UnixDatagram)> {
         bail!("setting a name: {}", std::io::Error::last_os_error());
     }
     bind(&dir.join("etc"), Path::new("/etc"))?;
-    bind(&dir.join("home"), Path::new("/home"))?;
+    own_homes(dir)?;
     for (at, mode) in [
         ("/run", 0o755),
         ("/var/log", 0o755),
@@ -71,6 +72,24 @@ pub(super) fn populate(dir: &Path) -> Result<(OwnedFd, OwnedFd, UnixDatagram)> {
         Ok(File::open(&path).context(path)?.into())
     };
     Ok((open("mnt")?, open("uts")?, syslog))
+}
+
+/// New homes, in which the programs under test stay where they are if they were built in one.
+fn own_homes(dir: &Path) -> Result<()> {
+    let homes = Path::new("/home");
+    let built = binaries::hostlet().unwrap_or_default();
+    let built = built.parent().filter(|at| at.starts_with(homes));
+    let kept = dir.join("built");
+    if let Some(at) = built {
+        fs::create_dir(&kept)?;
+        bind(at, &kept)?;
+    }
+    bind(&dir.join("home"), homes)?;
+    if let Some(at) = built {
+        fs::create_dir_all(at).with_context(|| format!("making {}", at.display()))?;
+        bind(&kept, at)?;
+    }
+    Ok(())
 }
 
 /// A `/dev` that has room for a `log`: the usual nodes of the machine's own.

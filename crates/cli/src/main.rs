@@ -17,20 +17,7 @@ use clap::Parser;
 
 use args::Cli;
 
-/// Memory is taken from the kernel in one piece, for all threads, and not given back bit by bit: a command ends soon. What is not
-/// written to stays the kernel's.
-fn take_memory_at_once() {
-    const PIECE: libc::c_int = 4 << 20;
-    // SAFETY: numbers; nothing has been allocated by another thread.
-    unsafe {
-        libc::mallopt(libc::M_TOP_PAD, PIECE);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, 16 * PIECE);
-        libc::mallopt(libc::M_ARENA_MAX, 1);
-    }
-}
-
 fn main() -> ExitCode {
-    take_memory_at_once();
     let cli = match Cli::try_parse().and_then(|cli| cli.verb.complete().map(|()| cli)) {
         Ok(cli) => cli,
         Err(error) => return ending::wrong_usage(&error),

@@ -189,7 +189,12 @@ pub(super) fn near_neighbour(d: &Difference) -> Option<bool> {
     if d.gained() && d.about(lost) {
         return Some(true);
     }
-    if d.is("connect", "EINPROGRESS", "ok") && in_vain(&d.step, d.step.place()?.0) {
+    // The answer can be that nobody has the port.
+    let answered = matches!(d.step.hostlet, "ok" | "ECONNREFUSED");
+    if answered
+        && d.is("connect", "EINPROGRESS", d.step.hostlet)
+        && in_vain(&d.step, d.step.place()?.0)
+    {
         return Some(true);
     }
     // When it has got through is a matter of time, where both wait.

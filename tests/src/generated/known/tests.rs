@@ -271,14 +271,18 @@ fn a_group_gives_way_to_an_address_where_the_port_was_left_open() {
 
 #[test]
 fn while_a_neighbour_is_asked_for_in_vain_those_who_send_there_wait() {
-    let connected = |from: &str, to: &str| {
+    let answered = |from: &str, to: &str, answer: &str| {
         explained(&format!(
             "in a = socket tcp6\nin bind a {from}:8081\nin connect a [2001:db8::100]:8080 => EINPROGRESS\n\
-             in b = socket tcp6\nin connect b {to}:8080 => EINPROGRESS / ok"
+             in b = socket tcp6\nin connect b {to}:8080 => EINPROGRESS / {answer}"
         ))
     };
+    let connected = |from: &str, to: &str| answered(from, to, "ok");
     let there = "[2001:db8::100]";
     assert_eq!(connected("[::1]", there), Some("near-neighbour"));
     assert_eq!(connected("[::1]", "[2001:db8::9]"), None);
+    let refused = answered("[::1]", there, "ECONNREFUSED");
+    assert_eq!(refused, Some("near-neighbour"));
+    assert_eq!(answered("[::1]", there, "ENETUNREACH"), None);
     assert_eq!(connected("[2001:db8::5]", there), None);
 }

@@ -261,7 +261,9 @@ static inline void mean_oneself(struct bpf_sock_addr *ctx, struct bpf_sock *sk, 
 	bool abroad = s && (s->flags & HL_SOCK_ABROAD);
 	struct hl_addr is, own;
 
-	if (!addr_wild(to) || addr_wild(from) || !addr_is4(from) || (!abroad && for_many(h, from)))
+	if (!addr_wild(to) || addr_wild(from) || !addr_is4(from))
+		return;
+	if (addr_is4(to) && !abroad && for_many(h, from))
 		return;
 	if (!addr_is4(to)) {
 		if (!s || !(s->flags & HL_SOCK_WILD6) || abroad)

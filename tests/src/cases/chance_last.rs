@@ -52,6 +52,16 @@ cases! {
         in shutdown b rdwr
         in bind b 10.0.0.5:8080 => EINVAL / EADDRINUSE [hidden-port]
     ";
+    sent_from_a_group_that_connected_on_in_vain: "A7", r"
+        in a = socket udp4
+        in bind a 239.1.2.3:5300
+        in connect a 127.0.0.1:5301
+        in connect a 10.0.0.100:5300 => EINVAL
+        in send a x => ok / EPERM [group-connect]
+        in b = socket udp6
+        in bind b [::ffff:239.1.2.3]:5302
+        in connect b [::]:5301 => EINVAL
+    ";
     told_of_what_left_from_a_named_source: "A7", r"
         in a = socket udp4
         in bind a 0.0.0.0:5300

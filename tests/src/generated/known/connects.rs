@@ -127,6 +127,10 @@ pub(super) fn group_connect(d: &Difference) -> Option<bool> {
             let either = answers == ["EINVAL", "ok"] || answers == ["ok", "EINVAL"];
             group && either && to.any(|(to, _)| loopback(to))
         }
+        // Connected on in vain, it has lost what was noted of its connection.
+        op if op.starts_with("send") && d.is(op, "ok", "EPERM") => {
+            group && connects.any(|c| c.refused())
+        }
         op if op.starts_with("send") && d.is(op, "ok", "EINVAL") => {
             let mut to = connects.filter(|c| c.real == "ok").filter_map(Done::place);
             group && to.any(|(to, _)| loopback(to))

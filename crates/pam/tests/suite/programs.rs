@@ -1,6 +1,6 @@
 //! The module in real programs, without hostletd.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 use std::process::{Output, Stdio};
@@ -174,15 +174,29 @@ fn login_and_cron_do_not_let_in_whose_session_is_refused() -> Result<()> {
         let mut script = host.command("script");
         script.args(["-qec", &command, "/dev/null"]);
         let mut child = script
+            .env("TERM", "dumb")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;
         let mut input = child.stdin.take().context("no input")?;
-        // The shell hears it, if there is one.
-        let _ = input.write_all(b"echo one''two; exit\n");
-        let done = child.wait_with_output()?;
+        let mut output = child.stdout.take().context("no output")?;
+        // The shell hears it when it asks, if there is one; what comes before, login may throw away.
+        let (mut said, mut heard, mut part) = (Vec::new(), false, [0; 1024]);
+        loop {
+            let count = output.read(&mut part)?;
+            if count == 0 {
+                break;
+            }
+            said.extend_from_slice(&part[..count]);
+            if !heard && said.windows(2).any(|w| w == b"$ ") {
+                heard = true;
+                let _ = input.write_all(b"echo one''two; exit\n");
+            }
+        }
+        let mut done = child.wait_with_output()?;
         drop(input);
+        done.stdout = said;
         Ok(both(&done))
     };
     let said = by_terminal("alice")?;

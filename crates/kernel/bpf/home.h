@@ -141,7 +141,9 @@ static inline struct hl_addr stands_by_now(__u64 sock, bool four)
 
 	if (four)
 		return addr4(BPF_CORE_READ(raw, __sk_common.skc_rcv_saddr));
-	BPF_CORE_READ_INTO(&six, raw, __sk_common.skc_v6_rcv_saddr);
+	/* Not where the kernel has no IPv6. */
+	if (bpf_core_field_exists(raw->__sk_common.skc_v6_rcv_saddr))
+		BPF_CORE_READ_INTO(&six, raw, __sk_common.skc_v6_rcv_saddr);
 	return *(struct hl_addr *)&six;
 }
 

@@ -92,16 +92,26 @@ static inline struct bpf_sock *socket_at(struct __sk_buff *skb, const struct dat
 					 const struct hl_addr *at, bool six)
 {
 	struct bpf_sock_tuple t = {};
+	struct bpf_sock *sk;
+	__u32 *asks, zero = 0;
 
+	asks = bpf_map_lookup_elem(&asking, &zero);
+	if (!asks)
+		return 0;
+	/* A datagram may have no port too: sk_lookup is told who asks. */
+	*(volatile __u32 *)asks = true;
 	if (!six) {
 		t.ipv4.daddr = at->w[3];
 		t.ipv4.dport = d->to_port;
-		return bpf_sk_lookup_udp(skb, &t, sizeof(t.ipv4), BPF_F_CURRENT_NETNS, 0);
+		sk = bpf_sk_lookup_udp(skb, &t, sizeof(t.ipv4), BPF_F_CURRENT_NETNS, 0);
+	} else {
+		__builtin_memcpy(t.ipv6.saddr, &d->from, sizeof(d->from));
+		__builtin_memcpy(t.ipv6.daddr, at, sizeof(*at));
+		t.ipv6.dport = d->to_port;
+		sk = bpf_sk_lookup_udp(skb, &t, sizeof(t.ipv6), BPF_F_CURRENT_NETNS, 0);
 	}
-	__builtin_memcpy(t.ipv6.saddr, &d->from, sizeof(d->from));
-	__builtin_memcpy(t.ipv6.daddr, at, sizeof(*at));
-	t.ipv6.dport = d->to_port;
-	return bpf_sk_lookup_udp(skb, &t, sizeof(t.ipv6), BPF_F_CURRENT_NETNS, 0);
+	*(volatile __u32 *)asks = false;
+	return sk;
 }
 
 /*

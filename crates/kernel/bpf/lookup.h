@@ -102,6 +102,13 @@ static inline bool idle_share(const struct hl_port *p)
 	return has_specific(p) && !p->specific[0] && all_connected(p);
 }
 
+static inline bool learner_asks(void)
+{
+	__u32 zero = 0, *asks = bpf_map_lookup_elem(&asking, &zero);
+
+	return asks && *asks;
+}
+
 static inline bool give_to_idle(struct bpf_sk_lookup *ctx, struct hl_listener_key *key)
 {
 	struct bpf_sock *sk = bpf_map_lookup_elem(&udp_sockets, key);
@@ -140,8 +147,8 @@ static inline int lookup_udp(struct bpf_sk_lookup *ctx, const struct hl_owner *o
 			note_asked(o->id, port, peer, peer_port, local);
 		return SK_PASS;
 	}
-	/* The learner asks, from no port, whether one is connected to nothing again. */
-	if (here && !peer_port)
+	/* Whether one is connected to nothing again. */
+	if (here && learner_asks())
 		return SK_PASS;
 	lk.family = key.family;
 	if (here && idle_share(here)) {

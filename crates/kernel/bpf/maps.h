@@ -84,6 +84,9 @@ TABLE(udp_sockets, SOCKHASH, struct hl_listener_key, __u64, 65536, 0);
 /* Written by the learner and by whoever changes what it has learned from; emptied by user space when an address goes. */
 TABLE(settled, ARRAY, __u32, struct hl_settled, 1, 0);
 
+/* Written by the learner around its own look-ups, read by sk_lookup, which runs within them: the learner asks. */
+TABLE(asking, PERCPU_ARRAY, __u32, __u32, 1, 0);
+
 /* Written where UDP packets for a wildcard socket pass. */
 TABLE(asked, LRU_HASH, struct hl_asked_key, struct hl_addr, 65536, 0);
 

@@ -248,7 +248,7 @@ static inline int send_to(struct bpf_sock_addr *ctx, struct bpf_sock *sk, struct
 		mean_oneself(ctx, sk, h, s, &m->from, &m->to);
 	if (addr_loopback(&m->to) || addr_wild(&m->to) || dedicated_loop(&m->to)) {
 		own_loop = true;
-		/* Where nobody is, one that is connected to the usual address is not told so. */
+		/* Where nobody is, one that is connected is not told so. */
 		why = to_own_loop(h, &m->to, m->port, m->proto, sk->state == BPF_TCP_ESTABLISHED);
 		if (why)
 			goto refuse;

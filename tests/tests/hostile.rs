@@ -110,3 +110,37 @@ fn a_socket_passed_in_from_outside_is_found() -> Result<()> {
     ensure!(text.contains("10.0.0.1:8080"), "{text}");
     Ok(())
 }
+
+/// A6: a datagram without a source port, which anybody can send, is for the hostlet as any other, also where a socket of the
+/// host shares the port and the hostlet's own on that address is connected.
+#[test]
+fn a_datagram_from_no_port_is_not_the_hosts() -> Result<()> {
+    let mut f = Fixture::new()?;
+    let mut host = f.lan.start("host")?;
+    let share = ["a = socket udp4", "opt a reuseaddr 1"];
+    let wild = |agent: &mut Agent| -> Result<()> {
+        share
+            .iter()
+            .chain(&["bind a 0.0.0.0:5300"])
+            .try_for_each(|line| agent.ask(line).map(drop))
+    };
+    wild(&mut host)?;
+    wild(&mut f.agent)?;
+    for line in [
+        "b = socket udp4",
+        "opt b reuseaddr 1",
+        "bind b 10.0.0.5:5300",
+        "connect b 10.0.0.100:5301",
+    ] {
+        ensure!(f.agent.ask(line)? == "ok", "{line}");
+    }
+    let send = "import socket, struct\n\
+                s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 17)\n\
+                s.sendto(struct.pack('!HHHH', 0, 5300, 9, 0) + b'x', ('10.0.0.5', 0))";
+    f.lan.peer().run("python3", &["-c", send])?;
+    let heard = f.agent.ask("recvfrom a")?;
+    ensure!(heard == "x from 10.0.0.100:0", "{heard}");
+    let heard = host.ask("quiet a")?;
+    ensure!(heard == "quiet", "the host: {heard}");
+    Ok(())
+}

@@ -32,7 +32,11 @@ const SSHD: Recipe = Recipe {
         MaxStartups 1000
         VersionAddendum @who@",
     )],
-    setup: &[&["cp", "@keys@/host", "@dir@/host"]],
+    setup: &[
+        &["cp", "@keys@/host", "@dir@/host"],
+        // Where Debian's sshd wants an empty directory, which its unit makes.
+        &["mkdir", "-p", "/run/sshd"],
+    ],
     command: &["/usr/sbin/sshd", "-D", "-e", "-f", "@dir@/sshd_config"],
     ready: Ready::Says("Server listening on"),
     pid: None,

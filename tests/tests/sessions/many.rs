@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::stage::{Stage, rule, within};
 
@@ -12,6 +13,13 @@ const MANY: usize = 200;
 
 #[test]
 fn two_hundred_log_in_at_the_same_time() -> Result<()> {
+    // Each client takes a few descriptors of the test's, which may have 1,024 to begin with.
+    let files = getrlimit(Resource::Nofile);
+    let all = Rlimit {
+        current: files.maximum,
+        ..files
+    };
+    setrlimit(Resource::Nofile, all).context("raising the limit of open files")?;
     // The deadline is not what this is about: the machine is busy.
     let sessions = "[sessions]\ndeadline = \"100s\"\n";
     let stage = Stage::new(&format!("{sessions}{WIDE}{}", rule("wide", "")))?;

@@ -67,7 +67,10 @@ fn plain(line: &str) -> String {
             continue;
         }
         rest = &rest[word.len()..];
-        if word.parse::<std::net::IpAddr>().is_ok() {
+        if out.ends_with("Nx") {
+            // What follows 0x is where something lies in memory.
+            out.push('P');
+        } else if word.parse::<std::net::IpAddr>().is_ok() {
             out.push_str(word);
         } else if let Some((host, _)) = word
             .rsplit_once(':')
@@ -124,6 +127,7 @@ mod tests {
                 "[::1]:80, bind() to 0.0.0.0:80",
                 "[::1]:N, bind() to 0.0.0.0:N",
             ),
+            ("0x7f4ebd0a: 0xffff: done", "NxP: NxP: done"),
             ("id 0123456789abcdef0:1, added café", "id H:N, added café"),
         ] {
             assert_eq!(plain(line), expected);

@@ -66,7 +66,8 @@ async def tcp():
     try:
         await listen(FOREIGN, 8084)
     except OSError as error:
-        print("foreign", errno.errorcode[error.errno])
+        # Since Python 3.13 an address that cannot be had has a text and no number.
+        print("foreign", errno.errorcode[error.errno or errno.EADDRNOTAVAIL])
     for host in ["127.0.0.1", "::1", "localhost", "0.0.0.0", "::", *addresses]:
         print("asked", host, await ask(host))
     for local in addresses:

@@ -3,7 +3,7 @@
 mod common;
 
 use std::net::Ipv4Addr;
-use std::process::Stdio;
+use std::process::Output;
 
 use common::{HOSTLET, Machine, addresses, table};
 
@@ -20,17 +20,21 @@ const CREATE: [&str; 8] = [
 
 /// Runs a command that is killed at its nth such call; false if it ended before.
 fn killed_at(m: &Machine, call: &str, nth: usize, args: &[&str]) -> bool {
-    let status = m
-        .inside("strace")
+    !injected(m, call, &format!("signal=SIGKILL:when={nth}"), args)
+        .status
+        .success()
+}
+
+/// Runs a command to whose calls something happens.
+fn injected(m: &Machine, call: &str, what: &str, args: &[&str]) -> Output {
+    m.inside("strace")
         .args(["-f", "-o", "/dev/null", "-e"])
         .arg(format!("trace={call}"))
-        .arg(format!("--inject={call}:signal=SIGKILL:when={nth}"))
+        .arg(format!("--inject={call}:{what}"))
         .arg(HOSTLET)
         .args(args)
-        .stderr(Stdio::null())
-        .status()
-        .expect("this test needs strace");
-    !status.success()
+        .output()
+        .expect("this test needs strace")
 }
 
 /// Where a command changes something: files, the network, the kernel part, the store.
@@ -49,13 +53,22 @@ fn places() -> impl Iterator<Item = (&'static str, usize)> {
 
 #[test]
 fn a_create_that_is_killed_is_whole_or_not_at_all() {
-    let m = Machine::new("create-killed");
+    created_and_killed("create-killed", &CREATE);
+}
+
+#[test]
+fn a_create_of_many_addresses_that_is_killed_is_whole_or_not_at_all() {
+    created_and_killed("create-many-killed", &strs(&many()));
+}
+
+fn created_and_killed(what: &str, create: &[&str]) {
+    let m = Machine::new(what);
     // Somebody stays, so that the kernel part does and commands are quick.
     m.ok(&["create", "stays", "-a", "10.1.0.2"]);
     let before = addresses(&m);
     let mut killed = 0;
     for (call, nth) in places() {
-        killed += usize::from(killed_at(&m, call, nth, &CREATE));
+        killed += usize::from(killed_at(&m, call, nth, create));
         // Any changing command heals; this one is refused besides.
         m.fails(1, &["remove", "nobody"]);
         if m.names().len() == 2 {
@@ -72,12 +85,21 @@ fn a_create_that_is_killed_is_whole_or_not_at_all() {
 
 #[test]
 fn a_remove_that_is_killed_is_finished_by_the_next_command() {
-    let m = Machine::new("remove-killed");
+    removed_and_killed("remove-killed", &CREATE);
+}
+
+#[test]
+fn a_remove_of_many_addresses_that_is_killed_is_finished_by_the_next_command() {
+    removed_and_killed("remove-many-killed", &strs(&many()));
+}
+
+fn removed_and_killed(what: &str, create: &[&str]) {
+    let m = Machine::new(what);
     m.ok(&["create", "stays", "-a", "10.1.0.2"]);
     let before = addresses(&m);
     let mut killed = 0;
     for (call, nth) in places() {
-        m.ok(&CREATE);
+        m.ok(create);
         killed += usize::from(killed_at(&m, call, nth, &["remove", "web"]));
         m.fails(1, &["remove", "nobody"]);
         if m.names().len() == 2 {
@@ -89,6 +111,62 @@ fn a_remove_that_is_killed_is_finished_by_the_next_command() {
         assert_eq!(addresses(&m), before, "killed at {call} {nth}");
     }
     assert!(killed > 12, "only {killed} were killed");
+    m.ok(&["remove", "stays"]);
+}
+
+/// More addresses than go to the kernel at once, and some of the other family.
+fn many() -> Vec<String> {
+    let mut create: Vec<String> = ["create", "web", "--assign", "d0"]
+        .map(str::to_owned)
+        .into();
+    let v4 = (1..=40).map(|n| format!("10.7.0.{n}/32"));
+    let v6 = (1..=4).map(|n| format!("2001:db8:7::{n}/128"));
+    create.extend(v4.chain(v6).flat_map(|a| ["-a".to_owned(), a]));
+    create
+}
+
+fn strs(all: &[String]) -> Vec<&str> {
+    all.iter().map(String::as_str).collect()
+}
+
+#[test]
+fn where_the_kernels_answer_is_lost_it_is_all_or_nothing() {
+    let m = Machine::new("answer-lost");
+    m.ok(&["create", "stays", "-a", "10.1.0.2"]);
+    let before = addresses(&m);
+    let create = many();
+    let (mut none, mut all) = (0, 0);
+    // With it, or as if it had never been begun; without it afterwards.
+    let mut whole_or_not = |when: &str| {
+        let made = m.names().len() == 2;
+        let there = addresses(&m);
+        if made {
+            all += 1;
+            assert_eq!(m.ok(&["list"]).matches(" live ").count(), 2, "{when}");
+            assert_eq!(there.matches("10.7.0.").count(), 40, "{when}");
+            m.ok(&["remove", "web"]);
+        } else {
+            none += 1;
+            assert_eq!(there, before, "{when}");
+        }
+        m.ok(&["check"]);
+    };
+    for nth in (9..=20).chain((25..=110).step_by(12)) {
+        // Once: the command itself sees to it.
+        let lost = format!("error=EIO:when={nth}");
+        let said = injected(&m, "recvfrom", &lost, &strs(&create));
+        whole_or_not(&format!("{lost}: {said:?}"));
+        // From then on: the next changing command does.
+        let lost = format!("{lost}+");
+        let said = injected(&m, "recvfrom", &lost, &strs(&create));
+        m.fails(1, &["remove", "nobody"]);
+        whole_or_not(&format!("{lost}: {said:?}"));
+        m.ok(&strs(&create));
+        let said = injected(&m, "recvfrom", &lost, &["remove", "web"]);
+        m.fails(1, &["remove", "nobody"]);
+        whole_or_not(&format!("remove, {lost}: {said:?}"));
+    }
+    assert!(none > 9 && all > 9, "{none} were not made, {all} were");
     m.ok(&["remove", "stays"]);
 }
 

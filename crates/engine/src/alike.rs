@@ -26,32 +26,39 @@ impl Machine<'_> {
         let gone: Vec<Owned> = actions.iter().map_while(disowned).collect();
         if !gone.is_empty() {
             self.something_done();
-            let outcome = match &self.kernel {
-                Some(kernel) => kernel.disown(&gone).map_err(Error::from),
-                None => Ok(()),
+            let (done, outcome) = match &self.kernel {
+                Some(kernel) => kernel.disown(&gone),
+                None => (gone.len(), Ok(())),
             };
-            return Some((if outcome.is_ok() { gone.len() } else { 0 }, outcome));
+            return Some((done, outcome.map_err(Error::from)));
         }
-        // Addresses that take nobody along, and bring no route.
-        let added = actions.iter().map_while(|action| match action {
-            Action::AddAddress {
-                ifindex,
-                addr,
-                prefix_len,
-                ..
-            } => alone(*ifindex, *addr, *prefix_len),
-            _ => None,
-        });
-        let added: Vec<Placed> = added.collect();
-        if added.len() > 1 {
+        if let Some(Action::AddAddress {
+            ifindex,
+            addr,
+            prefix_len,
+            ..
+        }) = actions.first()
+        {
             self.something_done();
-            let (done, outcome) = netlink::add_addresses(&added, AddressKind::Plain);
-            let outcome = match (outcome, &actions[done.min(actions.len() - 1)]) {
+            let added: Vec<Placed> = actions.iter().map_while(added_alone).collect();
+            let (done, outcome) = match added.is_empty() {
+                // It brings the route to its subnet, and others may follow it.
+                true => {
+                    let first = Placed {
+                        ifindex: *ifindex,
+                        addr: *addr,
+                        prefix_len: *prefix_len,
+                    };
+                    netlink::add_addresses(&[first], AddressKind::OnLink)
+                }
+                false => netlink::add_addresses(&added, AddressKind::Plain),
+            };
+            let outcome = match (outcome, actions.get(done)) {
                 (
                     Ok(false),
-                    Action::AddAddress {
+                    Some(Action::AddAddress {
                         addr, interface, ..
-                    },
+                    }),
                 ) => Err(Error::Appeared {
                     address: addr.to_string(),
                     interface: interface.clone(),
@@ -70,7 +77,7 @@ impl Machine<'_> {
             _ => None,
         });
         let taken: Vec<Placed> = taken.collect();
-        if taken.len() > 1 {
+        if !taken.is_empty() {
             self.something_done();
             let (done, outcome) = netlink::del_addresses(&taken);
             return Some((done, outcome.map_err(Error::from)));
@@ -102,6 +109,19 @@ fn holding(action: &Action) -> Option<Holding> {
 fn disowned(action: &Action) -> Option<Owned> {
     match action {
         Action::Disown { owned, .. } => Some(*owned),
+        _ => None,
+    }
+}
+
+/// An address that takes nobody along, and brings no route.
+fn added_alone(action: &Action) -> Option<Placed> {
+    match action {
+        Action::AddAddress {
+            ifindex,
+            addr,
+            prefix_len,
+            ..
+        } => alone(*ifindex, *addr, *prefix_len),
         _ => None,
     }
 }

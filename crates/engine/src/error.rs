@@ -120,7 +120,7 @@ pub enum Error {
     Cgroup(#[from] CgroupError),
     /// The network.
     #[error(transparent)]
-    Net(#[from] NetError),
+    Net(NetError),
     /// Socket listings.
     #[error(transparent)]
     SockDiag(#[from] SockDiagError),
@@ -197,6 +197,19 @@ pub enum Error {
     /// Several things went wrong in a teardown that went on.
     #[error("{}", list(.0))]
     Several(Vec<Error>),
+}
+
+impl From<NetError> for Error {
+    fn from(error: NetError) -> Self {
+        match error {
+            // What could not be taken back at once keeps the row.
+            NetError::Left { error, undo } => Error::HalfUndone {
+                error: Box::new((*error).into()),
+                undo: vec![(*undo).into()],
+            },
+            error => Error::Net(error),
+        }
+    }
 }
 
 impl Error {

@@ -33,7 +33,12 @@ pub(crate) fn forward(machine: &mut impl Perform, plan: &[Action]) -> Result<()>
 /// Takes steps back, the last first, and goes on where that fails.
 fn take_back(machine: &mut impl Perform, done: &[Action], error: Error) -> Error {
     let steps: Vec<Action> = done.iter().rev().filter_map(Action::undo).collect();
-    let undo = try_all(machine, &steps);
+    // A step may have left something by itself.
+    let (error, left) = match error {
+        Error::HalfUndone { error, undo } => (*error, undo),
+        error => (error, Vec::new()),
+    };
+    let undo = try_all(machine, &steps, left);
     if undo.is_empty() {
         error
     } else {
@@ -47,11 +52,11 @@ fn take_back(machine: &mut impl Perform, done: &[Action], error: Error) -> Error
 /// A teardown: every step is tried, every error given back. What is still there
 /// stays remembered, so that the next command goes on with it.
 pub(crate) fn onward(machine: &mut impl Perform, plan: &[Action]) -> Result<()> {
-    Error::several(try_all(machine, plan))
+    Error::several(try_all(machine, plan, Vec::new()))
 }
 
-fn try_all(machine: &mut impl Perform, plan: &[Action]) -> Vec<Error> {
-    let mut errors = Vec::new();
+/// The errors, with those that there were before.
+fn try_all(machine: &mut impl Perform, plan: &[Action], mut errors: Vec<Error>) -> Vec<Error> {
     let mut left = plan;
     while let Some((first, rest)) = left.split_first() {
         // The row is what the next command heals by: it stays if anything is left.
@@ -260,6 +265,57 @@ mod tests {
         };
         assert_eq!(undo.len(), 1);
         assert_eq!(fake.done.last().unwrap(), "remove cgroup web");
+    }
+
+    /// Fails at its second step, and leaves something of it.
+    struct Leaves(Vec<String>);
+
+    impl Perform for Leaves {
+        fn begin_together(&mut self) -> Result<()> {
+            Ok(())
+        }
+
+        fn end_together(&mut self) -> Result<()> {
+            Ok(())
+        }
+
+        fn perform(&mut self, actions: &[Action]) -> (usize, Result<()>) {
+            self.0.push(actions[0].to_string());
+            if self.0.len() != 2 {
+                return (1, Ok(()));
+            }
+            let error = || Error::NotRoot { what: "do that" };
+            let left = Error::HalfUndone {
+                error: Box::new(error()),
+                undo: vec![error()],
+            };
+            (0, Err(left))
+        }
+    }
+
+    #[test]
+    fn the_row_stays_where_a_step_leaves_something() {
+        let plan = [
+            Action::Unremember {
+                name: "web".parse().unwrap(),
+            },
+            Action::AddLoopback6 { id: HostletId(1) },
+        ];
+        let mut steps = Leaves(Vec::new());
+        let error = Error::HalfUndone {
+            error: Box::new(Error::NotRoot { what: "do that" }),
+            undo: vec![Error::NotRoot { what: "do that" }],
+        };
+        let kept = try_all(&mut steps, &plan[..1], vec![error]);
+        assert!(kept.len() == 1 && steps.0.is_empty());
+        let plan: Vec<Action> = (1..3)
+            .map(|id| Action::AddLoopback6 { id: HostletId(id) })
+            .collect();
+        let Err(Error::HalfUndone { error, undo }) = forward(&mut steps, &plan) else {
+            panic!()
+        };
+        assert!(matches!(*error, Error::NotRoot { .. }) && undo.len() == 1);
+        assert_eq!(steps.0.len(), 3);
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Each step of a plan, performed on the machine.
 
 use std::fs;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use hostlet_kernel::{RecordFlags, Tables};
@@ -80,12 +79,6 @@ impl Machine<'_> {
                 self.store.delete(name, Timestamp::now())?;
                 Ok(())
             }
-            Action::AddAddress {
-                ifindex,
-                interface,
-                addr,
-                prefix_len,
-            } => add_address(*ifindex, interface, *addr, *prefix_len),
             Action::DelAddress {
                 ifindex,
                 addr,
@@ -135,8 +128,9 @@ impl Machine<'_> {
                 }
                 Ok(())
             }
-            // These are done by `alike`, however few there are.
-            Action::Own { .. } | Action::Disown { .. } => Ok(()),
+            Action::AddAddress { .. } | Action::Own { .. } | Action::Disown { .. } => {
+                unreachable!("`alike` does these, however few there are")
+            }
             Action::Publish {
                 name,
                 view,
@@ -283,20 +277,4 @@ impl Machine<'_> {
         }
         Ok(())
     }
-}
-
-fn add_address(ifindex: u32, interface: &str, addr: IpAddr, prefix_len: u8) -> Result<()> {
-    let full = if addr.is_ipv4() { 32 } else { 128 };
-    let kind = if prefix_len == full {
-        AddressKind::Plain
-    } else {
-        AddressKind::OnLink
-    };
-    if netlink::add_address(ifindex, addr, prefix_len, kind)? {
-        return Ok(());
-    }
-    Err(Error::Appeared {
-        address: addr.to_string(),
-        interface: interface.to_owned(),
-    })
 }

@@ -78,30 +78,50 @@ impl Kernel {
         self.own_all(&[holding]).1
     }
 
-    /// Takes addresses and prefixes out; those that are not there are no error.
-    ///
-    /// # Errors
-    /// If a table cannot be written.
-    pub fn disown(&self, all: &[Owned]) -> Result<()> {
-        let mut singles = Vec::new();
-        let mut prefixes = Vec::new();
-        for owned in all {
-            match owned {
-                Owned::Single(ip) => singles.push(abi::addr(*ip).bytes().to_vec()),
-                Owned::Prefix(net) => prefixes.push(prefix_key(net).bytes().to_vec()),
+    /// Takes addresses and prefixes out; those that are not there are no error. So many are out; an error is of the one behind them.
+    pub fn disown(&self, all: &[Owned]) -> (usize, Result<()>) {
+        let (done, outcome) = self.take_owned(all);
+        // Loopbacks have one owner for ever.
+        let settled = |o: &Owned| o.is_ipv4() && !o.first().is_loopback();
+        let unsettled = match all[..done].iter().any(settled) {
+            true => self.unsettle(),
+            false => Ok(()),
+        };
+        match (outcome, unsettled) {
+            (Ok(()), Err(error)) => (done - 1, Err(error)),
+            (outcome, _) => (done, outcome),
+        }
+    }
+
+    fn take_owned(&self, all: &[Owned]) -> (usize, Result<()>) {
+        let mut done = 0;
+        while let Some(first) = all.get(done) {
+            let single = matches!(first, Owned::Single(_));
+            let of_the_table = |o: &&Owned| matches!(o, Owned::Single(_)) == single;
+            let key = |owned: &Owned| match owned {
+                Owned::Single(ip) => abi::addr(*ip).bytes().to_vec(),
+                Owned::Prefix(net) => prefix_key(net).bytes().to_vec(),
+            };
+            let keys: Vec<_> = all[done..]
+                .iter()
+                .take_while(of_the_table)
+                .map(key)
+                .collect();
+            let table = if single { "owners" } else { "prefixes" };
+            let (count, outcome) = self.take_all(table, &keys.iter().collect::<Vec<_>>());
+            done += count;
+            let counted = if single {
+                Ok(())
+            } else {
+                self.count_prefixes()
+            };
+            match (outcome, counted) {
+                (Ok(()), Ok(())) => {}
+                (Ok(()), Err(error)) => return (done - 1, Err(error)),
+                (outcome, _) => return (done, outcome),
             }
         }
-        let some = !prefixes.is_empty();
-        self.take_all("owners", &singles.iter().collect::<Vec<_>>())?;
-        self.take_all("prefixes", &prefixes.iter().collect::<Vec<_>>())?;
-        if some {
-            self.count_prefixes()?;
-        }
-        // Loopbacks have one owner for ever.
-        if all.iter().any(|o| o.is_ipv4() && !o.first().is_loopback()) {
-            self.unsettle()?;
-        }
-        Ok(())
+        (done, Ok(()))
     }
 
     /// What the learner has found out of one hostlet does not hold for the next that gets the address.

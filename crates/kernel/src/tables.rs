@@ -193,10 +193,10 @@ impl Kernel {
     /// If a table cannot be read or written.
     pub fn forget(&self, id: u32, sweep: &Sweep) -> Result<()> {
         if let Some(owned) = sweep.owned.get(&id) {
-            self.disown(owned)?;
+            self.disown(owned).1?;
         }
         for (table, keys) in sweep.keys.get(&id).into_iter().flatten() {
-            self.take_all(table, &keys.iter().collect::<Vec<_>>())?;
+            self.take_all(table, &keys.iter().collect::<Vec<_>>()).1?;
         }
         self.forget_loopbacks(id)
     }
@@ -306,13 +306,13 @@ impl Kernel {
         let wanted: HashSet<&[u8]> = new.iter().map(|(k, _)| &k[..]).collect();
         let gone = old.iter().map(|(key, _)| key);
         let gone: Vec<_> = gone.filter(|key| !wanted.contains(&key[..])).collect();
-        self.take_all(table, &gone)
+        self.take_all(table, &gone).1
     }
 
     /// Writes entries; so many were written.
     pub(crate) fn put_all(&self, table: &'static str, pairs: &[&Pair]) -> (usize, Result<()>) {
         // One call for each is quicker for a few, and where the kernel cannot do it at once.
-        if pairs.len() > FEW && self.put_at_once(table, pairs).unwrap_or_default() {
+        if pairs.len() > FEW && self.put_at_once(table, pairs) {
             return (pairs.len(), Ok(()));
         }
         for (done, (key, value)) in pairs.iter().enumerate() {
@@ -323,32 +323,35 @@ impl Kernel {
         (pairs.len(), Ok(()))
     }
 
-    /// Takes entries out; those that are not there are no error.
-    pub(crate) fn take_all(&self, table: &'static str, keys: &[&Vec<u8>]) -> Result<()> {
+    /// Takes entries out; those that are not there are no error. So many are out.
+    pub(crate) fn take_all(&self, table: &'static str, keys: &[&Vec<u8>]) -> (usize, Result<()>) {
         // The kernel stops at the first that is not there.
-        if keys.len() > FEW {
-            let (map, all) = (self.map(table)?, keys.iter().flat_map(|key| *key).copied());
-            let count = u32::try_from(keys.len()).unwrap_or(u32::MAX);
-            let all: Vec<u8> = all.collect();
-            if map
-                .delete_batch(&all, count, MapFlags::ANY, MapFlags::ANY)
-                .is_ok()
-            {
-                return Ok(());
+        if keys.len() > FEW && self.take_at_once(table, keys) {
+            return (keys.len(), Ok(()));
+        }
+        for (done, key) in keys.iter().enumerate() {
+            if let Err(error) = self.take(table, key) {
+                return (done, Err(error));
             }
         }
-        keys.iter().try_for_each(|key| self.take(table, key))
+        (keys.len(), Ok(()))
     }
 
     /// Writes many entries in one call. False: they are to be written one by one.
-    fn put_at_once(&self, table: &'static str, pairs: &[&Pair]) -> Result<bool> {
+    fn put_at_once(&self, table: &'static str, pairs: &[&Pair]) -> bool {
         let keys: Vec<u8> = pairs.iter().flat_map(|(key, _)| key).copied().collect();
         let values: Vec<u8> = pairs.iter().flat_map(|(_, value)| value).copied().collect();
         let count = u32::try_from(pairs.len()).unwrap_or(u32::MAX);
-        let done =
-            self.map(table)?
-                .update_batch(&keys, &values, count, MapFlags::ANY, MapFlags::ANY);
-        Ok(done.is_ok())
+        let (any, map) = (MapFlags::ANY, self.map(table));
+        map.is_ok_and(|map| map.update_batch(&keys, &values, count, any, any).is_ok())
+    }
+
+    /// Takes many entries out in one call. False: they are to be taken out one by one.
+    fn take_at_once(&self, table: &'static str, keys: &[&Vec<u8>]) -> bool {
+        let all: Vec<u8> = keys.iter().flat_map(|key| *key).copied().collect();
+        let count = u32::try_from(keys.len()).unwrap_or(u32::MAX);
+        let (any, map) = (MapFlags::ANY, self.map(table));
+        map.is_ok_and(|map| map.delete_batch(&all, count, any, any).is_ok())
     }
 
     pub(crate) fn put(&self, table: &'static str, key: &[u8], value: &[u8]) -> Result<()> {

@@ -90,9 +90,10 @@ fn another_handle_finds_what_one_made() {
         let mut owners = second.owners().unwrap();
         owners.sort();
         assert_eq!(owners, [(owned, 7, false), (prefix, 7, false)]);
-        second.disown(&[owned]).unwrap();
-        second.disown(&[owned]).unwrap();
-        second.disown(&[prefix]).unwrap();
+        second.disown(&[owned]).1.unwrap();
+        second.disown(&[owned]).1.unwrap();
+        let mixed = [prefix, owned, prefix];
+        assert!(matches!(second.disown(&mixed), (3, Ok(()))));
         assert!(second.owners().unwrap().is_empty());
     });
 }

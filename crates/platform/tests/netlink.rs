@@ -88,6 +88,23 @@ fn many_addresses_come_up_to_the_first_that_cannot_and_go() {
             let error = outcome.unwrap_err().to_string();
             assert!(done == 1 && error.contains("interface 9999"), "{error}");
             assert!(there(0) && !there(2));
+            // What went behind one that is refused is put back.
+            netlink::add_addresses(&all[1..4], AddressKind::Plain)
+                .1
+                .unwrap();
+            let refused = Placed {
+                ifindex: va,
+                addr: ip("2001:db8::7"),
+                prefix_len: 129,
+            };
+            let (done, outcome) =
+                netlink::del_addresses(&[all[0], all[9], refused, all[1], all[10], all[2]]);
+            let error = outcome.unwrap_err().to_string();
+            assert!(done == 2 && error.contains("2001:db8::7/129"), "{error}");
+            assert_eq!(
+                [0, 1, 2, 3, 9, 10].map(there),
+                [false, true, true, true, false, false]
+            );
         });
     };
     many_come_and_go(false);

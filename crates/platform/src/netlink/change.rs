@@ -18,6 +18,7 @@ use netlink_packet_route::route::{
 };
 use netlink_sys::protocols::NETLINK_ROUTE;
 
+use super::many::{Placed, add_addresses};
 use super::transport::{Connection, Message};
 use super::{
     ADDRESS_PROTOCOL, HostAddress, NetError, ROUTE_PROTOCOL, addresses, interfaces, mirror,
@@ -111,7 +112,12 @@ pub fn add_address(
     prefix_len: u8,
     kind: AddressKind,
 ) -> Result<bool, NetError> {
-    put(ifindex, addr, prefix_len, kind, u32::MAX)
+    let placed = Placed {
+        ifindex,
+        addr,
+        prefix_len,
+    };
+    add_addresses(&[placed], kind).1
 }
 
 /// Puts an address that is lent to a hostlet on an interface: as [`AddressKind::Plain`], with hostlet's

@@ -99,6 +99,14 @@ pub enum NetError {
         /// Why.
         source: io::Error,
     },
+    /// A change was refused, or nobody knows whether it was made, and what it did is still there in part.
+    #[error("{error}; and what it did could not be taken back: {undo}")]
+    Left {
+        /// The first failure.
+        error: Box<NetError>,
+        /// What went wrong in taking back.
+        undo: Box<NetError>,
+    },
     /// Changes cannot be watched.
     #[error("cannot watch the routes of this network namespace: {source}")]
     Watch {

@@ -310,10 +310,10 @@ static inline void copy_to_all(struct __sk_buff *skb, const struct datagram *d)
 
 	for (i = 0; i < HL_MCAST_SLOTS; i++) {
 		wk.slot = i;
-		if (!bpf_map_lookup_elem(&wild_udp, &wk))
-			continue;
-		skb->mark = COPY_MARK | i;
-		bpf_clone_redirect(skb, skb->ifindex, BPF_F_INGRESS);
+		if (bpf_map_lookup_elem(&wild_udp, &wk)) {
+			skb->mark = COPY_MARK | i;
+			bpf_clone_redirect(skb, skb->ifindex, BPF_F_INGRESS);
+		}
 	}
 	skb->mark = mark;
 }
@@ -342,9 +342,14 @@ static inline void looped4(struct __sk_buff *skb, const struct datagram *d)
 	if (o && give_to_wild(skb, o->id, d))
 		return;
 	for (i = 0; i < HL_MCAST_SLOTS; i++) {
+		bool given;
+
 		wk.slot = i;
 		id = bpf_map_lookup_elem(&wild_udp, &wk);
-		if (id && give_to_wild(skb, *id, d))
+		given = id && give_to_wild(skb, *id, d);
+		/* One way round the loop: Linux 6.1 refuses others, if the compiler puts them before it. */
+		barrier_var(given);
+		if (given)
 			return;
 	}
 }

@@ -33,7 +33,7 @@ pub enum Error {
     },
     /// What is pinned comes from another version.
     #[error(
-        "the kernel tables at {path} have layout {found}, this hostlet has layout {wanted}: use the hostlet that made them to remove its hostlets first"
+        "the kernel tables at {path} have layout {found}, this hostlet has layout {wanted}: remove its hostlets with the hostlet that made them, or restart the machine, which ends them"
     )]
     Layout {
         /// Where the pins are.

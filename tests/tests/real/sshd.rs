@@ -71,6 +71,8 @@ fn sshd_and_what_it_forwards() -> Result<()> {
             "Starting session",
             "Close session",
             "isconnect",
+            // What OpenSSH 9.8 and newer hold against who leaves early, with the time it took.
+            "srclimit_penalise",
             // The host's own connections to addresses that are on it come from those.
             "Connection from 2001:db8::1 ",
         ],

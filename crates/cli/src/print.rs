@@ -242,18 +242,21 @@ pub fn event(out: &mut dyn Write, e: &EventReport) -> io::Result<()> {
         e.protocol,
         e.error,
         e.reason,
-        if e.reason == "dual-stack" {
-            DUAL_STACK.to_owned()
-        } else {
-            e.holder
+        match e.reason.as_str() {
+            "dual-stack" => DUAL_STACK.to_owned(),
+            "accepted" => ACCEPTED.to_owned(),
+            _ => e
+                .holder
                 .as_ref()
-                .map_or_else(String::new, |holder| format!(" by {holder}"))
+                .map_or_else(String::new, |holder| format!(" by {holder}")),
         }
     )
 }
 
-/// The reason that nobody finds out by himself.
+// The reasons that nobody finds out by himself.
 const DUAL_STACK: &str = ": it was bound to :: and a port by number, for both families; bind the IPv6 address itself, set IPV6_V6ONLY, or bind port 0";
+const ACCEPTED: &str =
+    ": it was accepted from a listener itself, and nobody reaches it; listen on a new socket";
 
 fn with_port(address: &str, port: u16) -> String {
     if address.contains(':') {

@@ -16,6 +16,7 @@ struct sock_common {
 	unsigned char skc_reuse : 4;
 	unsigned char skc_reuseport : 1;
 	unsigned char skc_ipv6only : 1;
+	struct proto *skc_prot;
 	__be32 skc_rcv_saddr;
 	struct in6_addr skc_v6_rcv_saddr;
 } CORE;
@@ -50,6 +51,8 @@ struct task_struct {
 
 struct sock {
 	struct sock_common __sk_common;
+	struct proto *sk_prot_creator;
+	void *sk_user_data;
 	__u8 sk_userlocks : 4;
 	kuid_t sk_uid;
 } CORE;

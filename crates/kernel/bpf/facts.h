@@ -46,6 +46,18 @@ static inline void learn_facts(struct bpf_sock *sk, struct facts *f)
 	f->uid = all >> 32;
 }
 
+/*
+ * A socket in a table has the table's functions; its connections are given back those that it was made with. Of a socket
+ * that was accepted from one in a table, the kernel takes these to be the table's: its own connections would never end.
+ */
+static inline bool spoils_connections(struct bpf_sock *sk)
+{
+	struct sock *raw = kernel_sock(sk);
+
+	return BPF_CORE_READ(raw, sk_prot_creator) != BPF_CORE_READ(raw, __sk_common.skc_prot) &&
+	       !BPF_CORE_READ(raw, sk_user_data); /* else it is in the table already */
+}
+
 /* Did a bind name its port? */
 static inline bool chose_port(struct bpf_sock *sk)
 {

@@ -312,6 +312,7 @@ enum hl_reason {
 	HL_REASON_REMOVED, /* the hostlet is being removed */
 	HL_REASON_NO_ROUTE, /* no route to there from its addresses (B10) */
 	HL_REASON_DUAL_STACK, /* IPv6, from a socket of both families that stands on an address of IPv4 */
+	HL_REASON_ACCEPTED, /* listening by a socket that was accepted from another */
 };
 
 struct hl_event {

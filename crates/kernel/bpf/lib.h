@@ -18,6 +18,7 @@
 #define EADDRNOTAVAIL	99
 #define ENETUNREACH	101
 #define EPROTONOSUPPORT 93
+#define EOPNOTSUPP	95
 
 /* What a cgroup program returns. */
 enum { REFUSE = 0, ALLOW = 1, /* of packets that leave: without an error */ REFUSE_SILENTLY = 2 };

@@ -288,6 +288,9 @@ static inline void listening(struct bpf_sock_ops *ctx, const struct hl_hostlet *
 		/* A table of sockets would take MPTCP's functions from it: nobody can be given to this one. */
 		error = refusal = EPROTONOSUPPORT;
 		reason = HL_REASON_PROTOCOL;
+	} else if (spoils_connections(sk)) {
+		error = refusal = EOPNOTSUPP;
+		reason = HL_REASON_ACCEPTED;
 	} else if (now.flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)) {
 		key.family = 4;
 		if (now.flags & HL_SOCK_WILD4)

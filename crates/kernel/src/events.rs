@@ -9,10 +9,10 @@ use libbpf_rs::RingBufferBuilder;
 
 use crate::abi::{
     self, HL_CALL_BIND, HL_CALL_CONNECT, HL_CALL_LISTEN, HL_CALL_RECEIVE, HL_CALL_SENDMSG,
-    HL_CALL_SOCKET, HL_CALL_TRANSMIT, HL_EVENTS, HL_REASON_DUAL_STACK, HL_REASON_FOREIGN_ADDRESS,
-    HL_REASON_FOREIGN_LOOPBACK, HL_REASON_FOREIGN_SOURCE, HL_REASON_NO_ADDRESS, HL_REASON_NO_ROUTE,
-    HL_REASON_PORT_HELD, HL_REASON_PROTOCOL, HL_REASON_RAW, HL_REASON_REMOVED,
-    HL_REASON_TABLE_FULL, Plain, hl_event,
+    HL_CALL_SOCKET, HL_CALL_TRANSMIT, HL_EVENTS, HL_REASON_ACCEPTED, HL_REASON_DUAL_STACK,
+    HL_REASON_FOREIGN_ADDRESS, HL_REASON_FOREIGN_LOOPBACK, HL_REASON_FOREIGN_SOURCE,
+    HL_REASON_NO_ADDRESS, HL_REASON_NO_ROUTE, HL_REASON_PORT_HELD, HL_REASON_PROTOCOL,
+    HL_REASON_RAW, HL_REASON_REMOVED, HL_REASON_TABLE_FULL, Plain, hl_event,
 };
 use crate::error::{Error, Result};
 use crate::install::Kernel;
@@ -63,6 +63,8 @@ pub enum Reason {
     NoRoute,
     /// A socket of both families, bound to `::` and a port by number, cannot connect to IPv6.
     DualStack,
+    /// A socket that was accepted from another listens: nobody can be given to it.
+    Accepted,
     /// One that this program does not know.
     Other(u16),
 }
@@ -96,6 +98,7 @@ impl fmt::Display for Reason {
             Self::Removed => "removed",
             Self::NoRoute => "no-route",
             Self::DualStack => "dual-stack",
+            Self::Accepted => "accepted",
             Self::Other(n) => return write!(f, "reason-{n}"),
         };
         f.write_str(text)
@@ -172,6 +175,7 @@ impl Event {
                 HL_REASON_REMOVED => Reason::Removed,
                 HL_REASON_NO_ROUTE => Reason::NoRoute,
                 HL_REASON_DUAL_STACK => Reason::DualStack,
+                HL_REASON_ACCEPTED => Reason::Accepted,
                 _ => Reason::Other(e.reason),
             },
             errno: -e.error,

@@ -170,7 +170,9 @@ cases! {
         in connect c unspec
         in listen c
         in d = socket tcp4
-        in connect d 10.0.0.5:{in.c} => ECONNREFUSED / ok [kept-source]
+        in connect d 10.0.0.5:{in.c} => ECONNREFUSED
+        in e = socket tcp4
+        in connect e 10.0.0.6:{in.c} => ok / ECONNREFUSED [accepted-listens]
     ";
     to_its_own_port_where_that_is_hidden: "A15", r"
         host a = socket tcp6

@@ -338,3 +338,17 @@ pub(super) fn hidden_port(d: &Difference) -> Option<bool> {
     };
     Some(shown && was == now && d.host_holds(port))
 }
+
+/// Nobody reaches an accepted socket that listens itself.
+pub(super) fn accepted_listens(d: &Difference) -> Option<bool> {
+    let (_, port) = d.step.place()?;
+    let reached =
+        d.is("connect", "ok", "ECONNREFUSED") || d.is("connect", "EINPROGRESS", "ECONNREFUSED");
+    let listens = |s: &str| {
+        let mut listens = d.past.with(s, "listen");
+        d.past.listener(s).is_some()
+            && listens.any(|l| l.real == "ok")
+            && d.past.is_port_of(port, s)
+    };
+    Some(reached && d.past.callers().any(listens))
+}

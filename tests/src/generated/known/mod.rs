@@ -49,6 +49,7 @@ const KNOWN: &[(&str, Explains)] = &[
     ("wildcard-restart", binds::wildcard_restart),
     ("failed-call-port", connects::failed_call_port),
     ("kept-source", sources::kept_source),
+    ("accepted-listens", connects::accepted_listens),
     ("near-neighbour", connects::near_neighbour),
     ("hidden-port", connects::hidden_port),
     ("shut-listener", binds::shut_listener),

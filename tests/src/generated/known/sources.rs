@@ -173,7 +173,7 @@ pub(super) fn kept_source(d: &Difference) -> Option<bool> {
         // Where it listens.
         let nobody = d.is("connect", "ECONNREFUSED", "ok");
         let (_, port) = d.step.place()?;
-        let mut all = d.past.callers();
+        let mut all = d.past.sockets();
         let there = |s: &str| tied(s) && d.past.stream(s) && d.past.is_port_of(port, s);
         return Some((refused || vain) && tied(socket) || nobody && all.any(there));
     }

@@ -90,6 +90,21 @@ fn a_caller_shows_where_it_was_tied_to() {
 }
 
 #[test]
+fn who_was_accepted_is_not_reached_where_it_listens() {
+    let reached = |ends: &str, to: &str| {
+        explained(&format!(
+            "in a = socket tcp4\nin bind a 10.0.0.6:0\nin listen a\n\
+             peer b = socket tcp4\npeer connect b 10.0.0.6:{{in.a}}\nin c = accept a\n\
+             in connect c unspec\nin {ends} c\n\
+             in d = socket tcp4\nin connect d 10.0.0.6:{to} => ok / ECONNREFUSED"
+        ))
+    };
+    assert_eq!(reached("listen", "{in.c}"), Some("accepted-listens"));
+    assert_eq!(reached("name", "{in.c}"), None);
+    assert_eq!(reached("listen", "{in.a}"), None);
+}
+
+#[test]
 fn what_a_connection_left_keeps_from_another_only_who_has_sent_unbound() {
     let connected = |first: &str, then: &str| {
         explained(&format!(

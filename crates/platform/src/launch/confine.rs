@@ -174,26 +174,29 @@ fn kind(found: &StatFs) -> u64 {
     u64::from(found.f_type as u32)
 }
 
-/// Takes file systems away. For each unmounting the kernel waits until no processor looks at the old tree any more, so they are
+/// Takes file systems away. For each unmounting the kernel waits until no processor looks at the old tree any more, so several are
 /// first put upon each other, below a mount that goes as a whole.
 fn remove(all: &[(&Path, u64)]) -> Result<(), LaunchError> {
     let (pile, on) = (Path::new("/proc/sys"), Path::new("/proc/sys/kernel"));
-    let several = all.len() > 1 && mount_bind(pile, pile).is_ok();
+    // Each may lie upon others of its kind.
+    let still = |point: &Path, magic: u64| at(point).is_some_and(|f| kind(&f) == magic);
+    if all.len() > 1 && mount_bind(pile, pile).is_ok() {
+        for (point, magic) in all {
+            while still(point, *magic)
+                && move_mount(CWD, *point, CWD, on, MoveMountFlags::empty()).is_ok()
+            {}
+        }
+        unmount(pile, UnmountFlags::DETACH).map_err(failed("hide what lies upon each other"))?;
+    }
+    // What could not be moved, or lay below the pile itself.
     for (point, magic) in all {
-        // Several may lie upon each other.
-        while at(point).is_some_and(|f| kind(&f) == *magic) {
-            if several && move_mount(CWD, *point, CWD, on, MoveMountFlags::empty()).is_ok() {
-                continue;
-            }
+        while still(point, *magic) {
             match unmount(*point, UnmountFlags::DETACH) {
                 // A directory within such a file system, seen through a path of another mount; or it went meanwhile.
                 Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOENT) => break,
                 other => other.map_err(failed(format!("hide {}", point.display())))?,
             }
         }
-    }
-    if several {
-        unmount(pile, UnmountFlags::DETACH).map_err(failed("hide what lies upon each other"))?;
     }
     Ok(())
 }

@@ -18,10 +18,10 @@ use netlink_packet_route::route::{
 };
 use netlink_sys::protocols::NETLINK_ROUTE;
 
-use super::many::{Placed, add_addresses};
+use super::many::{Placed, add_addresses, add_for, is_there, left};
 use super::transport::{Connection, Message};
 use super::{
-    ADDRESS_PROTOCOL, HostAddress, NetError, ROUTE_PROTOCOL, addresses, interfaces, mirror,
+    ADDRESS_PROTOCOL, HostAddress, NetError, ROUTE_PROTOCOL, addresses, interfaces, mirror, observe,
 };
 
 /// What an address is put on an interface for.
@@ -131,20 +131,19 @@ pub fn lend_address(
     valid: Option<Duration>,
 ) -> Result<bool, NetError> {
     // What others put there a moment ago is not in a table that is kept in memory.
-    if addr.is_ipv6() && is_there(addr)? {
+    if addr.is_ipv6() && is_assigned(addr)? {
         return Ok(false);
     }
-    put(
+    let placed = Placed {
         ifindex,
         addr,
         prefix_len,
-        AddressKind::Plain,
-        seconds(valid),
-    )
+    };
+    add_for(&[placed], AddressKind::Plain, seconds(valid)).1
 }
 
 /// Whether an IPv6 address is on an interface, whichever; the kernel is asked for just this one.
-fn is_there(addr: IpAddr) -> Result<bool, NetError> {
+fn is_assigned(addr: IpAddr) -> Result<bool, NetError> {
     match change(libc::RTM_GETADDR, 0, &address_message(0, addr, 128)) {
         Ok(()) => Ok(true),
         Err(error) if error.raw_os_error() == Some(libc::EADDRNOTAVAIL) => Ok(false),
@@ -153,24 +152,6 @@ fn is_there(addr: IpAddr) -> Result<bool, NetError> {
             source,
         }),
     }
-}
-
-fn put(
-    ifindex: u32,
-    addr: IpAddr,
-    prefix_len: u8,
-    kind: AddressKind,
-    valid: u32,
-) -> Result<bool, NetError> {
-    let add = || {
-        add(&own_address(ifindex, addr, prefix_len, kind, valid))
-            .map_err(refused(ifindex, addr, prefix_len, "add", "to"))
-    };
-    mirror::change(add, |added, all| {
-        if *added {
-            mirror::enter(all, new_address(ifindex, addr, prefix_len));
-        }
-    })
 }
 
 /// An address of hostlet's as the kernel has it right after it was put there.
@@ -216,14 +197,6 @@ pub fn set_lifetime(
             "set the lifetime of",
             "on",
         ))
-}
-
-fn add(message: &AddressMessage) -> io::Result<bool> {
-    match change(libc::RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, message) {
-        Ok(()) => Ok(true),
-        Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(false),
-        Err(error) => Err(error),
-    }
 }
 
 /// An interface as people know it; by its number if it is gone. Asks the kernel: the mirror may be held.
@@ -371,11 +344,17 @@ pub fn add_local_prefix(prefix: IpNet) -> Result<bool, NetError> {
         &local_route(prefix)?,
     ) {
         Ok(()) => Ok(true),
-        Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(false),
-        Err(source) => Err(NetError::Change {
-            what: format!("make {prefix} local"),
-            source,
-        }),
+        Err(error) if is_there(&error) => Ok(false),
+        Err(source) => {
+            let what = format!("make {prefix} local");
+            let error = NetError::Change { what, source };
+            // The answer may be lost. What the kernel did shows by what is there.
+            match observe::local_prefixes() {
+                Ok(all) if all.contains(&prefix.trunc()) => Ok(true),
+                Ok(_) => Err(error),
+                Err(undo) => Err(left(error, undo)),
+            }
+        }
     }
 }
 

@@ -27,7 +27,16 @@ pub struct Placed {
 
 /// As [`super::add_address`], for the first of many. So many were put there; false, or an error, is of the one behind them.
 pub fn add_addresses(all: &[Placed], kind: AddressKind) -> (usize, Result<bool, NetError>) {
-    match Change::Add(kind).up_to_first(all) {
+    add_for(all, kind, u32::MAX)
+}
+
+/// The same, for so many seconds: the largest number is for ever.
+pub(super) fn add_for(
+    all: &[Placed],
+    kind: AddressKind,
+    valid: u32,
+) -> (usize, Result<bool, NetError>) {
+    match Change::Add(kind, valid).up_to_first(all) {
         (done, Err(NetError::Change { source, .. })) if is_there(&source) => (done, Ok(false)),
         (done, outcome) => (done, outcome.map(|()| true)),
     }
@@ -44,7 +53,8 @@ type Refused = Option<io::Error>;
 
 #[derive(Clone, Copy)]
 enum Change {
-    Add(AddressKind),
+    /// Of that kind, valid for so many seconds.
+    Add(AddressKind, u32),
     Del,
 }
 
@@ -56,7 +66,7 @@ impl Change {
             Ok(errors) => errors,
             Err(error) => return (0, Err(error)),
         };
-        let fails = |e: &io::Error| matches!(self, Change::Add(_)) || !is_gone(e);
+        let fails = |e: &io::Error| matches!(self, Change::Add(..)) || !is_gone(e);
         let mut refused = errors.iter_mut().enumerate();
         let first = refused.find_map(|(at, error)| Some((at, error.take_if(|e| fails(e))?)));
         let Some((failed, source)) = first else {
@@ -74,8 +84,9 @@ impl Change {
     /// Takes back as many as can be.
     fn take_back(self, done: &[Placed]) -> Result<(), NetError> {
         let undo = match self {
-            Change::Add(_) => Change::Del,
-            Change::Del => Change::Add(AddressKind::Plain),
+            Change::Add(..) => Change::Del,
+            // Nobody takes others than these off together.
+            Change::Del => Change::Add(AddressKind::Plain, u32::MAX),
         };
         if done.is_empty() {
             return Ok(());
@@ -98,7 +109,7 @@ impl Change {
             |errors, known| {
                 for p in made(now, errors) {
                     match self {
-                        Change::Add(_) => {
+                        Change::Add(..) => {
                             mirror::enter(known, new_address(p.ifindex, p.addr, p.prefix_len));
                         }
                         Change::Del => mirror::strike(known, p.ifindex, p.addr, p.prefix_len),
@@ -110,7 +121,7 @@ impl Change {
 
     fn ask(self, now: &[Placed]) -> Result<Vec<Refused>, NetError> {
         let (kind, flags) = match self {
-            Change::Add(_) => (libc::RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL),
+            Change::Add(..) => (libc::RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL),
             Change::Del => (libc::RTM_DELADDR, 0),
         };
         let message = |p: &Placed| {
@@ -134,7 +145,7 @@ impl Change {
                 .iter()
                 .filter(|a| (a.ifindex, a.addr, a.prefix_len) == (p.ifindex, p.addr, p.prefix_len));
             match self {
-                Change::Add(_) => its.any(|a| a.ours),
+                Change::Add(..) => its.any(|a| a.ours),
                 Change::Del => its.next().is_none(),
             }
         };
@@ -147,28 +158,28 @@ impl Change {
 
     fn request(self, p: &Placed) -> AddressMessage {
         match self {
-            Change::Add(kind) => own_address(p.ifindex, p.addr, p.prefix_len, kind, u32::MAX),
+            Change::Add(kind, valid) => own_address(p.ifindex, p.addr, p.prefix_len, kind, valid),
             Change::Del => address_message(p.ifindex, p.addr, p.prefix_len),
         }
     }
 
     fn error(self, p: &Placed, source: io::Error) -> NetError {
         let (verb, place) = match self {
-            Change::Add(_) => ("add", "to"),
+            Change::Add(..) => ("add", "to"),
             Change::Del => ("remove", "from"),
         };
         refused(p.ifindex, p.addr, p.prefix_len, verb, place)(source)
     }
 }
 
-fn left(error: NetError, undo: NetError) -> NetError {
+pub(super) fn left(error: NetError, undo: NetError) -> NetError {
     NetError::Left {
         error: Box::new(error),
         undo: Box::new(undo),
     }
 }
 
-fn is_there(error: &io::Error) -> bool {
+pub(super) fn is_there(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::EEXIST)
 }
 

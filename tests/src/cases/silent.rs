@@ -3,11 +3,11 @@
 
 cases! {
     a_query_without_a_connection_is_answered_in_it: "A8", r"
+        peer b = socket udp4
+        peer bind b 10.0.0.100:5300
         in a = socket udp4
         in sendto a 10.0.0.100:5300 x
         in connect a 10.0.0.100:5300
-        peer b = socket udp4
-        peer bind b 10.0.0.100:5300
         peer sendto b 10.0.0.5:{in.a} y
         in recv a => y
         peer sendto b 10.0.0.5:{in.a} v
@@ -22,18 +22,18 @@ cases! {
         in quiet a => quiet
     ";
     the_same_of_ipv6: "A8", r"
+        peer b = socket udp6
+        peer bind b [2001:db8::100]:5300
         in a = socket udp6
         in sendto a [2001:db8::100]:5300 x
         in connect a [2001:db8::100]:5300
-        peer b = socket udp6
-        peer bind b [2001:db8::100]:5300
         peer sendto b [2001:db8::5]:{in.a} y
         in recvfrom a => y from [2001:db8::100]:5300
+        peer d = socket udp4
+        peer bind d 10.0.0.100:5301
         in c = socket udp6
         in sendto c [::ffff:10.0.0.100]:5301 x
         in connect c [::ffff:10.0.0.100]:5301
-        peer d = socket udp4
-        peer bind d 10.0.0.100:5301
         peer sendto d 10.0.0.5:{in.c} y
         in recvfrom c => y from [::ffff:10.0.0.100]:5301
     ";
@@ -84,13 +84,13 @@ cases! {
     an_error_of_what_was_sent_before: "A8", r"
         in a = socket udp4
         in sendto a 10.0.0.100:5300 x
+        peer b = socket udp4
+        peer c = socket udp4
         in connect a 10.0.0.100:5301
         in connect a 10.0.0.100:5300
-        peer b = socket udp4
         peer bind b 10.0.0.100:5300
         peer sendto b 10.0.0.5:{in.a} y
         in recv a => y
-        peer c = socket udp4
         peer bind c 10.0.0.100:5301
         peer sendto c 10.0.0.5:{in.a} other
         in quiet a => quiet

@@ -77,9 +77,6 @@ impl Daemon {
         let store = Store::open_to_stay(&engine.paths().db)?;
         let ledger = Ledger::open(Box::new(store))?;
         let sessions = Sessions::open(&engine.paths().db)?;
-        if as_it_is {
-            settled::keep(engine.paths());
-        }
         let (orders, incoming) = keeper::queue()?;
         let socket = engine.paths().socket();
         let announcer = Announcer::open().context("cannot open a packet socket")?;
@@ -104,6 +101,10 @@ impl Daemon {
             None => Door::new(listen::bind(&socket)?, true),
         };
         let door = Arc::new(door.context("cannot wait for callers")?);
+        // Not before: one that could not start has taken nothing over.
+        if as_it_is {
+            settled::keep(shared.engine.paths(), &shared.config());
+        }
         let connections = Arc::new(Connections::default());
         let accepting = (
             Arc::clone(&door),

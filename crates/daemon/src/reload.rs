@@ -32,10 +32,7 @@ pub(crate) fn reload(shared: &Shared, dry_run: bool) -> Result<Vec<String>, Erro
     shared.engine.keep_config(new.clone());
     // Refuses what cannot be done before anything is.
     let checked = shared.engine.apply(false, true, &mut |plan| {
-        let hostlets = plan
-            .iter()
-            .map(|c| format!("hostlet {}: {}", c.name, c.text));
-        changes.extend(hostlets);
+        changes.extend(plan.iter().map(|c| c.text.clone()));
     });
     if dry_run || checked.is_err() {
         shared.engine.keep_config((*old).clone());
@@ -47,7 +44,7 @@ pub(crate) fn reload(shared: &Shared, dry_run: bool) -> Result<Vec<String>, Erro
     let applied = shared.engine.apply(false, false, &mut |_| {});
     shared.set_config(new);
     shared.programs.reload();
-    settled::keep(shared.engine.paths());
+    settled::keep(shared.engine.paths(), &shared.config());
     sessions::prepare(shared);
     let taken = shared.config();
     // Who draws does not wait for the user database.

@@ -1,8 +1,10 @@
 //! The configuration that hostletd took over last. Where the file is broken when hostletd is started, holders are not to lose
 //! their leases for it.
 
-use std::fs;
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use hostlet_engine::{Engine, Paths};
@@ -33,17 +35,32 @@ pub(crate) fn load(engine: &Engine) -> Result<(Config, bool)> {
     Ok((config, false))
 }
 
-/// Keeps a copy of the configuration that is in force now.
-pub(crate) fn keep(paths: &Paths) {
+/// Rules and pools say who may what: the copy is not for those who may not read the configuration.
+fn write(new: &Path, text: &[u8]) -> io::Result<()> {
+    match fs::remove_file(new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(new)?;
+    file.write_all(text)
+}
+
+/// Keeps a copy of the configuration that is in force now, where the file still says that.
+pub(crate) fn keep(paths: &Paths, now: &Config) {
     let last = path(paths);
-    let kept = match fs::read(&paths.config) {
+    let kept = match fs::read_to_string(&paths.config) {
+        Ok(text) if Config::parse(&text, "").as_ref() != Ok(now) => return,
         Ok(text) => {
             let new = last.with_extension("new");
-            fs::write(&new, text).and_then(|()| fs::rename(&new, &last))
+            write(&new, text.as_bytes()).and_then(|()| fs::rename(&new, &last))
         }
         // Without a file there is nothing to be broken.
         Err(_) => match fs::remove_file(&last) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             done => done,
         },
     };

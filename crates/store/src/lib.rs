@@ -23,6 +23,7 @@ mod holder;
 mod latest;
 mod lease;
 mod leases;
+mod private;
 mod read;
 mod schema;
 mod session;

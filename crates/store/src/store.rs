@@ -8,7 +8,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::error::{BUSY_SECONDS, Result, StoreError, explain};
-use crate::schema;
+use crate::{private, schema};
 
 /// The state file, open.
 #[derive(Debug)]
@@ -68,6 +68,8 @@ impl Store {
                 },
             })?;
         }
+        // Where it fails, so does what follows, which says why.
+        let _ = private::keep(path);
         let fail = |e| explain(path, "open the state", e);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
@@ -384,7 +386,7 @@ fn needs_log(e: &rusqlite::Error) -> bool {
     matches!(e.sqlite_error_code(), Some(CannotOpen | ReadOnly))
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()

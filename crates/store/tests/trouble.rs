@@ -2,7 +2,9 @@
 
 mod common;
 
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
@@ -160,6 +162,9 @@ fn reader() {
 #[test]
 fn a_user_who_may_not_write_reads_with_and_without_the_log() {
     let dir = Dir::new("user");
+    // An administrator lets a group read, that of the reader.
+    std::fs::write(dir.db(), "").unwrap();
+    std::fs::set_permissions(dir.db(), Permissions::from_mode(0o640)).unwrap();
     let writer = Store::open(&dir.db()).unwrap();
     writer.insert(&definition(1, "web", &["10.0.0.5"])).unwrap();
     // The build directory may be closed to others, so the reader runs a copy. Another process makes it: a child of another

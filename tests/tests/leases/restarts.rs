@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -299,6 +300,26 @@ fn a_new_configuration_is_applied_or_refused_whole() -> Result<()> {
         bail!("the program ended with {status}");
     }
     stage.nothing_left()
+}
+
+/// What it took over is what it goes by, which it does not where it cannot start. Others than root read neither that nor who had what.
+#[test]
+fn only_one_that_started_has_taken_over() -> Result<()> {
+    let mut stage = Stage::bare(None)?;
+    stage.configure(OFFICE)?;
+    let root = stage.install.root().to_owned();
+    let in_the_way = root.join("run/hostletd.sock/file");
+    fs::create_dir_all(&in_the_way)?;
+    ensure!(stage.begin().is_err(), "it listens on a directory");
+    ensure!(!root.join("hostletd.toml").exists(), "it took nothing over");
+    fs::remove_dir_all(root.join("run/hostletd.sock"))?;
+    stage.begin()?;
+    stage.pool("office")?;
+    for name in ["hostletd.toml", "hostlet.db"] {
+        let mode = fs::metadata(root.join(name))?.permissions().mode();
+        ensure!(mode & 0o777 == 0o600, "{name}: {mode:o}");
+    }
+    Ok(())
 }
 
 /// Holders do not lose their leases for a mistake in the file: what was in force last counts until it is mended.

@@ -41,7 +41,10 @@ pub fn list(out: &mut dyn Write, hostlets: &[HostletReport]) -> io::Result<()> {
             h.members.to_string(),
             h.addresses
                 .iter()
-                .map(|a| a.address.to_string())
+                .map(|a| match a.missing {
+                    true => format!("{}(gone)", a.address),
+                    false => a.address.to_string(),
+                })
                 .collect::<Vec<_>>()
                 .join(" "),
         ]);
@@ -208,7 +211,7 @@ pub fn attached(out: &mut dyn Write, report: &AttachReport) -> io::Result<()> {
 pub fn explained(out: &mut dyn Write, e: &ExplainReport) -> io::Result<()> {
     writeln!(out, "{}", e.call)?;
     writeln!(out, "  {}: {}", e.verdict, e.text)?;
-    writeln!(out, "  by rule: {} ({})", e.rule, e.row)
+    writeln!(out, "  by rule: {} (promise {})", e.rule, e.row)
 }
 
 /// One line of `hostlet events`.

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use hostlet_engine::report::{ChangeReport, Reason};
@@ -16,6 +16,7 @@ use crate::{docs, explain, lent, print, rules};
 /// Does what the command line says.
 pub fn perform(cli: Cli) -> Result<End> {
     let out = &mut io::stdout().lock();
+    let root = cli.root();
     match cli.verb {
         Verb::Completions(a) => {
             docs::completions(a.shell, out)?;
@@ -29,7 +30,7 @@ pub fn perform(cli: Cli) -> Result<End> {
             Ok(End::Done)
         }
         verb => {
-            let engine = Engine::new(paths(cli.root.as_deref())?, warn);
+            let engine = Engine::new(paths(root)?, warn);
             if verb.only_reads() {
                 lent::bring_up_to_date(&engine)?;
             }
@@ -49,14 +50,14 @@ fn warn(text: &str) {
 
 /// Which installation. The user of a set-uid hostlet has no say in this: a root
 /// of his own would have a configuration of his own.
-fn paths(root: Option<&Path>) -> Result<Paths> {
+fn paths(root: Option<PathBuf>) -> Result<Paths> {
     let Some(root) = root else {
         return Ok(Paths::system());
     };
     if set_uid() {
         bail!("--root and HOSTLET_ROOT are refused to users of a set-uid hostlet; call it without");
     }
-    Ok(Paths::under(root))
+    Ok(Paths::below(&root)?)
 }
 
 fn with_engine(engine: &Engine, verb: Verb, out: &mut dyn Write) -> Result<End> {
@@ -115,7 +116,7 @@ fn with_engine(engine: &Engine, verb: Verb, out: &mut dyn Write) -> Result<End> 
 fn read(engine: &Engine, verb: Verb, out: &mut dyn Write) -> Result<End> {
     match verb {
         Verb::List(a) => {
-            let all = engine.list()?;
+            let all = engine.list(a.name.as_ref())?;
             if a.json {
                 print::json(out, &all)?
             } else {
@@ -177,7 +178,7 @@ fn read(engine: &Engine, verb: Verb, out: &mut dyn Write) -> Result<End> {
             // The store goes by names; a user whose account is gone has but a number.
             let uid: Option<u32> = a.user.as_ref().and_then(|user| user.parse().ok());
             let query = HistoryQuery {
-                hostlet: a.hostlet,
+                hostlet: a.name.or(a.hostlet),
                 address: a.address,
                 user: a.user.filter(|_| uid.is_none()),
                 since: a.since,

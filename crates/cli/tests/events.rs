@@ -69,7 +69,7 @@ fn a_held_port_names_its_holder() {
     for address in ["0.0.0.0:5353", "10.1.0.1:5353", "[::]:5353"] {
         let told = verdict(address);
         assert!(told.contains("refused (EADDRINUSE): python3["), "{told}");
-        assert!(told.contains("port-held (C4)"), "{told}");
+        assert!(told.contains("port-held (promise C4)"), "{told}");
     }
     for address in ["0.0.0.0:5354", "[::1]:5353"] {
         let told = verdict(address);

@@ -204,7 +204,7 @@ impl Caller {
             return Ok(());
         }
         Err(Error::NotAllowed(format!(
-            "user '{}' may not {what}: only root may",
+            "user '{}' may not {what}: only root may; run the command with sudo, or as root",
             self.peer.caller.user
         )))
     }

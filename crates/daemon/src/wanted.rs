@@ -162,15 +162,22 @@ fn only_root_chooses(peer: &Peer, request: &Open) -> Result<(), Error> {
         ("--raw", request.raw),
         ("--no-guard", !request.guard),
         ("--host-loopback", !request.host_loopback.is_empty()),
-        ("hostlets that stay", request.keep),
     ];
-    match chosen.into_iter().find(|(_, given)| *given) {
-        Some((what, _)) if peer.caller.uid != 0 => Err(Error::NotAllowed(format!(
-            "user '{}' may not choose {what}: only root may",
-            peer.caller.user
-        ))),
-        _ => Ok(()),
+    if peer.caller.uid == 0 {
+        return Ok(());
     }
+    let user = &peer.caller.user;
+    if let Some((what, _)) = chosen.into_iter().find(|(_, given)| *given) {
+        return Err(Error::NotAllowed(format!(
+            "user '{user}' may not choose {what}: only root may; leave it out, or run the command with sudo"
+        )));
+    }
+    if request.keep {
+        return Err(Error::NotAllowed(format!(
+            "user '{user}' may not make hostlets that stay: only root may; 'hostlet run --pool' makes one that lives as long as its program, or run the command with sudo"
+        )));
+    }
+    Ok(())
 }
 
 fn allowed<'a>(

@@ -1,7 +1,10 @@
 //! The verbs that change hostlets: observe, decide, act.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
 
+use hostlet_model::config::{ConfigError, Problem, place_of};
 use hostlet_model::{AddressSpec, HostletSpec, Lifetime, Name, Owned};
 use hostlet_policy::{
     Action, Change, Observed, Plan, Refusal, What, plan_apply, plan_create, plan_grant,
@@ -206,14 +209,8 @@ impl Engine {
             Access::of_caller(&self.paths, &machine.config).change(name)?;
         }
         let seen = observe_declared(&machine)?;
-        let changes = plan_apply(&machine.config, kill, &seen).map_err(|refusals| {
-            let mut errors: Vec<Error> = refusals.into_iter().map(declared).collect();
-            if errors.len() == 1 {
-                errors.remove(0)
-            } else {
-                Error::Several(errors)
-            }
-        })?;
+        let changes = plan_apply(&machine.config, kill, &seen)
+            .map_err(|refusals| declared(&self.paths.config, refusals))?;
         for warning in changes.iter().flat_map(|c| &c.warnings) {
             self.warn(warning);
         }
@@ -330,7 +327,12 @@ fn change_report(change: &Change) -> ChangeReport {
         change: change.what.to_string(),
         name: change.name.clone(),
         text: change.text.clone(),
-        actions: change.actions.iter().map(ToString::to_string).collect(),
+        actions: change
+            .actions
+            .iter()
+            .filter(|action| action.is_felt())
+            .map(ToString::to_string)
+            .collect(),
     }
 }
 
@@ -344,10 +346,27 @@ pub(crate) fn stamp(program: &[String]) -> Stamp {
     }
 }
 
-/// A refusal that says which hostlet of the configuration it is about.
-fn declared((name, why): (Name, Refusal)) -> Error {
-    match why {
-        Refusal::NotOnHost { .. } | Refusal::PrefixNotLocal { .. } => Error::Declared { name, why },
-        why => why.into(),
+/// Refusals of what the file declares, each with its place there. What is declared no more has none.
+fn declared(config: &Path, refusals: Vec<(Name, Refusal)>) -> Error {
+    let text = fs::read_to_string(config).unwrap_or_default();
+    let (mut problems, mut errors) = (Vec::new(), Vec::new());
+    for (name, why) in refusals {
+        match place_of(&text, &name) {
+            Some((line, column)) => problems.push(Problem {
+                line,
+                column,
+                message: format!("[hostlet.{name}]: {why}"),
+            }),
+            None => errors.push(why.into()),
+        }
+    }
+    if !problems.is_empty() {
+        problems.sort_by_key(|p| (p.line, p.column));
+        let file = config.display().to_string();
+        errors.push(ConfigError { file, problems }.into());
+    }
+    match errors.len() {
+        1 => errors.remove(0),
+        _ => Error::Several(errors),
     }
 }

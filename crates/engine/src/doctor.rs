@@ -12,7 +12,7 @@ use hostlet_store::Store;
 use crate::Engine;
 use crate::bpffs;
 use crate::error::{Error, Result};
-use crate::lock::is_inside;
+use crate::lock::{cgroup_writable, is_shut_in};
 use crate::machine::read_config;
 use crate::report::{DoctorReport, FeatureReport, LimitReport};
 
@@ -27,8 +27,7 @@ impl Engine {
                 what: "ask the kernel what it offers",
             });
         }
-        // Members see cgroups read-only. Who was attached sees what the machine sees.
-        if is_inside(&self.paths) && cgroup_writable() == Some(false) {
+        if is_shut_in(&self.paths) {
             return Err(Error::Inside);
         }
         let config = read_config(&self.paths)?;
@@ -127,11 +126,6 @@ impl Engine {
             ),
         ]
     }
-}
-
-fn cgroup_writable() -> Option<bool> {
-    let dir = cgroup::find_mount().ok()?;
-    Some(rustix::fs::access(dir, rustix::fs::Access::WRITE_OK).is_ok())
 }
 
 /// Whether the kernel would ask hostletd (fanotify): tried for a moment, in a directory without programs. Not in /proc, where

@@ -68,15 +68,7 @@ pub enum Error {
     /// It makes no sense, or is not possible now.
     #[error(transparent)]
     Refused(#[from] hostlet_policy::Refusal),
-    /// What is declared is not possible now.
-    #[error("[hostlet.{name}]: {why}")]
-    Declared {
-        /// The hostlet.
-        name: Name,
-        /// Why, and what to do.
-        why: hostlet_policy::Refusal,
-    },
-    /// The configuration is wrong.
+    /// The configuration is wrong, or what it declares is not possible now.
     #[error(transparent)]
     Config(#[from] hostlet_model::config::ConfigError),
     /// The hostlet is not in the configuration.

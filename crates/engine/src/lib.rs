@@ -123,7 +123,12 @@ impl Engine {
 
     /// Everything, to be looked at.
     fn reading(&self, what: &'static str) -> Result<Machine<'_>> {
-        Machine::to_read(&self.paths, &self.keep, self.config_now(what)?)
+        let config = self.config_now(what)?;
+        // The kernel's tables are not to be seen from there, and without them all would seem well.
+        if lock::is_shut_in(&self.paths) {
+            return Err(Error::Inside);
+        }
+        Machine::to_read(&self.paths, &self.keep, config)
     }
 
     fn warn(&self, text: &str) {

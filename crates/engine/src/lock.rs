@@ -5,6 +5,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use hostlet_model::Paths;
+use hostlet_platform::cgroup;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::error::{Error, Result};
@@ -56,6 +57,18 @@ impl Lock {
 pub fn is_inside(paths: &Paths) -> bool {
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     is_below(&own, &paths.cgroup_parent)
+}
+
+/// Whether this process is a member to whom the launcher shows the installation and cgroups read-only. Who was attached, or logged in,
+/// sees what the machine sees.
+pub(crate) fn is_shut_in(paths: &Paths) -> bool {
+    is_inside(paths) && cgroup_writable() == Some(false)
+}
+
+/// Whether cgroups can be made and changed from here; none if they are not to be seen.
+pub(crate) fn cgroup_writable() -> Option<bool> {
+    let dir = cgroup::find_mount().ok()?;
+    Some(rustix::fs::access(dir, rustix::fs::Access::WRITE_OK).is_ok())
 }
 
 /// Whether the cgroup in `/proc/PID/cgroup` lies below the one that has the hostlets.

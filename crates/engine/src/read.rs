@@ -38,16 +38,14 @@ impl Engine {
         Ok(())
     }
 
-    /// All hostlets, by name.
+    /// All hostlets, by name, or the one of that name.
     ///
     /// # Errors
-    /// The state cannot be read.
-    pub fn list(&self) -> Result<Vec<HostletReport>> {
+    /// The state cannot be read, or there is none of that name.
+    pub fn list(&self, name: Option<&Name>) -> Result<Vec<HostletReport>> {
         let machine = self.reading("list hostlets")?;
         let there = There::look(&machine)?;
-        machine
-            .store
-            .all()?
+        chosen(&machine, name)?
             .into_iter()
             .map(|d| report_of(&machine, d, &there))
             .collect()

@@ -270,7 +270,7 @@ pub struct ChangeReport {
     pub name: Name,
     /// In a line.
     pub text: String,
-    /// The steps, where they are known beforehand.
+    /// What others than hostlet feel of it: addresses, routes, sockets and processes that come or end.
     pub actions: Vec<String>,
 }
 

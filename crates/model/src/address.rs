@@ -54,6 +54,14 @@ pub enum AddressError {
     Multicast { given: String },
     #[error("'{given}' is the unspecified address: name the addresses that the hostlet is to have")]
     Unspecified { given: String },
+    #[error(
+        "'{given}': with a length of 0 every address would be its neighbour: write the length of its subnet, like {address}/{usual}, or none"
+    )]
+    NoSubnet {
+        given: String,
+        address: String,
+        usual: u8,
+    },
     #[error("'{given}' is the broadcast address: give a unicast address")]
     Broadcast { given: String },
     #[error(
@@ -118,6 +126,14 @@ impl FromStr for AddressSpec {
         if owned.is_prefix() && overlaps(&owned, v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10)) {
             return Err(AddressError::LinkLocalPrefix {
                 given: given.to_owned(),
+            });
+        }
+
+        if onlink == Some(0) {
+            return Err(AddressError::NoSubnet {
+                given: given.to_owned(),
+                address: addr.to_string(),
+                usual: if addr.is_ipv4() { 24 } else { 64 },
             });
         }
 

@@ -21,7 +21,7 @@ pub use address::{AddressError, AddressSpec};
 pub use id::{HostletId, IdError};
 pub use name::{Name, NameError};
 pub use owned::Owned;
-pub use paths::Paths;
+pub use paths::{NoRoot, Paths};
 pub use range::{AddressRange, RangeError, Ranges};
 pub use set::{MAX_ADDRESSES, SetError, check_set};
 pub use spec::{

@@ -55,6 +55,19 @@ impl Paths {
         }
     }
 
+    /// The installation below a directory that somebody named, which has to be there: a name mistyped would be an installation of
+    /// its own, empty and unlike the one that was meant.
+    ///
+    /// # Errors
+    /// It is no directory.
+    pub fn below(root: &Path) -> Result<Self, NoRoot> {
+        if root.is_dir() {
+            return Ok(Self::under(root));
+        }
+        let root = std::path::absolute(root).unwrap_or_else(|_| root.to_path_buf());
+        Err(NoRoot { root })
+    }
+
     /// An installation whose files are all below `root`.
     ///
     /// The path is made absolute first, so that a relative and an absolute
@@ -109,6 +122,16 @@ impl Paths {
     }
 }
 
+/// What was named as the root of an installation and is none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "--root (or HOSTLET_ROOT) has to be a directory that is there, and '{}' is none: make it, or name another", .root.display()
+)]
+pub struct NoRoot {
+    /// By its whole name.
+    pub root: PathBuf,
+}
+
 /// FNV-1a: stable between releases, which the standard library's hasher is not.
 fn fnv1a(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811c_9dc5, |hash, byte| {
@@ -144,6 +167,18 @@ mod tests {
             assert!(other.ids.end <= ID_END, "{name}");
             assert_ne!(other.cgroup_parent, system.cgroup_parent);
         }
+    }
+
+    #[test]
+    fn a_root_that_is_not_there_is_refused_by_its_whole_name() {
+        let said = Paths::below(Path::new("no-such-root")).unwrap_err();
+        let whole = std::env::current_dir().unwrap().join("no-such-root");
+        assert!(said.to_string().contains(whole.to_str().unwrap()), "{said}");
+        for other in ["/etc/passwd", "", "/nowhere/below"] {
+            assert!(Paths::below(Path::new(other)).is_err(), "{other}");
+        }
+        let here = std::env::temp_dir().canonicalize().unwrap();
+        assert_eq!(Paths::below(&here).unwrap().root, Some(here));
     }
 
     #[test]

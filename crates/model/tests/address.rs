@@ -178,6 +178,26 @@ fn mapped() {
     ));
 }
 
+/// All the world would be on the link.
+#[test]
+fn no_subnet() {
+    for (s, better) in [
+        ("10.0.0.5/0", "10.0.0.5/24"),
+        ("2001:db8::5/0", "2001:db8::5/64"),
+    ] {
+        let e = error(s).to_string();
+        assert!(e.contains(s) && e.contains(better), "{e}");
+    }
+    assert!(matches!(
+        error("fe80::5%eth0/0"),
+        AddressError::NoSubnet { .. }
+    ));
+    assert!(matches!(
+        error("0.0.0.0/0"),
+        AddressError::Unspecified { .. }
+    ));
+}
+
 #[test]
 fn every_refusal_names_what_was_given() {
     for s in [

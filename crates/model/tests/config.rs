@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use hostlet_model::config::{Config, Limits, Who};
+use hostlet_model::config::{Config, Limits, Who, place_of};
 use hostlet_model::{IpNet, Owned, SourcePolicy};
 use proptest::prelude::*;
 
@@ -231,7 +231,26 @@ fn wrong_values() {
     assert!(bad("[limits]\nhistory-days = 99999999999999999999\n").contains("hostlet.toml:2:"));
     assert!(bad("limits = 3\n").contains("must be a table: write [limits]"));
     assert!(bad("[hostlet]\nweb = 3\n").contains("'hostlet.web' must be a table"));
-    assert!(bad("[hostlet.a]\naddresses = []\n").contains("needs at least one address"));
+    let e = bad("[hostlet.a]\naddresses = []\n");
+    assert!(
+        e.contains(":2:13: hostlet 'a' needs at least one address: addresses = ["),
+        "{e}"
+    );
+    let e = bad("[hostlet.a]\naddresses = [\"10.0.0.5/0\"]\n");
+    assert!(
+        e.contains(":2:14: addresses: '10.0.0.5/0': with a length of 0"),
+        "{e}"
+    );
+}
+
+#[test]
+fn a_declared_hostlet_has_a_place() {
+    let text = "[hostlet]\na = { addresses = [\"10.0.0.5\"] }\n[hostlet.web]\naddresses = []\n";
+    let of = |name: &str| place_of(text, &name.parse().unwrap());
+    assert_eq!(of("a"), Some((2, 1)));
+    assert_eq!(of("web"), Some((3, 10)));
+    assert_eq!(of("nobody"), None);
+    assert_eq!(place_of("[hostlet.web", &"web".parse().unwrap()), None);
 }
 
 #[test]

@@ -183,6 +183,20 @@ pub enum Action {
 }
 
 impl Action {
+    /// Whether others than hostlet feel it: on an interface, in a route, by the end of a socket or a process.
+    #[must_use]
+    pub fn is_felt(&self) -> bool {
+        matches!(
+            self,
+            Action::AddAddress { .. }
+                | Action::DelAddress { .. }
+                | Action::AddLocalPrefix { .. }
+                | Action::DelLocalPrefix { .. }
+                | Action::DestroySockets { .. }
+                | Action::KillMembers { .. }
+        )
+    }
+
     /// The step that takes this one back; none if there is nothing to take back, or no way.
     pub fn undo(&self) -> Option<Action> {
         Some(match self.clone() {
@@ -269,7 +283,7 @@ impl Action {
 }
 
 impl fmt::Display for Action {
-    /// One line, as `--dry-run` shows it.
+    /// One line, for people.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Action::Remember(d) => write!(f, "remember hostlet {} ({})", d.spec.name, d.lifetime),

@@ -28,6 +28,20 @@ fn a_user_draws_as_he_may_and_no_other() -> Result<()> {
         "{said}"
     );
 
+    // What is root's says so, and what to do instead.
+    for (args, words) in [
+        (
+            &["create", "mine", "--pool", "office"][..],
+            ["may not make hostlets that stay", "hostlet run --pool"],
+        ),
+        (&["reload"], ["may not reload", "sudo"]),
+    ] {
+        let refused = stage.output_as(NOBODY, args)?;
+        let said = String::from_utf8_lossy(&refused.stderr);
+        ensure!(refused.status.code() == Some(1), "{refused:?}");
+        ensure!(words.iter().all(|word| said.contains(word)), "{said}");
+    }
+
     let mut first = stage.hold_as(NOBODY, &["--pool", "office"])?;
     let address = stage.seen(&mut first, false)?;
     let leases = stage.leases()?;

@@ -15,6 +15,9 @@ use super::Cli;
 hostlet explain [--json] <NAME> <COMMAND>
        hostlet explain [--json] --user <USER> [--service <SERVICE> | --program <PATH> [--unit <UNIT>]...]")]
 #[command(after_long_help = "\
+Of a call: what would come of it, by which rule, and which promise of hostlet's that keeps (promises.md \
+of the documents lists them).
+
 With --user: which rule of the configuration decides when this user logs in, or starts a program, \
 and why. Nothing is drawn and nothing is moved. The file is asked as it is now; if hostletd was not \
 told of it yet, that is said.

@@ -35,13 +35,24 @@ use clap::{Parser, Subcommand};
 pub struct Cli {
     /// Keep everything of this installation below DIR: configuration, state, lock, pins, cgroups.
     ///
-    /// Two installations never meet. One installation serves one network namespace.
-    #[arg(long, global = true, value_name = "DIR", env = "HOSTLET_ROOT")]
-    pub root: Option<PathBuf>,
+    /// The directory has to be there. HOSTLET_ROOT in the environment does the same. Two installations never meet. One
+    /// installation serves one network namespace.
+    // Not by clap's `env`: it would be in the usage of every mistake.
+    #[arg(long, global = true, value_name = "DIR")]
+    root: Option<PathBuf>,
 
     /// What to do.
     #[command(subcommand)]
     pub verb: Verb,
+}
+
+impl Cli {
+    /// The directory of an installation other than the system's, if one is named.
+    #[must_use]
+    pub fn root(&self) -> Option<PathBuf> {
+        let named = self.root.clone();
+        named.or_else(|| std::env::var_os("HOSTLET_ROOT").map(PathBuf::from))
+    }
 }
 
 const MAIN_AFTER: &str = "\

@@ -10,11 +10,15 @@ use hostlet_model::Name;
 /// `hostlet list`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
+An address that somebody removed from its interface is marked (gone): see `hostlet check`.
+
 JSON (--json): an array of objects as `hostlet show --json` prints one.
 
 Example:
   hostlet list")]
 pub struct List {
+    /// Only this hostlet
+    pub name: Option<Name>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -142,10 +146,13 @@ pub struct Events {
 JSON (--json): [{\"hostlet\", \"address\", \"from\", \"to\" (null: still), \"program\": [word…], \"uid\", \"user\"}]
 
 Example:
-  hostlet history --address 192.0.2.10 --since 7d")]
+  hostlet history --address 192.0.2.10 --since 7d
+  hostlet history web")]
 pub struct History {
-    /// Only this hostlet
-    #[arg(long, value_name = "NAME")]
+    /// Only this hostlet, also one that is gone
+    pub name: Option<Name>,
+    /// The same
+    #[arg(long, value_name = "NAME", conflicts_with = "name", hide = true)]
     pub hostlet: Option<Name>,
     /// Only this address, or a prefix that has it
     #[arg(long, value_name = "ADDRESS", value_parser = address)]

@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+use toml::de::DeTable;
+
+use crate::Name;
+
 /// A configuration that cannot be used, with everything that is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
@@ -35,6 +39,15 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+/// Where a text declares a hostlet: the line and the column of its name, both from 1.
+#[must_use]
+pub fn place_of(text: &str, hostlet: &Name) -> Option<(usize, usize)> {
+    let tree = DeTable::parse(text).ok()?;
+    let hostlets = tree.get_ref().get("hostlet")?.get_ref().as_table()?;
+    let (name, _) = hostlets.get_key_value(hostlet.as_str())?;
+    Some(position(text, name.span().start))
+}
 
 /// Line and column of a byte offset.
 pub(super) fn position(text: &str, offset: usize) -> (usize, usize) {

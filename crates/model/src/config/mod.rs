@@ -51,7 +51,7 @@ use crate::{HostletSpec, Name};
 
 pub use crate::Unreachable;
 
-pub use error::{ConfigError, Problem};
+pub use error::{ConfigError, Problem, place_of};
 pub use pool::{
     DaemonOptions, DhcpOptions, DhcpPool, OnLoss, OnLossError, Pool, PoolSource, StaticPool,
 };

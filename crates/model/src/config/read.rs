@@ -8,7 +8,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::position;
 use super::{Config, ConfigError, Declared, Limits, Problem, RunOptions, capability};
-use crate::{AddressSpec, HostletId, HostletSpec, Name, Owned, Ranges, SourcePolicy, check_set};
+use crate::{
+    AddressSpec, HostletId, HostletSpec, Name, Owned, Ranges, SetError, SourcePolicy, check_set,
+};
 
 const SECTIONS: &[&str] = &[
     "defaults", "limits", "hostlet", "pool", "dhcp", "hostletd", "sessions", "rule",
@@ -240,7 +242,13 @@ impl Reader {
         if self.problems.len() == before
             && let Err(e) = check_set(&set)
         {
-            self.problem(value.span().start, e.to_string());
+            let problem = match e {
+                SetError::Empty => format!(
+                    "hostlet '{name}' needs at least one address: addresses = [\"192.0.2.10/24\"], for instance"
+                ),
+                e => e.to_string(),
+            };
+            self.problem(value.span().start, problem);
         }
         set
     }

@@ -1,0 +1,179 @@
+//! What somebody stumbles over who begins: a directory that is not there, a name in the wrong place, an address that is gone.
+
+mod common;
+
+use std::fs;
+use std::process::Command;
+
+use common::{Dir, HOSTLET, Machine};
+
+/// One that was mistyped would be an installation of its own, which is empty, or be made.
+#[test]
+fn a_root_that_is_not_there_is_no_empty_installation() {
+    let dir = Dir::new("no-root-there");
+    let file = dir.0.join("file");
+    fs::write(&file, "").unwrap();
+    for root in [dir.0.join("none"), file, "".into()] {
+        for (code, words) in [
+            (1, "list"),
+            (1, "check"),
+            (1, "history"),
+            (1, "doctor"),
+            (1, "pools"),
+            (1, "create x -a 192.0.2.1"),
+            (125, "run -a 192.0.2.1 -- true"),
+        ] {
+            let output = Command::new(HOSTLET)
+                .args(words.split(' '))
+                .env("HOSTLET_ROOT", &root)
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(code), "{words}: {said}");
+            for part in [&*format!("'{}'", root.display()), "HOSTLET_ROOT", "make it"] {
+                assert!(said.contains(part), "{words}: {said}");
+            }
+        }
+    }
+    assert!(!dir.0.join("none").exists(), "it was made");
+}
+
+/// The usage shows what is to be given, and that is given already.
+#[test]
+fn the_environment_is_not_in_the_usage() {
+    let dir = Dir::new("usage");
+    let output = Command::new(HOSTLET)
+        .arg("create")
+        .env("HOSTLET_ROOT", &dir.0)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains("Usage: hostlet create <") && !said.contains("--root"),
+        "{said}"
+    );
+    let help = Command::new(HOSTLET).arg("--help").output().unwrap();
+    let help = String::from_utf8_lossy(&help.stdout).into_owned();
+    assert!(help.contains("HOSTLET_ROOT"), "{help}");
+}
+
+#[test]
+fn list_and_history_of_one_hostlet() {
+    let m = Machine::new("of-one");
+    m.ok(&["create", "web", "-a", "10.1.0.1"]);
+    m.ok(&["create", "db", "-a", "10.1.0.2"]);
+    let listed = m.ok(&["list", "web"]);
+    assert!(listed.contains("10.1.0.1"), "{listed}");
+    assert!(!listed.contains("10.1.0.2"), "{listed}");
+    let said = m.fails(1, &["list", "nobody"]);
+    assert!(said.contains("no hostlet 'nobody'"), "{said}");
+    m.ok(&["remove", "db"]);
+    // The past has names that nothing has now.
+    let past = m.ok(&["history", "db"]);
+    assert!(past.contains("10.1.0.2"), "{past}");
+    assert!(!past.contains("10.1.0.1"), "{past}");
+    assert_eq!(past, m.ok(&["history", "--hostlet", "db"]));
+    m.fails(2, &["history", "db", "--hostlet", "web"]);
+    m.ok(&["remove", "web"]);
+}
+
+#[test]
+fn an_address_that_somebody_removed_is_marked() {
+    let m = Machine::new("gone");
+    m.ok(&["create", "web", "-a", "10.1.0.1", "-a", "10.1.0.2"]);
+    assert!(!m.ok(&["list"]).contains("gone"));
+    m.sh("ip addr del 10.1.0.2/24 dev d0");
+    let listed = m.ok(&["list"]);
+    assert!(listed.contains("10.1.0.1 10.1.0.2(gone)"), "{listed}");
+    m.ok(&["remove", "web"]);
+}
+
+/// Members do not see the kernel's tables: what they would read of them is not so.
+#[test]
+fn nothing_is_read_from_inside() {
+    let m = Machine::new("from-inside");
+    m.ok(&["create", "web", "-a", "10.1.0.1"]);
+    for words in [
+        "list",
+        "show web",
+        "members",
+        "sockets",
+        "check",
+        "events",
+        "history",
+        "explain web bind 0.0.0.0:80",
+    ] {
+        let inner = [HOSTLET].into_iter().chain(words.split(' '));
+        let args: Vec<&str> = ["enter", "web", "--"].into_iter().chain(inner).collect();
+        let said = m.fails(1, &args);
+        assert!(said.contains("inside a hostlet"), "{words}: {said}");
+    }
+    // Who was brought in sees what the machine sees.
+    let attached = m.sh(&format!(
+        "sh -c '{HOSTLET} attach web --pid $$ > {0}/said && {HOSTLET} list'",
+        m.root.0.display()
+    ));
+    assert!(attached.contains("web"), "{attached}");
+    m.ok(&["remove", "web"]);
+}
+
+/// Each with its place in the file, as mistakes of the file have it.
+#[test]
+fn what_cannot_be_applied_has_its_place() {
+    let m = Machine::new("apply-place");
+    m.ok(&["create", "shop", "-a", "10.1.0.1"]);
+    let file = m.path("hostlet.toml");
+    fs::write(
+        &file,
+        "[hostlet.one]\naddresses = [\"10.1.0.77\"]\n\n[hostlet.two]\naddresses = [\"10.1.0.1\"]\n\
+         [hostlet.shop]\naddresses = [\"10.1.0.2\"]\n",
+    )
+    .unwrap();
+    for args in [&["apply", "--dry-run"][..], &["apply"]] {
+        let said = m.fails(1, args);
+        let lines: Vec<&str> = said.lines().collect();
+        assert_eq!(lines.len(), 3, "{said}");
+        for (line, at, parts) in [
+            (
+                lines[0],
+                ":1:10: [hostlet.one]: ",
+                ["10.1.0.77", "--assign"],
+            ),
+            (lines[1], ":4:10: [hostlet.two]: ", ["10.1.0.1", "'shop'"]),
+            (
+                lines[2],
+                ":6:10: [hostlet.shop]: ",
+                ["by hand", "remove shop"],
+            ),
+        ] {
+            assert!(line.contains(&format!("{}{at}", file.display())), "{said}");
+            assert!(parts.iter().all(|part| line.contains(part)), "{said}");
+        }
+    }
+    assert_eq!(m.names(), ["shop"]);
+    m.ok(&["remove", "shop"]);
+}
+
+/// A plan says what happens to the machine, not how hostlet keeps its books.
+#[test]
+fn a_plan_says_what_others_feel() {
+    let m = Machine::new("plan");
+    fs::write(
+        m.path("hostlet.toml"),
+        "[hostlet.web]\naddresses = [\"10.1.0.1\", \"10.1.0.7/24\"]\nassign = \"d0\"\n",
+    )
+    .unwrap();
+    let plan = "create web with 10.1.0.1, 10.1.0.7\n  add 10.1.0.7/24 to d0\n";
+    assert_eq!(m.ok(&["apply", "--dry-run"]), plan);
+    let json = m.ok(&["apply", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let actions = &json["changes"][0]["actions"];
+    assert_eq!(*actions, serde_json::json!(["add 10.1.0.7/24 to d0"]));
+    fs::write(m.path("hostlet.toml"), "").unwrap();
+    let plan = m.ok(&["apply"]);
+    assert!(
+        plan.starts_with("remove web: it is no longer declared\n"),
+        "{plan}"
+    );
+    assert!(plan.contains("  remove 10.1.0.7/24 from d0\n"), "{plan}");
+}

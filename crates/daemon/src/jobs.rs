@@ -68,7 +68,7 @@ pub(crate) fn queue() -> (Jobs, Receiver<Job>) {
     (Jobs(sender), receiver)
 }
 
-/// Works until hostletd ends. The state is open once more for what nobody is to wait for.
+/// Works until hostletd ends. The state is open once more, so that what it writes to the disk keeps nobody from it.
 pub(crate) fn work(shared: &Arc<Shared>, jobs: &Receiver<Job>, state: &Store) {
     let mut pruned: Option<Timestamp> = None;
     while let Ok(job) = jobs.recv() {

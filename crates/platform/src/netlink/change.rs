@@ -1,4 +1,4 @@
-//! Changing addresses and local routes. Every change is exact: it says whether it was needed, and
+//! Changing addresses and interfaces. Every change is exact: it says whether it was needed, and
 //! nothing but what is named is touched.
 
 use std::fs;
@@ -7,22 +7,17 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use netlink_packet_core::{Emitable, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
+use netlink_packet_core::{Emitable, NLM_F_REPLACE};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{
     AddressAttribute, AddressFlags, AddressMessage, AddressProtocol, AddressScope, CacheInfo,
 };
 use netlink_packet_route::link::{LinkFlags, LinkMessage};
-use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteScope, RouteType,
-};
 use netlink_sys::protocols::NETLINK_ROUTE;
 
-use super::many::{Placed, add_addresses, add_for, is_there, left};
+use super::many::{Placed, add_addresses, add_for};
 use super::transport::{Connection, Message};
-use super::{
-    ADDRESS_PROTOCOL, HostAddress, NetError, ROUTE_PROTOCOL, addresses, interfaces, mirror, observe,
-};
+use super::{ADDRESS_PROTOCOL, HostAddress, NetError, addresses, interfaces, mirror};
 
 /// What an address is put on an interface for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,14 +32,14 @@ pub enum AddressKind {
     Loopback6,
 }
 
-fn family(addr: IpAddr) -> AddressFamily {
+pub(super) fn family(addr: IpAddr) -> AddressFamily {
     match addr {
         IpAddr::V4(_) => AddressFamily::Inet,
         IpAddr::V6(_) => AddressFamily::Inet6,
     }
 }
 
-fn change(kind: u16, flags: u16, request: &dyn Emitable) -> io::Result<()> {
+pub(super) fn change(kind: u16, flags: u16, request: &dyn Emitable) -> io::Result<()> {
     let mut body = vec![0; request.buffer_len()];
     request.emit(&mut body);
     Connection::with(NETLINK_ROUTE, |connection| {
@@ -311,73 +306,6 @@ impl Drop for Promotion {
     }
 }
 
-fn local_route(prefix: IpNet) -> Result<RouteMessage, NetError> {
-    let lo = interfaces()?
-        .into_iter()
-        .find(|i| i.loopback)
-        .ok_or_else(|| NetError::Change {
-            what: format!("make {prefix} local"),
-            source: io::Error::from_raw_os_error(libc::ENODEV),
-        })?;
-    let prefix = prefix.trunc();
-    let mut message = RouteMessage::default();
-    message.header.address_family = family(prefix.addr());
-    message.header.destination_prefix_length = prefix.prefix_len();
-    message.header.table = libc::RT_TABLE_LOCAL;
-    message.header.protocol = RouteProtocol::Other(ROUTE_PROTOCOL);
-    message.header.scope = RouteScope::Host;
-    message.header.kind = RouteType::Local;
-    message
-        .attributes
-        .push(RouteAttribute::Destination(RouteAddress::from(
-            prefix.addr(),
-        )));
-    message.attributes.push(RouteAttribute::Oif(lo.index));
-    Ok(message)
-}
-
-/// Makes every address of a prefix local (AnyIP). False if such a route was there already.
-pub fn add_local_prefix(prefix: IpNet) -> Result<bool, NetError> {
-    match change(
-        libc::RTM_NEWROUTE,
-        NLM_F_CREATE | NLM_F_EXCL,
-        &local_route(prefix)?,
-    ) {
-        Ok(()) => Ok(true),
-        Err(error) if is_there(&error) => Ok(false),
-        Err(source) => {
-            let what = format!("make {prefix} local");
-            let error = NetError::Change { what, source };
-            // The answer may be lost. What the kernel did shows by what is there.
-            match observe::local_prefixes() {
-                Ok(all) if all.contains(&prefix.trunc()) => Ok(true),
-                Ok(_) => Err(error),
-                Err(undo) => Err(left(error, undo)),
-            }
-        }
-    }
-}
-
-/// Takes back what [`add_local_prefix`] did. False if there is no such route of hostlet's, as where the kernel has no IPv6.
-pub fn del_local_prefix(prefix: IpNet) -> Result<bool, NetError> {
-    match change(libc::RTM_DELROUTE, 0, &local_route(prefix)?) {
-        Ok(()) => Ok(true),
-        Err(error) if no_such_route(&error) => Ok(false),
-        Err(source) => Err(NetError::Change {
-            what: format!("make {prefix} no longer local"),
-            source,
-        }),
-    }
-}
-
-/// A kernel that was started with `ipv6.disable=1` knows no routes of that family.
-fn no_such_route(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(libc::ESRCH | libc::ENOENT | libc::EOPNOTSUPP | libc::EAFNOSUPPORT)
-    )
-}
-
 /// Switches an interface on.
 pub fn set_up(ifindex: u32) -> Result<(), NetError> {
     let mut message = LinkMessage::default();
@@ -388,18 +316,4 @@ pub fn set_up(ifindex: u32) -> Result<(), NetError> {
         what: format!("switch {} on", named(ifindex)),
         source,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_kernel_without_ipv6_has_no_such_route() {
-        for code in [libc::ESRCH, libc::EOPNOTSUPP, libc::EAFNOSUPPORT] {
-            assert!(no_such_route(&io::Error::from_raw_os_error(code)), "{code}");
-        }
-        let denied = io::Error::from_raw_os_error(libc::EPERM);
-        assert!(!no_such_route(&denied));
-    }
 }

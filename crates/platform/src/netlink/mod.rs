@@ -1,6 +1,7 @@
 //! Interfaces, addresses and routes of the calling thread's network namespace.
 
 mod change;
+mod local;
 mod many;
 mod mirror;
 mod observe;
@@ -12,10 +13,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-pub use change::{
-    AddressKind, add_address, add_local_prefix, del_address, del_local_prefix, lend_address,
-    set_lifetime, set_up,
-};
+pub use change::{AddressKind, add_address, del_address, lend_address, set_lifetime, set_up};
+pub use local::{add_local_prefix, del_local_prefix};
 pub use many::{Placed, add_addresses, del_addresses};
 pub use mirror::{Following, addresses, interfaces, local_prefixes, routes};
 pub use transport::Asking;

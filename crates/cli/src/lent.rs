@@ -37,9 +37,11 @@ pub fn run(engine: &Engine, a: Run) -> Result<End> {
         let opened = client.open(&open)?;
         return join(&mut client, &opened.name, a.launch);
     }
+    let program = program(a.launch);
+    program.check()?;
     // The connection is not kept over the program's life; this process's life is what hostletd goes by.
     let opened = connect(engine, OPENING)?.open(&open)?;
-    let ended = engine.enter(&opened.name, &program(a.launch));
+    let ended = engine.enter(&opened.name, &program);
     close(engine, &opened.name);
     Ok(End::Program(ended?))
 }
@@ -114,6 +116,7 @@ pub fn leases(engine: &Engine, a: &Leases, out: &mut dyn Write) -> Result<()> {
     leases.retain(|lease| wanted(a, lease));
     if leases.is_empty() {
         may_see(a.user.as_deref())?;
+        may_use(engine, a.pool.as_ref())?;
     }
     if a.json {
         print::json(out, &leases)?;
@@ -150,6 +153,19 @@ fn may_see(asked: Option<&str>) -> Result<()> {
     ensure!(
         is_root() || uid == rustix::process::getuid().as_raw(),
         "you see only what is yours; what is {user}'s root sees: run the command with sudo"
+    );
+    Ok(())
+}
+
+/// Nothing was found of that pool, which must not be for want of it.
+fn may_use(engine: &Engine, asked: Option<&Name>) -> Result<()> {
+    let Some(asked) = asked else {
+        return Ok(());
+    };
+    let pools = connect(engine, READING)?.pools()?;
+    ensure!(
+        pools.iter().any(|pool| pool.name == *asked),
+        "there is no pool '{asked}' for you: 'hostlet pools' lists those that there are"
     );
     Ok(())
 }

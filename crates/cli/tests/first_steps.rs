@@ -177,3 +177,31 @@ fn a_plan_says_what_others_feel() {
     );
     assert!(plan.contains("  remove 10.1.0.7/24 from d0\n"), "{plan}");
 }
+
+/// Not a hostlet is made for what cannot be run, and no address is anybody's for a moment.
+#[test]
+fn what_cannot_run_is_refused_before_anything_is_made() {
+    let m = Machine::new("cannot-run");
+    fs::write(
+        m.path("hostlet.toml"),
+        "[hostlet.web]\naddresses = [\"10.1.0.2\"]\n",
+    )
+    .unwrap();
+    for (words, says) in [
+        ("--user no-such-user", "getent passwd"),
+        ("--group no-such-group", "getent group"),
+        ("--workdir /nowhere", "cannot start in /nowhere"),
+        ("--workdir /etc/passwd", "name a directory"),
+        ("--keep-capability nothing", "no capability nothing"),
+        ("--keep-fd 77", "descriptor 77"),
+    ] {
+        for verb in ["run -a 10.1.0.1", "start web"] {
+            let line = format!("{verb} {words} -- true");
+            let args: Vec<&str> = line.split(' ').collect();
+            let said = m.fails(125, &args);
+            assert!(said.contains(says), "{line}: {said}");
+        }
+    }
+    assert!(m.names().is_empty());
+    assert!(m.ok(&["history"]).contains("Nobody had an address"));
+}

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use hostlet_model::config::RunOptions;
 use hostlet_model::{HostletSpec, Lifetime, Name};
-use hostlet_platform::launch::{Ending, Extra, Launch, SignalHold, listen_fds, start};
+use hostlet_platform::launch::{Ending, Extra, Launch, SignalHold, check, listen_fds, start};
 use hostlet_platform::netlink::RouteWatch;
 use hostlet_platform::proc;
 use hostlet_store::Definition;
@@ -46,6 +46,18 @@ pub struct LaunchOptions {
 }
 
 impl Program {
+    /// Finds what is wrong with the words for it, before a hostlet is made or an address drawn.
+    ///
+    /// # Errors
+    /// There is no such user, group, directory, capability or descriptor.
+    pub fn check(&self) -> Result<()> {
+        let o = &self.options;
+        let keep = keep_fds(&o.keep_fds)?;
+        let (user, group) = (o.user.as_deref(), o.group.as_deref());
+        let workdir = o.workdir.as_deref();
+        Ok(check(user, group, workdir, &o.keep_capabilities, &keep)?)
+    }
+
     fn words(&self) -> Vec<String> {
         let all = std::iter::once(&self.file).chain(&self.args);
         all.map(|word| word.to_string_lossy().into_owned())
@@ -62,6 +74,7 @@ impl Engine {
         let what = "run a program in a hostlet";
         let mut machine = self.machine(what, stamp(&program.words()))?;
         machine.store.leave_log()?;
+        program.check()?;
         let keep_fds = keep_fds(&program.options.keep_fds)?;
         // From here on, and not while waiting for the lock, no signal ends this process before it
         // has cleaned up.
@@ -129,6 +142,11 @@ impl Engine {
             };
             let standing =
                 Access::of_caller(&self.paths, &machine.config).start(name, &declared)?;
+            match standing {
+                Standing::Root => program.check()?,
+                // Nor does he learn by it which directories there are.
+                Standing::Listed(_) => self.only_root_chooses(name, &program.options)?,
+            }
             let keep_fds = keep_fds(&program.options.keep_fds)?;
             if machine.store.get(name)?.is_none() {
                 self.create_in(&mut machine, &declared.spec, &Lifetime::Declared)?;

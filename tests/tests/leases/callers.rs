@@ -35,6 +35,10 @@ fn a_user_draws_as_he_may_and_no_other() -> Result<()> {
             ["may not make hostlets that stay", "hostlet run --pool"],
         ),
         (&["reload"], ["may not reload", "sudo"]),
+        (
+            &["leases", "--pool", "lab"],
+            ["no pool 'lab'", "hostlet pools"],
+        ),
     ] {
         let refused = stage.output_as(NOBODY, args)?;
         let said = String::from_utf8_lossy(&refused.stderr);

@@ -26,7 +26,7 @@ pub enum LaunchError {
     #[error("{}: cannot be executed: the interpreter it names is missing", .0.display())]
     NoInterpreter(OsString),
     /// The directory to start in cannot be entered.
-    #[error("cannot start in {}: {source}", .path.display())]
+    #[error("cannot start in {}: {source}; name a directory that is there and that the program's user may enter", .path.display())]
     Workdir {
         /// The directory.
         path: PathBuf,

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::ffi::{CString, OsStr, OsString};
+use std::io;
 use std::os::fd::RawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -187,6 +188,34 @@ impl Plan {
             sigchld: hold.original_child(),
         })
     }
+}
+
+/// Finds what is wrong with the words for a launch, before anything is made for it. What only shows as the program's user is left.
+///
+/// # Errors
+/// There is no such user, group, directory, capability or descriptor.
+pub fn check(
+    user: Option<&str>,
+    group: Option<&str>,
+    workdir: Option<&Path>,
+    keep_capabilities: &[String],
+    keep: &[RawFd],
+) -> Result<(), LaunchError> {
+    keep_fds(keep)?;
+    for name in keep_capabilities {
+        capability(name)?;
+    }
+    Identity::new(user, group)?;
+    let Some(dir) = workdir else {
+        return Ok(());
+    };
+    let source = match std::fs::metadata(dir) {
+        Ok(there) if !there.is_dir() => io::ErrorKind::NotADirectory.into(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => error,
+        _ => return Ok(()),
+    };
+    let path = dir.to_path_buf();
+    Err(LaunchError::Workdir { path, source })
 }
 
 /// The filter for the families that everybody has, and these.

@@ -326,6 +326,10 @@ pub fn doctor(out: &mut dyn Write, d: &DoctorReport) -> io::Result<()> {
             bytes.div_ceil(1024)
         )?,
         (true, None) => writeln!(out, "The kernel part is installed.")?,
+        (false, _) if l.hostlets_used > 0 => writeln!(
+            out,
+            "The kernel part is gone; the next command that changes something brings it back."
+        )?,
         (false, _) => writeln!(
             out,
             "The kernel part is not installed; the first hostlet does that."

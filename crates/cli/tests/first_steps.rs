@@ -205,3 +205,28 @@ fn what_cannot_run_is_refused_before_anything_is_made() {
     assert!(m.names().is_empty());
     assert!(m.ok(&["history"]).contains("Nobody had an address"));
 }
+
+/// Without its tables, all would seem well.
+#[test]
+fn a_kernel_part_that_is_gone_is_no_good_news() {
+    let m = Machine::new("tables-gone");
+    for args in [&["check"][..], &["events"]] {
+        m.ok(args);
+    }
+    m.ok(&["create", "web", "-a", "10.1.0.1"]);
+    m.sh("umount \"$HOSTLET_ROOT/bpf\"");
+    for args in [&["check"][..], &["check", "web"], &["events"]] {
+        let said = m.fails(1, args);
+        let pins = m.path("bpf/hostlet");
+        assert!(
+            said.contains(pins.to_str().unwrap()) && said.contains("hostlet enter web -- true"),
+            "{said}"
+        );
+    }
+    assert!(m.ok(&["doctor"]).contains("The kernel part is gone"));
+    m.ok(&["enter", "web", "--", "true"]);
+    for args in [&["check"][..], &["events"]] {
+        m.ok(args);
+    }
+    m.ok(&["remove", "web"]);
+}

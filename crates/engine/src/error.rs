@@ -124,6 +124,16 @@ pub enum Error {
         "the hostlets of this installation live in another network namespace: run the command there, or give this namespace an installation of its own with --root DIR"
     )]
     OtherNamespace,
+    /// Somebody took the kernel part away while there are hostlets.
+    #[error(
+        "there are hostlets, but the kernel's tables are not at {pins} any more (was the BPF file system there unmounted?): 'hostlet enter {name} -- true', as every command that changes something, brings them back"
+    )]
+    KernelGone {
+        /// Where they were.
+        pins: PathBuf,
+        /// A hostlet.
+        name: Name,
+    },
     /// The address was there before hostlet could add it.
     #[error(
         "{address} appeared on {interface} while hostlet was about to add it: somebody else uses it; run the command again"

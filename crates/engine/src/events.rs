@@ -33,6 +33,9 @@ impl Engine {
         take: &mut dyn FnMut(&EventReport) -> ControlFlow<()>,
     ) -> Result<()> {
         let mut machine = self.reading("read events")?;
+        if !follow {
+            machine.must_have_tables()?;
+        }
         let id = name
             .map(|name| machine.definition(name))
             .transpose()?

@@ -149,6 +149,22 @@ impl<'p> Machine<'p> {
         }
     }
 
+    /// Fails where hostlets live and their tables are gone: from nothing nothing is told.
+    pub fn must_have_tables(&self) -> Result<()> {
+        // What another command has just brought there is there.
+        if self.kernel.is_some() || self.paths.pins.exists() {
+            return Ok(());
+        }
+        let mut all = self.store.all()?.into_iter();
+        match all.find(|d| state_of(d, &self.boot_id) == "live") {
+            Some(row) => Err(Error::KernelGone {
+                pins: self.paths.pins.clone(),
+                name: row.name,
+            }),
+            None => Ok(()),
+        }
+    }
+
     /// Lets other commands work while this one waits.
     pub fn unlock(&mut self) {
         self.pins = inode(&self.paths.pins);

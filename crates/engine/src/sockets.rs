@@ -49,6 +49,7 @@ impl Engine {
     pub fn check(&self, name: Option<&Name>) -> Result<Vec<Finding>> {
         let machine = self.reading("check hostlets")?;
         machine.must_be_here()?;
+        machine.must_have_tables()?;
         let rows = chosen(&machine, name)?;
         let there = There::look(&machine)?;
         let mut found = Vec::new();

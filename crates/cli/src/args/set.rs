@@ -29,6 +29,9 @@ pub struct SpecArgs {
     pub request: Vec<IpAddr>,
 
     /// Put addresses that this machine does not have on IFACE, and take exactly those away at the end
+    ///
+    /// They are used at once: nobody is asked whether another machine on the network has them. `arping -D -c 3 -I IFACE ADDRESS`
+    /// asks, and fails if one has. Addresses of pools are asked for before they are lent.
     #[arg(long, value_name = "IFACE")]
     pub assign: Option<String>,
 

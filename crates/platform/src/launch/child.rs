@@ -4,30 +4,11 @@ use std::ffi::CStr;
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::ptr;
 
 use super::plan::{Image, Plan};
-use super::{Child, LaunchError, privileges};
-
-const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
-
-/// The kernel's `struct clone_args`.
-#[repr(C)]
-#[derive(Default)]
-struct CloneArgs {
-    flags: u64,
-    pidfd: u64,
-    child_tid: u64,
-    parent_tid: u64,
-    exit_signal: u64,
-    stack: u64,
-    stack_size: u64,
-    tls: u64,
-    set_tid: u64,
-    set_tid_size: u64,
-    cgroup: u64,
-}
+use super::{Child, LaunchError, birth, privileges};
 
 /// Which step failed in the new process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,33 +105,25 @@ pub(super) struct Explain {
 pub(super) fn spawn(plan: &Plan, cgroup: BorrowedFd<'_>) -> Result<Child, LaunchError> {
     let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
         .map_err(|e| LaunchError::Wait(e.into()))?;
-    let mut pidfd: RawFd = -1;
-    let args = CloneArgs {
-        flags: CLONE_INTO_CGROUP | libc::CLONE_PIDFD as u64,
-        pidfd: (&raw mut pidfd) as u64,
-        exit_signal: libc::SIGCHLD as u64,
-        cgroup: cgroup.as_raw_fd() as u64,
-        ..CloneArgs::default()
+    let newborn = Newborn {
+        plan,
+        pipe: writer.as_raw_fd(),
     };
-    // SAFETY: the structure has the kernel's layout and its size is given. Without CLONE_VM the child
-    // has a copy of all memory; it makes system calls only, allocates nothing and takes no lock.
-    let pid = unsafe { libc::syscall(libc::SYS_clone3, &args, size_of::<CloneArgs>()) };
-    if pid == 0 {
-        // SAFETY: this is the new process.
-        unsafe { run(plan, writer.as_raw_fd()) };
-    }
-    if pid < 0 {
-        return Err(LaunchError::Cgroup {
-            source: io::Error::last_os_error(),
-        });
-    }
-    // SAFETY: the kernel made this descriptor for us with CLONE_PIDFD, close-on-exec.
-    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    // SAFETY: it makes system calls only, allocates nothing, takes no lock, and ends in an exec or an exit.
+    let (pid, pidfd) = unsafe { birth::bear(cgroup, run, &newborn) }
+        .map_err(|source| LaunchError::Cgroup { source })?;
     let explain = Explain {
         program: plan.program.clone(),
         workdir: plan.workdir_path.clone(),
     };
-    Ok(Child::new(pid as u32, pidfd, File::from(reader), explain))
+    Ok(Child::new(pid, pidfd, File::from(reader), explain))
+}
+
+/// What the new process has from this one.
+struct Newborn<'p> {
+    plan: &'p Plan,
+    /// Where it tells what fails.
+    pipe: RawFd,
 }
 
 pub(super) fn errno() -> i32 {
@@ -159,7 +132,9 @@ pub(super) fn errno() -> i32 {
 }
 
 /// The new process. Only async-signal-safe calls from here on.
-unsafe fn run(plan: &Plan, pipe: RawFd) -> ! {
+unsafe extern "C" fn run(newborn: *const Newborn<'_>) -> ! {
+    // SAFETY: it outlives this, which never returns; nobody else uses it meanwhile.
+    let &Newborn { plan, pipe } = unsafe { &*newborn };
     // SAFETY: in the new process, as required.
     let (stage, errno) = match unsafe { prepare(plan) } {
         Err(stage) => (stage, errno()),
@@ -182,11 +157,6 @@ pub(super) fn check(code: libc::c_long, stage: Stage) -> Result<(), Stage> {
 
 unsafe fn prepare(plan: &Plan) -> Result<(), Stage> {
     close_others(&plan.keep_fds)?;
-    // Descriptors close with the exec, and until then this process looks like a member to members: none
-    // shall trace it or take its descriptors. Changes of user set this anew, the exec takes it back.
-    // SAFETY: no pointers.
-    let code = unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
-    check(code.into(), Stage::Descriptors)?;
     // Before CAP_SYS_ADMIN goes: with it, no_new_privs is not needed.
     install_filter(&plan.filter)?;
     if plan.confine {
@@ -197,7 +167,7 @@ unsafe fn prepare(plan: &Plan) -> Result<(), Stage> {
         // SAFETY: the path is zero-terminated.
         check(unsafe { libc::chdir(dir.as_ptr()) }.into(), Stage::Workdir)?;
     }
-    // SAFETY: nobody else has this copy of the memory.
+    // SAFETY: nobody else uses it: this process's parent waits until the exec.
     unsafe { write_listen_pid(&plan.image) };
     // SAFETY: both are SIG_DFL or SIG_IGN.
     unsafe {
@@ -268,8 +238,8 @@ pub(super) unsafe fn write_listen_pid(image: &Image) {
             break;
         }
     }
-    // SAFETY: the entry was made with room for ten digits and a zero behind the prefix, and no other
-    // process or thread sees this copy of it.
+    // SAFETY: the entry was made with room for ten digits and a zero behind the prefix, and nobody
+    // else uses it meanwhile.
     unsafe {
         let entry = *image.envp.as_ptr().add(index);
         let value = entry.cast_mut().cast::<u8>().add("LISTEN_PID=".len());

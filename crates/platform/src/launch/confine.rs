@@ -3,15 +3,17 @@
 use std::ffi::CString;
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, StatFs, statfs};
+use rustix::fs::{CWD, Mode, OFlags, StatFs, statfs};
 use rustix::mount::{
     MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount,
     mount_bind, mount_bind_recursive, mount_change, move_mount, open_tree, unmount,
 };
+use rustix::process::{chroot, fchdir};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::{Launch, LaunchError};
 use crate::mounts::{self, Mount};
@@ -44,6 +46,37 @@ fn failed<E: Into<io::Error>>(what: impl Into<String>) -> impl FnOnce(E) -> Laun
     move |error| LaunchError::Confine {
         what,
         source: error.into(),
+    }
+}
+
+/// Where a thread stands: in which mount namespace, below which root, in which directory.
+pub(super) struct Home {
+    namespace: OwnedFd,
+    root: OwnedFd,
+    directory: OwnedFd,
+}
+
+impl Home {
+    pub(super) fn of_this_thread() -> Result<Home, LaunchError> {
+        let place = |path: &str, flags| {
+            rustix::fs::open(path, flags | OFlags::CLOEXEC, Mode::empty())
+                .map_err(failed(format!("remember {path}")))
+        };
+        Ok(Home {
+            namespace: place("/proc/thread-self/ns/mnt", OFlags::RDONLY)?,
+            root: place("/", OFlags::PATH)?,
+            directory: place(".", OFlags::PATH)?,
+        })
+    }
+
+    /// Goes back to there.
+    pub(super) fn come_back(&self) -> Result<(), LaunchError> {
+        let kind = Some(LinkNameSpaceType::Mount);
+        move_into_link_name_space(self.namespace.as_fd(), kind)
+            .and_then(|()| fchdir(&self.root))
+            .and_then(|()| chroot("."))
+            .and_then(|()| fchdir(&self.directory))
+            .map_err(failed("come back to the machine's mount namespace"))
     }
 }
 

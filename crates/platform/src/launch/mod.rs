@@ -11,6 +11,7 @@
 //! to act; so can anything else that is reachable through files the user may write.
 
 mod activation;
+mod birth;
 mod child;
 mod confine;
 mod error;
@@ -152,32 +153,22 @@ pub fn run_to_end(launch: Launch) -> Result<Ending, LaunchError> {
 
 /// Starts a program. It may still turn out in [`Child::wait`] that it cannot be executed.
 ///
-/// Call it from the main thread of a process without others where signals are to be forwarded.
+/// Call it from the main thread of a process without others where signals are to be forwarded. The calling thread shares its
+/// directory with no other from then on, and nobody but an administrator traces this process.
 pub fn start(launch: Launch, hold: &SignalHold) -> Result<Child, LaunchError> {
     let plan = plan::Plan::new(&launch, hold)?;
     let cgroup = launch.cgroup.as_fd();
     if !launch.confine {
         return child::spawn(&plan, cgroup);
     }
-    // A thread has a mount namespace of its own if it likes, and passes it on to what it starts.
-    // The rest of this process keeps seeing the machine as it is.
-    std::thread::scope(|scope| {
-        std::thread::Builder::new()
-            .name("launch".into())
-            .spawn_scoped(scope, || {
-                confine::enter_private_mounts(&launch, !plan.administers)?;
-                child::spawn(&plan, cgroup)
-            })
-            .map_err(|source| LaunchError::Confine {
-                what: "start a thread".into(),
-                source,
-            })?
-            .join()
-            .unwrap_or_else(|_| {
-                Err(LaunchError::Confine {
-                    what: "prepare the mount namespace".into(),
-                    source: std::io::Error::other("the preparing thread panicked"),
-                })
-            })
-    })
+    // What is started has the mount namespace of this thread, which goes back to its own at once.
+    let home = confine::Home::of_this_thread()?;
+    let started = confine::enter_private_mounts(&launch, !plan.administers)
+        .and_then(|()| child::spawn(&plan, cgroup));
+    let back = home.come_back();
+    let child = started?;
+    if back.is_err() {
+        child.kill();
+    }
+    back.map(|()| child)
 }

@@ -56,6 +56,11 @@ impl Child {
         self.pid
     }
 
+    /// Ends it: it must not go on alone.
+    pub(super) fn kill(&self) {
+        self.signal(libc::SIGKILL, None);
+    }
+
     /// Waits for the end, forwarding signals meanwhile.
     pub fn wait(
         mut self,

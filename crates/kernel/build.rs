@@ -31,8 +31,30 @@ fn main() {
     let arch = env::var("CARGO_CFG_TARGET_ARCH").expect("cargo sets the target");
     println!("cargo:rerun-if-changed=bpf");
     println!("cargo:rerun-if-env-changed=CLANG");
+    link_into_the_program(&out.join("libraries"));
     compile(&out.join("hostlet.bpf.o"), &arch);
     bindings(&out.join("abi.rs"), &arch);
+}
+
+/// Has what links this crate take some libraries into itself, where they are there in that form: each shared one costs whoever is
+/// started more than a hundred microseconds.
+fn link_into_the_program(dir: &Path) {
+    // libgcc_s unwinds.
+    const ARCHIVES: [(&str, &str); 2] = [("libz", "libz.a"), ("libgcc_s", "libgcc_eh.a")];
+    std::fs::create_dir_all(dir).expect("make a directory for the linker");
+    for (name, archive) in ARCHIVES {
+        let found = Command::new("cc")
+            .arg(format!("-print-file-name={archive}"))
+            .output();
+        let path = found.map(|o| String::from_utf8_lossy(&o.stdout).trim().to_owned());
+        // What is not found comes back as it is.
+        if let Some(path) = path.ok().filter(|path| Path::new(path).is_absolute()) {
+            // The linker takes this for the shared one.
+            let script = dir.join(format!("{name}.so"));
+            std::fs::write(script, format!("INPUT({path})\n")).expect("write for the linker");
+        }
+    }
+    println!("cargo:rustc-link-search=native={}", dir.display());
 }
 
 fn compile(object: &Path, arch: &str) {

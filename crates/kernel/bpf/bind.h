@@ -16,17 +16,8 @@ struct binding {
 	__u16 flags; /* enum hl_sock_flag */
 	__u8 proto;
 	bool socket6;
-	bool learned; /* of the socket; see facts_once */
 	struct facts facts;
 };
-
-static inline const struct facts *facts_once(struct bpf_sock_addr *ctx, struct binding *b)
-{
-	if (!b->learned)
-		learn_facts(ctx->sk, &b->facts);
-	b->learned = true;
-	return &b->facts;
-}
 
 static inline struct bpf_sock *host_socket(struct bpf_sock_addr *ctx, const struct binding *b)
 {
@@ -56,8 +47,7 @@ static inline int translate(struct bpf_sock_addr *ctx, const struct hl_hostlet *
 		if (!b->socket6 || addr_is4(&b->addr)) {
 			b->flags |= HL_SOCK_WILD4;
 		} else {
-			b->flags |=
-				facts_once(ctx, b)->v6only ? HL_SOCK_WILD6 : HL_SOCK_WILD4 | HL_SOCK_WILD6;
+			b->flags |= b->facts.v6only ? HL_SOCK_WILD6 : HL_SOCK_WILD4 | HL_SOCK_WILD6;
 		}
 		/*
 		 * A port that the kernel chooses may be one that is free on the whole host. On the real
@@ -89,16 +79,14 @@ static inline int translate(struct bpf_sock_addr *ctx, const struct hl_hostlet *
 }
 
 /* Siblings on the same port and family: the errors of a machine with these addresses. */
-static inline int check_siblings(struct bpf_sock_addr *ctx, const struct hl_hostlet *h, struct binding *b,
-				 __u16 port, __u8 family)
+static inline int check_siblings(const struct hl_hostlet *h, struct binding *b, __u16 port, __u8 family)
 {
 	struct hl_port_key key = port_key(h->id, port, b->proto, family);
 	struct hl_port *p = bpf_map_lookup_elem(&ports, &key);
 
 	if (!p)
 		return 0;
-	if (conflicts(p, b->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6), b->proto == IPPROTO_TCP,
-		      facts_once(ctx, b)))
+	if (conflicts(p, b->flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6), b->proto == IPPROTO_TCP, &b->facts))
 		return EADDRINUSE;
 	if (p->hidden) {
 		b->port = p->hidden;
@@ -115,8 +103,8 @@ static inline int check_siblings(struct bpf_sock_addr *ctx, const struct hl_host
 static inline void check_host(struct bpf_sock_addr *ctx, const struct hl_hostlet *h, struct binding *b,
 			      const struct hl_addr *asked)
 {
-	struct bpf_sock *sk = host_socket(ctx, b);
 	const struct facts *ours = &b->facts;
+	struct bpf_sock *sk = host_socket(ctx, b);
 	struct facts theirs;
 	bool wildcard;
 
@@ -125,10 +113,8 @@ static inline void check_host(struct bpf_sock_addr *ctx, const struct hl_hostlet
 	/* A dual-stack or IPv4 socket has no IPv4 address; one for IPv6 alone no IPv6 address. */
 	wildcard = addr_is4(&b->addr) ? sk->src_ip4 == 0
 				      : !(sk->src_ip6[0] | sk->src_ip6[1] | sk->src_ip6[2] | sk->src_ip6[3]);
-	if (wildcard) {
-		facts_once(ctx, b);
+	if (wildcard)
 		learn_facts(sk, &theirs);
-	}
 	bpf_sk_release(sk);
 	if (!wildcard)
 		return;
@@ -156,6 +142,8 @@ static inline bool remember(struct bpf_sock *sk, const struct hl_hostlet *h, con
 	now->thread = thread;
 	now->flags = b->flags;
 	now->port = port;
+	now->class_ = b->facts.class_;
+	now->uid = b->facts.uid;
 	/* With IP_BIND_ADDRESS_NO_PORT there is no post_bind; connect, listen and sendmsg will want to know. */
 	if (!b->port && sk && keeps_port_open(sk)) {
 		struct hl_sock *kept, s = {.id = h->id,
@@ -178,12 +166,13 @@ static inline int bind(struct bpf_sock_addr *ctx, const struct hl_hostlet *h, st
 	__u16 port = b->port;
 	int error;
 
+	tell_facts(facts_for_bind(ctx, port), &b->facts);
 	if (h->flags & HL_GONE)
 		error = EADDRNOTAVAIL;
 	else
 		error = translate(ctx, h, b);
 	/* Of IPv6 alone and an address of IPv4: that comes before whose address it is. */
-	if (b->socket6 && addr_is4(&b->addr) && facts_once(ctx, b)->v6only) {
+	if (b->socket6 && addr_is4(&b->addr) && b->facts.v6only) {
 		error = EINVAL;
 		goto refuse;
 	}
@@ -208,12 +197,12 @@ static inline int bind(struct bpf_sock_addr *ctx, const struct hl_hostlet *h, st
 
 		error = 0;
 		if (wild ? b->flags & HL_SOCK_WILD4 : four)
-			error = check_siblings(ctx, h, b, port, 4);
+			error = check_siblings(h, b, port, 4);
 		if (!error && (wild ? b->flags & HL_SOCK_WILD6 : !four))
-			error = check_siblings(ctx, h, b, port, 6);
+			error = check_siblings(h, b, port, 6);
 		if (error)
 			goto refuse; /* an ordinary error of the program's own making: no event */
-		if (!(b->flags & HL_SOCK_HIDDEN) && b->proto != IPPROTO_UDPLITE)
+		if (b->facts.listener && !(b->flags & HL_SOCK_HIDDEN) && b->proto != IPPROTO_UDPLITE)
 			check_host(ctx, h, b, &asked);
 	}
 	if (has_ports(b->proto) && !remember(ctx->sk, h, b, port)) {

@@ -12,7 +12,41 @@ typedef struct {
 	__u32 val;
 } kuid_t;
 
+struct hlist_nulls_node;
+
+struct hlist_nulls_head {
+	struct hlist_nulls_node *first;
+} CORE;
+
+/* The kernel's table of listeners, by address and port. */
+struct inet_listen_hashbucket {
+	struct hlist_nulls_head nulls_head;
+} CORE;
+
+struct inet_hashinfo {
+	unsigned int lhash2_mask;
+	struct inet_listen_hashbucket *lhash2;
+} CORE;
+
+struct inet_timewait_death_row {
+	struct inet_hashinfo *hashinfo;
+} CORE;
+
+struct netns_ipv4 {
+	struct inet_timewait_death_row tcp_death_row;
+} CORE;
+
+struct net {
+	__u32 hash_mix;
+	struct netns_ipv4 ipv4;
+} CORE;
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
 struct sock_common {
+	possible_net_t skc_net;
 	unsigned char skc_reuse : 4;
 	unsigned char skc_reuseport : 1;
 	unsigned char skc_ipv6only : 1;

@@ -6,16 +6,20 @@
 struct facts {
 	__u8 class_; /* see HL_CLASSES */
 	bool v6only;
+	bool listener; /* somebody may listen on the wildcard at its port */
 	__u32 uid;
 };
 
+/* The same in a word: the class, and from these bits on the others. */
+enum { FACT_V6ONLY = 8, FACT_LISTENER = 9, FACT_UID = 32 };
+
 static inline struct sock *kernel_sock(struct bpf_sock *sk)
 {
-	struct sock *raw = 0;
+	__u64 raw = 0;
 
-	/* A read of our own stack: the way to the plain address that works on every kernel. */
-	bpf_probe_read_kernel(&raw, sizeof(raw), &sk);
-	return raw;
+	/* The verifier knows nothing of a sum: the way to the plain address that works on every kernel, and makes no call. */
+	__sync_fetch_and_add(&raw, (__u64)sk);
+	return (struct sock *)raw;
 }
 
 /* A bitfield, out of the byte that was read at that place if it is there. */
@@ -34,16 +38,88 @@ SHARED __u64 facts_at(__u64 sock)
 	class_ = (BITS(raw, __sk_common.skc_reuse, byte, at) ? 1 : 0) |
 		 (BITS(raw, __sk_common.skc_reuseport, byte, at) ? 2 : 0);
 	v6only = BITS(raw, __sk_common.skc_ipv6only, byte, at);
-	return uid << 32 | v6only << 8 | class_;
+	/* Not a word on listeners: there may be some. */
+	return uid << FACT_UID | 1 << FACT_LISTENER | v6only << FACT_V6ONLY | class_;
+}
+
+static inline void tell_facts(__u64 all, struct facts *f)
+{
+	f->class_ = all & (HL_CLASSES - 1);
+	f->v6only = all >> FACT_V6ONLY & 1;
+	f->listener = all >> FACT_LISTENER & 1;
+	f->uid = all >> FACT_UID;
 }
 
 static inline void learn_facts(struct bpf_sock *sk, struct facts *f)
 {
-	__u64 all = facts_at((__u64)kernel_sock(sk));
+	tell_facts(facts_at((__u64)kernel_sock(sk)), f);
+}
 
-	f->class_ = all & (HL_CLASSES - 1);
-	f->v6only = all >> 8 & 1;
-	f->uid = all >> 32;
+static inline __u32 rotated(__u32 word, int by)
+{
+	return word << by | word >> (32 - by);
+}
+
+/* As the kernel sums up the wildcard of either family and a port (ipv4_portaddr_hash). */
+static inline __u32 wildcard_hash(__u32 mix, __u16 port)
+{
+	__u32 a = mix + 0xdeadbeef + 4, b = a, c = a;
+
+	c = (c ^ b) - rotated(b, 14);
+	a = (a ^ c) - rotated(c, 11);
+	b = (b ^ a) - rotated(a, 25);
+	c = (c ^ b) - rotated(b, 16);
+	a = (a ^ c) - rotated(c, 4);
+	b = (b ^ a) - rotated(a, 14);
+	c = (c ^ b) - rotated(b, 24);
+	return c ^ port;
+}
+
+enum { LISTENER_CHAINS = 65536 }; /* the kernel makes no more */
+
+/*
+ * Can there be a listener on the wildcard at this port, in the network namespace of that socket? The kernel's chain of
+ * such listeners is empty for most ports, and to see that costs a fifth of asking for the socket.
+ */
+static inline bool may_have_listener(const struct sock *raw, __u16 port)
+{
+	const struct inet_listen_hashbucket *chains = 0;
+	const struct inet_hashinfo *all = 0;
+	const struct net *net = 0;
+	__u64 first = 0, at;
+
+	if (!bpf_core_field_exists(net->hash_mix) || !bpf_core_field_exists(all->lhash2_mask) ||
+	    !bpf_core_field_exists(chains->nulls_head))
+		return true;
+	net = raw->__sk_common.skc_net.net;
+	all = net->ipv4.tcp_death_row.hashinfo;
+	at = wildcard_hash(net->hash_mix, port) & all->lhash2_mask & (LISTENER_CHAINS - 1);
+	at = at * bpf_core_type_size(struct inet_listen_hashbucket) +
+	     __CORE_RELO(chains, nulls_head, BYTE_OFFSET);
+	chains = all->lhash2;
+	/* The end of such a chain is an odd number; what cannot be read is 0. */
+	bpf_probe_read_kernel(&first, sizeof(first), (void *)chains + at);
+	return ~first & 1;
+}
+
+/*
+ * What bind wants to know of its socket. Of TCP it is had by loads; programs on sockets themselves cannot ask for such a
+ * pointer.
+ */
+SHARED __u64 facts_for_bind(struct bpf_sock_addr *ctx, __u16 port)
+{
+	struct bpf_sock *sk = ctx->sk;
+	const struct sock *raw;
+
+	if (!sk)
+		return 0;
+	raw = ctx->protocol == IPPROTO_TCP ? (const struct sock *)bpf_skc_to_tcp_sock(sk) : 0;
+	if (!raw)
+		return facts_at((__u64)kernel_sock(sk));
+	return (__u64)raw->sk_uid.val << FACT_UID | (__u64)may_have_listener(raw, port) << FACT_LISTENER |
+	       (__u64)BPF_CORE_READ_BITFIELD(raw, __sk_common.skc_ipv6only) << FACT_V6ONLY |
+	       BPF_CORE_READ_BITFIELD(raw, __sk_common.skc_reuseport) << 1 |
+	       (1 ^ is_zero(BPF_CORE_READ_BITFIELD(raw, __sk_common.skc_reuse)));
 }
 
 /*

@@ -13,7 +13,7 @@
 #include <linux/bpf.h>
 
 /* Raised whenever a structure or a table below changes its shape. */
-enum { HL_LAYOUT = 9 };
+enum { HL_LAYOUT = 10 };
 
 struct hl_addr {
 	__u32 w[4];
@@ -213,7 +213,9 @@ struct hl_binding {
 	__u64 thread; /* pid and tid */
 	__u16 flags; /* enum hl_sock_flag */
 	__u16 port; /* as asked for */
-	__u32 pad;
+	__u32 uid;
+	__u8 class_; /* as hl_sock has them */
+	__u8 pad[7];
 };
 
 /* listeners (sockhash): TCP sockets that connections to a hostlet are given to. */

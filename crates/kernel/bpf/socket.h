@@ -111,18 +111,16 @@ static inline int bound(struct bpf_sock *ctx, const struct hl_hostlet *h, const 
 	__u16 port = ONCE(ctx->src_port);
 	struct hl_sock *s, fresh = {.id = h->id, .port = port, .addr = *addr};
 	__u8 proto = ONCE(ctx->protocol);
-	struct facts f;
 
 	if (!has_ports(ONCE(ctx->protocol)))
 		return ALLOW;
 	/* Another thread of the same number modulo the table's size binds at this very moment. */
 	if (!now || now->thread != thread)
 		goto full;
-	learn_facts(ctx, &f);
 	fresh.flags = now->flags | HL_SOCK_BOUND;
 	fresh.proto = proto;
-	fresh.class_ = f.class_;
-	fresh.uid = f.uid;
+	fresh.class_ = now->class_;
+	fresh.uid = now->uid;
 	if (fresh.flags & HL_SOCK_HIDDEN) {
 		fresh.port = now->port;
 		fresh.hidden = port;

@@ -3,9 +3,10 @@
 mod common;
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
-use common::{Dir, HOSTLET, Machine};
+use common::{Dir, HOSTLET, Machine, WAIT};
 
 /// One that was mistyped would be an installation of its own, which is empty, or be made.
 #[test]
@@ -176,6 +177,7 @@ fn a_plan_says_what_others_feel() {
         "{plan}"
     );
     assert!(plan.contains("  remove 10.1.0.7/24 from d0\n"), "{plan}");
+    assert!(!plan.contains("sockets on 127."), "{plan}");
 }
 
 /// Not a hostlet is made for what cannot be run, and no address is anybody's for a moment.
@@ -228,5 +230,81 @@ fn a_kernel_part_that_is_gone_is_no_good_news() {
     for args in [&["check"][..], &["events"]] {
         m.ok(args);
     }
+    m.ok(&["remove", "web"]);
+}
+
+/// What fails only when it is done says what was tried; the rest is done.
+#[test]
+fn a_change_that_fails_is_named() {
+    let m = Machine::new("fails");
+    let one = m.ok(&["create", "one", "-a", "10.1.0.1", "--json"]);
+    let one: serde_json::Value = serde_json::from_str(&one).unwrap();
+    let cgroups = Path::new(one["cgroup"].as_str().unwrap()).parent().unwrap();
+    let in_the_way = cgroups.join("web");
+    fs::create_dir(&in_the_way).unwrap();
+    let mut member = common::waiting(Command::new(WAIT[0]).args(&WAIT[1..]));
+    fs::write(in_the_way.join("cgroup.procs"), member.id().to_string()).unwrap();
+    fs::write(
+        m.path("hostlet.toml"),
+        "[hostlet.web]\naddresses = [\"10.1.0.2\"]\n[hostlet.db]\naddresses = [\"2001:db8:1::1\"]\n",
+    )
+    .unwrap();
+    let said = m.fails(1, &["apply"]);
+    let wanted = format!(
+        "hostlet: create web with 10.1.0.2: the cgroup {}",
+        in_the_way.display()
+    );
+    assert!(said.contains(&wanted), "{said}");
+    assert_eq!(m.names(), ["db", "one"]);
+    drop(member.stdin.take());
+    member.wait().unwrap();
+    m.ok(&["apply"]);
+    assert_eq!(m.names(), ["db", "one", "web"]);
+}
+
+/// The usage is that of the verb, whole.
+#[test]
+fn the_usage_of_explain() {
+    for (words, usage) in [
+        ("explain web", "hostlet explain [--json] <NAME> <COMMAND>"),
+        (
+            "explain web listen",
+            "hostlet explain [--json] <NAME> <COMMAND>",
+        ),
+        ("explain web bind", "hostlet explain <NAME> bind "),
+        ("explain web connect", "hostlet explain <NAME> connect "),
+    ] {
+        let output = Command::new(HOSTLET)
+            .args(words.split(' '))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{words}: {said}");
+        assert!(said.contains(&format!("Usage: {usage}")), "{words}: {said}");
+    }
+}
+
+/// Who looks for what is wrong is not to be kept from looking by what is wrong.
+#[test]
+fn a_broken_configuration_hides_nothing() {
+    let m = Machine::new("broken");
+    m.ok(&["create", "web", "-a", "10.1.0.1"]);
+    fs::write(m.path("hostlet.toml"), "[hostlet\n").unwrap();
+    for words in [
+        "list",
+        "show web",
+        "members",
+        "sockets",
+        "check",
+        "events",
+        "history",
+        "explain web bind 0.0.0.0:80",
+    ] {
+        let args: Vec<&str> = words.split(' ').collect();
+        m.ok(&args);
+    }
+    let said = m.fails(1, &["remove", "web"]);
+    assert!(said.contains("hostlet.toml:1:"), "{said}");
+    fs::remove_file(m.path("hostlet.toml")).unwrap();
     m.ok(&["remove", "web"]);
 }

@@ -201,7 +201,7 @@ impl Engine {
         let what = "apply the configuration";
         self.need_config(what)?;
         let mut machine = if dry_run {
-            self.reading(what)?
+            self.reading_by(self.config_now(what)?)?
         } else {
             self.machine(what, stamp(&[]))?
         };
@@ -231,19 +231,22 @@ impl Engine {
                             _ => forward(&mut machine, &change.actions),
                         };
                         changing.done(&change.name, &done);
-                        errors.extend(done.err());
+                        errors.extend(done.err().map(|error| failed(change, error)));
                     }
                     continue;
                 }
             };
-            let mut plans: Vec<_> = changes.iter().map(|c| &c.actions[..]).collect();
-            machine.sweeps = plans.len() > FEW;
+            let mut changes: Vec<_> = changes.iter().collect();
+            machine.sweeps = changes.len() > FEW;
             if way == Way::Onward {
                 // The kernel looks for an address of `lo` from the newest on.
-                plans.reverse();
+                changes.reverse();
             }
+            let plans: Vec<_> = changes.iter().map(|c| &c.actions[..]).collect();
             match all_beside(&mut machine, &plans, way) {
-                Ok(failed) => errors.extend(failed.into_iter().map(|(_, error)| error)),
+                Ok(all) => {
+                    errors.extend(all.into_iter().map(|(n, error)| failed(changes[n], error)))
+                }
                 Err(error) => errors.push(error),
             }
         }
@@ -319,6 +322,13 @@ impl Changing {
             machine.store.end_change(name)?;
         }
         Ok(())
+    }
+}
+
+fn failed(change: &Change, error: Error) -> Error {
+    Error::Change {
+        tried: change.text.clone(),
+        error: Box::new(error),
     }
 }
 

@@ -196,6 +196,14 @@ pub enum Error {
         /// What went wrong in taking back.
         undo: Vec<Error>,
     },
+    /// One change of several.
+    #[error("{tried}: {error}")]
+    Change {
+        /// What was tried, as the plan has it.
+        tried: String,
+        /// Why it failed.
+        error: Box<Error>,
+    },
     /// Several things went wrong in a teardown that went on.
     #[error("{}", list(.0))]
     Several(Vec<Error>),

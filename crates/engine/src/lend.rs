@@ -169,7 +169,7 @@ impl Engine {
     /// The network cannot be asked, or the tables not be written.
     pub fn follow_network(&self) -> Result<()> {
         let what = "follow the network";
-        let seen = self.reading(what)?;
+        let seen = self.reading_by(self.config_now(what)?)?;
         network::refresh(&seen)?;
         if !names::settled(&seen)? {
             drop(seen);

@@ -121,9 +121,14 @@ impl Engine {
         Ok(())
     }
 
-    /// Everything, to be looked at.
+    /// Everything, to be looked at. What there is does not depend on the configuration, and is seen also where that has a mistake.
     fn reading(&self, what: &'static str) -> Result<Machine<'_>> {
-        let config = self.config_now(what)?;
+        machine::need_root(what)?;
+        self.reading_by(Config::default())
+    }
+
+    /// The same, to be compared with what the configuration says.
+    fn reading_by(&self, config: Config) -> Result<Machine<'_>> {
         // The kernel's tables are not to be seen from there, and without them all would seem well.
         if lock::is_shut_in(&self.paths) {
             return Err(Error::Inside);

@@ -186,15 +186,18 @@ impl Action {
     /// Whether others than hostlet feel it: on an interface, in a route, by the end of a socket or a process.
     #[must_use]
     pub fn is_felt(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Action::AddAddress { .. }
-                | Action::DelAddress { .. }
-                | Action::AddLocalPrefix { .. }
-                | Action::DelLocalPrefix { .. }
-                | Action::DestroySockets { .. }
-                | Action::KillMembers { .. }
-        )
+            | Action::DelAddress { .. }
+            | Action::AddLocalPrefix { .. }
+            | Action::DelLocalPrefix { .. }
+            | Action::KillMembers { .. } => true,
+            // On its own loopback there are only its own, which end with it.
+            Action::DestroySockets { id, owned } => {
+                ![id.loopback4().into(), id.loopback6().into()].contains(&owned.first())
+            }
+            _ => false,
+        }
     }
 
     /// The step that takes this one back; none if there is nothing to take back, or no way.

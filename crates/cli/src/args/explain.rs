@@ -83,14 +83,24 @@ impl Explain {
                         .map(|w| w.to_string_lossy())
                         .unwrap_or_default()
                 );
-                return Err(Cli::command().error(ErrorKind::InvalidSubcommand, error));
+                return Err(wrong(ErrorKind::InvalidSubcommand, error));
             }
             (None, Some(_)) => {
                 "a call is of a hostlet: name it before the call, and leave --user out".to_owned()
             }
             _ => return Ok(()),
         };
-        Err(Cli::command().error(ErrorKind::MissingRequiredArgument, missing))
+        Err(wrong(ErrorKind::MissingRequiredArgument, missing))
+    }
+}
+
+/// A mistake, with the usage of this verb.
+fn wrong(kind: ErrorKind, text: String) -> clap::Error {
+    let mut top = Cli::command();
+    top.build();
+    match top.find_subcommand_mut("explain") {
+        Some(verb) => verb.error(kind, text),
+        None => top.error(kind, text),
     }
 }
 
@@ -98,6 +108,7 @@ impl Explain {
 #[derive(Debug, Subcommand)]
 pub enum ExplainCall {
     /// bind(2)
+    #[command(override_usage = "hostlet explain <NAME> bind [--udp] [--v6only] <ADDRESS:PORT>")]
     Bind {
         /// The address and port: 0.0.0.0:80, [::]:80
         #[arg(value_name = "ADDRESS:PORT", value_parser = endpoint)]
@@ -110,6 +121,9 @@ pub enum ExplainCall {
         v6only: bool,
     },
     /// connect(2)
+    #[command(
+        override_usage = "hostlet explain <NAME> connect [--udp] [--v6only] [--from <ADDR[:PORT]>] <ADDRESS:PORT>"
+    )]
     Connect {
         /// The address and port
         #[arg(value_name = "ADDRESS:PORT", value_parser = endpoint)]
@@ -125,6 +139,7 @@ pub enum ExplainCall {
         v6only: bool,
     },
     /// sendto(2), sendmsg(2), sendmmsg(2)
+    #[command(override_usage = "hostlet explain <NAME> send [--from <ADDR>] <ADDRESS:PORT>")]
     Send {
         /// The address and port
         #[arg(value_name = "ADDRESS:PORT", value_parser = endpoint)]
@@ -134,6 +149,7 @@ pub enum ExplainCall {
         from: Option<IpAddr>,
     },
     /// socket(2)
+    #[command(override_usage = "hostlet explain <NAME> socket <KIND>")]
     Socket {
         /// The kind of socket
         kind: SocketKind,

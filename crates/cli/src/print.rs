@@ -347,7 +347,10 @@ pub fn doctor(out: &mut dyn Write, d: &DoctorReport) -> io::Result<()> {
 /// The plan of `hostlet apply`.
 pub fn plan(out: &mut dyn Write, changes: &[ChangeReport]) -> io::Result<()> {
     if changes.is_empty() {
-        return writeln!(out, "Everything is as declared.");
+        return writeln!(
+            out,
+            "Every hostlet is as declared. (Pools and rules: 'hostlet reload'.)"
+        );
     }
     for change in changes {
         writeln!(out, "{}", change.text)?;

@@ -26,8 +26,17 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// How long to wait when the kernel has no descriptor for another connection.
 const NO_DESCRIPTOR: Duration = Duration::from_millis(100);
 
+/// The bytes that the kernel has for the name of a socket, without the zero at its end.
+const LONGEST: usize = 107;
+
 /// Makes the socket, which everybody may connect to: what he may then, the configuration says.
 pub(crate) fn bind(path: &Path) -> Result<UnixListener> {
+    if path.as_os_str().len() > LONGEST {
+        bail!(
+            "cannot listen on {}: the name of a socket has at most {LONGEST} bytes; give --root a directory with a shorter one",
+            path.display()
+        );
+    }
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
     }
@@ -236,5 +245,18 @@ fn serve(stream: &UnixStream, shared: &Arc<Shared>, all: &Connections) {
         ended => log::warning(format_args!(
             "connection of process {pid}, user {uid}: {ended}"
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_too_long_for_a_socket_is_told() {
+        let dir = std::env::temp_dir().join("x".repeat(LONGEST));
+        let said = bind(&dir.join("hostletd.sock")).unwrap_err().to_string();
+        assert!(said.contains("107") && said.contains("--root"), "{said}");
+        assert!(!dir.exists());
     }
 }

@@ -174,7 +174,7 @@ fn taken(text: &str) -> Result<Owned, String> {
 #[command(after_long_help = "\
 Creates declared hostlets that are not there, changes the ones that differ, and removes those that an \
 earlier apply made and that are declared no more. Hostlets made by create or run are left alone. \
-The plan is printed before anything is done.
+The plan is printed before anything is done. Pools and rules are hostletd's, which takes them over by `hostlet reload`.
 
 JSON (--json): {\"dry_run\": bool, \"changes\": [{\"change\", \"name\", \"text\", \"actions\": [text…]}]}
 

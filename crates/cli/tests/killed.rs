@@ -174,9 +174,14 @@ fn answer_lost(what: &str, create: &[&str], places: impl Iterator<Item = usize>,
         m.ok(&["check"]);
     };
     for nth in places {
-        // Once: the command itself sees to it.
+        // Once: the command itself sees to it, and says what is true.
         let lost = format!("error=EIO:when={nth}");
         let said = injected(&m, "recvfrom", &lost, create);
+        assert_eq!(
+            said.status.success(),
+            m.names().len() == 2,
+            "{lost}: {said:?}"
+        );
         whole_or_not(&format!("{lost}: {said:?}"));
         // From then on: the next changing command does.
         let lost = format!("{lost}+");

@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::access::Access;
 use crate::caller::caller;
 use crate::error::{Error, Result};
-use crate::execute::{Way, all_beside, forward, onward};
+use crate::execute::{Way, all_beside, forward, onward, take_back};
 use crate::machine::{Machine, Stamp, observe_declared, with_members};
 use crate::observe::{Of, observe};
 use crate::report::ChangeReport;
@@ -73,18 +73,26 @@ impl Engine {
         machine.fit_limits()?;
         let seen = observe(machine, Of::some(&spec.name, addresses_of(&spec.addresses)))?;
         let plan = plan(spec, lifetime, &seen)?;
-        let done = forward(machine, &plan.actions);
-        // What there is to know of an addition counts only where it was made.
-        if done.is_ok() {
-            plan.warnings.iter().for_each(|warning| warn(warning));
+        match self.whole(machine, &plan.actions) {
+            // What there is to know of an addition counts only where it was made.
+            Ok(()) => plan.warnings.iter().for_each(|warning| warn(warning)),
+            Err(error) => {
+                // What the first one brings for all goes with it; the first error is the one to tell.
+                let _ = machine.leave_no_directory();
+                return Err(error);
+            }
         }
-        let mut after = self.after(machine);
-        if done.is_err() {
-            // What the first one brings for all goes with it.
-            after = after.and(machine.leave_no_directory());
+        Ok(())
+    }
+
+    /// Performs all steps of a change and what follows every one, or nothing of it.
+    fn whole(&self, machine: &mut Machine<'_>, plan: &[Action]) -> Result<()> {
+        let done = forward(machine, plan);
+        match (done, self.after(machine)) {
+            (Ok(()), Err(error)) => Err(take_back(machine, plan, error)),
+            // The first error is the one to tell.
+            (done, after) => done.and(after),
         }
-        // The first error is the one to tell.
-        done.and(after)
     }
 
     /// Performs the steps of a change that is not taken back: what fails is done by the next command.
@@ -140,8 +148,8 @@ impl Engine {
         let existing = with_members(machine, row)?;
         let plan = plan_remove(&existing, kill)?;
         let done = onward(machine, &plan);
-        self.after(machine)?;
-        done
+        let after = self.after(machine);
+        done.and(after)
     }
 
     /// Adds an address to a hostlet.
@@ -160,12 +168,10 @@ impl Engine {
         let plan = plan_grant(existing, wish, assign, &seen)?;
         machine.warnings.extend(plan.warnings);
         let mut changing = Changing::begin(&machine, [&plan.actions[..]])?;
-        let done = forward(&mut machine, &plan.actions);
+        let done = self.whole(&mut machine, &plan.actions);
         changing.done(name, &done);
-        let after = self.after(&mut machine);
         changing.end(&machine)?;
-        // The first error is the one to tell.
-        done.and(after)
+        done
     }
 
     /// Takes an address from a hostlet, and ends what is open on it.
@@ -178,12 +184,7 @@ impl Engine {
         machine.live(name)?;
         let seen = observe(&machine, Of::some(name, []))?;
         let plan = plan_revoke(seen.hostlet(name)?, owned, &seen)?;
-        let mut changing = Changing::begin(&machine, [&plan.actions[..]])?;
-        let done = onward(&mut machine, &plan.actions);
-        changing.done(name, &done);
-        self.after(&mut machine)?;
-        changing.end(&machine)?;
-        done
+        self.change_in(&mut machine, name, &plan.actions)
     }
 
     /// Makes the declared hostlets what the configuration says. The plan goes to `show` first;
@@ -250,7 +251,7 @@ impl Engine {
                 Err(error) => errors.push(error),
             }
         }
-        self.after(&mut machine)?;
+        errors.extend(self.after(&mut machine).err());
         changing.end(&machine)?;
         machine.tidy()?;
         Error::several(errors)

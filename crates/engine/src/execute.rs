@@ -31,7 +31,7 @@ pub(crate) fn forward(machine: &mut impl Perform, plan: &[Action]) -> Result<()>
 }
 
 /// Takes steps back, the last first, and goes on where that fails.
-fn take_back(machine: &mut impl Perform, done: &[Action], error: Error) -> Error {
+pub(crate) fn take_back(machine: &mut impl Perform, done: &[Action], error: Error) -> Error {
     let steps: Vec<Action> = done.iter().rev().filter_map(Action::undo).collect();
     // A step may have left something by itself.
     let (error, left) = match error {

@@ -69,9 +69,11 @@ impl Engine {
     pub fn lend(&self, spec: &HostletSpec, lifetime: &Lifetime, by: &Stamp) -> Result<()> {
         let mut machine = self.machine("make a hostlet", by.clone())?;
         self.make_in(&mut machine, spec, lifetime, plan_lend, &mut |_| {})?;
-        let made = machine.definition(&spec.name)?;
-        // Whoever lends watches for the end.
-        self.keep.hear_of(made.id, &machine.store)
+        // Whoever lends watches for the end. Where that cannot be noted, each command looks whether it lives.
+        if let Ok(made) = machine.definition(&spec.name) {
+            let _ = self.keep.hear_of(made.id, &machine.store);
+        }
+        Ok(())
     }
 
     /// Exchanges addresses of a hostlet in one change: sockets on what is lost die, what is gained is on this machine

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use common::{Dir, HOSTLET, Machine, WAIT};
+use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
 /// One that was mistyped would be an installation of its own, which is empty, or be made.
 #[test]
@@ -307,4 +308,51 @@ fn a_broken_configuration_hides_nothing() {
     assert!(said.contains("hostlet.toml:1:"), "{said}");
     fs::remove_file(m.path("hostlet.toml")).unwrap();
     m.ok(&["remove", "web"]);
+}
+
+/// After an upgrade: what is to be ended has to be found.
+#[test]
+fn hostlets_of_another_version_are_found_and_ended() {
+    let m = Machine::new("layout");
+    for name in ["one", "two"] {
+        let address = if name == "one" {
+            "10.1.0.1"
+        } else {
+            "10.1.0.2"
+        };
+        m.ok(&["create", name, "-a", address]);
+    }
+    let mut member = common::waiting(m.inside(HOSTLET).args(["enter", "one", "--"]).args(WAIT));
+    // Where the number of the layout is, in all layouts.
+    let globals = MapHandle::from_pinned_path(m.path("bpf/hostlet/maps/globals")).unwrap();
+    let key = 0u32.to_ne_bytes();
+    let mut value = globals.lookup(&key, MapFlags::ANY).unwrap().unwrap();
+    value[24..28].copy_from_slice(&u32::MAX.to_ne_bytes());
+    globals.update(&key, &value, MapFlags::ANY).unwrap();
+    for (words, shows) in [
+        ("list", "10.1.0.2"),
+        ("show one", "10.1.0.1"),
+        ("members", "one"),
+        ("history", "10.1.0.1"),
+    ] {
+        let args: Vec<&str> = words.split(' ').collect();
+        let output = m.hostlet(&args);
+        assert!(output.status.success(), "{words}: {output:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("warning: the kernel tables at"), "{said}");
+        let shown = String::from_utf8_lossy(&output.stdout);
+        assert!(shown.contains(shows), "{words}: {shown}");
+    }
+    for words in ["check", "sockets", "events", "remove one --kill"] {
+        let args: Vec<&str> = words.split(' ').collect();
+        let said = m.fails(1, &args);
+        assert!(said.contains("layout") && said.contains("rm -r"), "{said}");
+    }
+    m.sh("rm -r \"$HOSTLET_ROOT/bpf/hostlet\"");
+    for name in ["one", "two"] {
+        m.ok(&["remove", name, "--kill"]);
+    }
+    assert!(!member.wait().unwrap().success());
+    assert!(m.names().is_empty());
+    assert!(!m.path("bpf").exists() || !m.path("bpf/hostlet").exists());
 }

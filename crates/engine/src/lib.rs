@@ -136,6 +136,17 @@ impl Engine {
         Machine::to_read(&self.paths, &self.keep, config)
     }
 
+    /// What is remembered and who is a member, to be looked at: it is to be seen also where the kernel's tables are another version's,
+    /// so that those hostlets can be found and ended.
+    fn remembering(&self, what: &'static str) -> Result<Machine<'_>> {
+        let tables = match self.reading(what) {
+            Err(error @ Error::Kernel(hostlet_kernel::Error::Layout { .. })) => error,
+            read => return read,
+        };
+        self.warn(&tables.to_string());
+        Machine::without_tables(&self.paths, &self.keep)
+    }
+
     fn warn(&self, text: &str) {
         (self.warn)(text);
     }

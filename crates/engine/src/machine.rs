@@ -114,13 +114,21 @@ impl<'p> Machine<'p> {
 
     /// To read: without the lock, and nothing is changed.
     pub fn to_read(paths: &'p Paths, keep: &'p Keep, config: Config) -> Result<Self> {
+        let mut machine = Self::without_tables(paths, keep)?;
+        machine.config = config;
+        machine.kernel = keep.kernel(paths, false)?;
+        Ok(machine)
+    }
+
+    /// To read what is remembered, as where there is no kernel part.
+    pub fn without_tables(paths: &'p Paths, keep: &'p Keep) -> Result<Self> {
         let store = keep.store(paths, false)?;
         Ok(Self {
             paths,
-            config,
+            config: Config::default(),
             store,
             tree: Tree::under_mount(&paths.cgroup_parent)?,
-            kernel: keep.kernel(paths, false)?,
+            kernel: None,
             boot_id: boot_id()?,
             stamp: Stamp::default(),
             warnings: Vec::new(),

@@ -43,7 +43,7 @@ impl Engine {
     /// # Errors
     /// The state cannot be read, or there is none of that name.
     pub fn list(&self, name: Option<&Name>) -> Result<Vec<HostletReport>> {
-        let machine = self.reading("list hostlets")?;
+        let machine = self.remembering("list hostlets")?;
         let there = There::look(&machine)?;
         chosen(&machine, name)?
             .into_iter()
@@ -56,7 +56,7 @@ impl Engine {
     /// # Errors
     /// There is none of that name.
     pub fn show(&self, name: &Name) -> Result<HostletReport> {
-        let machine = self.reading("show a hostlet")?;
+        let machine = self.remembering("show a hostlet")?;
         report(&machine, machine.definition(name)?)
     }
 
@@ -65,7 +65,7 @@ impl Engine {
     /// # Errors
     /// There is no hostlet of that name.
     pub fn members(&self, name: Option<&Name>) -> Result<Vec<MemberReport>> {
-        let machine = self.reading("list members")?;
+        let machine = self.remembering("list members")?;
         let mut all = Vec::new();
         for row in chosen(&machine, name)? {
             // One that ended meanwhile is no member.
@@ -85,7 +85,7 @@ impl Engine {
     /// # Errors
     /// The state cannot be read.
     pub fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryRow>> {
-        Ok(self.reading("read the history")?.store.history(query)?)
+        Ok(self.remembering("read the history")?.store.history(query)?)
     }
 
     /// What a call in a hostlet would do.

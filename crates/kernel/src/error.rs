@@ -33,7 +33,7 @@ pub enum Error {
     },
     /// What is pinned comes from another version.
     #[error(
-        "the kernel tables at {path} have layout {found}, this hostlet has layout {wanted}: remove its hostlets with the hostlet that made them, or restart the machine, which ends them"
+        "the kernel tables at {path} have layout {found}, this hostlet has layout {wanted}: remove its hostlets ('hostlet list') with the hostlet that made them, or restart the machine, which ends them; without either: 'rm -r {path}', and at once 'hostlet remove NAME --kill' for each"
     )]
     Layout {
         /// Where the pins are.

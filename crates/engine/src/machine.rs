@@ -209,9 +209,14 @@ impl<'p> Machine<'p> {
     fn install_kernel(&self) -> Result<Kernel> {
         bpffs::ensure(self.paths)?;
         let kernel = Kernel::install(&self.paths.pins, &self.limits())?;
-        if let Err(error) = excluded::fill(self.paths, &kernel) {
+        let complete = excluded::fill(self.paths, &kernel).and_then(|()| {
+            let nobodys = self.tree.create_ready()?;
+            Ok(kernel.stay_ready(nobodys.fd())?)
+        });
+        if let Err(error) = complete {
             // Whoever opens it later would take it for complete.
             kernel.uninstall()?;
+            self.tree.remove_ready()?;
             return Err(error);
         }
         Ok(kernel)
@@ -327,6 +332,9 @@ impl<'p> Machine<'p> {
             && let Some(kernel) = self.kernel.take()
         {
             kernel.uninstall()?;
+        }
+        if self.kernel.is_none() {
+            self.tree.remove_ready()?;
         }
         self.tree.remove_parent()?;
         self.leave_no_route()?;

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use libbpf_sys as sys;
 
 use crate::error::{Error, Result};
-use crate::install::{Kernel, owned};
+use crate::install::{Kernel, owned, pin};
 
 /// The program of the network namespace.
 pub(crate) const LOOKUP: &str = "hl_lookup";
@@ -65,6 +65,35 @@ impl Kernel {
                     });
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Attaches all programs to a cgroup that has no members, as long as the kernel part is there. With the first program of a kind on the
+    /// machine the kernel rewrites its own code, on all processors, and again when the last one goes: that takes longer than all else
+    /// that is done for a hostlet. So the first one does not wait for it, nor does each of those that are alone.
+    ///
+    /// # Errors
+    /// If one cannot be attached.
+    pub fn stay_ready(&self, cgroup: BorrowedFd<'_>) -> Result<()> {
+        for (name, place) in CGROUP_PROGRAMS {
+            let program = self.cgroup_program(name)?;
+            // SAFETY: two valid descriptors; no options.
+            let link = unsafe {
+                sys::bpf_link_create(
+                    program.as_raw_fd(),
+                    cgroup.as_raw_fd(),
+                    place,
+                    std::ptr::null(),
+                )
+            };
+            let link = owned(link).map_err(|cause| Error::Attach {
+                program: name,
+                target: "the cgroup without members".to_owned(),
+                cause,
+            })?;
+            // Links go with their pins, whoever takes those away.
+            pin(link.as_fd(), &self.pins.join("ready").join(name))?;
         }
         Ok(())
     }

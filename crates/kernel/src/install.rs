@@ -142,7 +142,7 @@ impl Kernel {
     }
 
     fn load_into(dir: &Path, limits: &Limits) -> Result<()> {
-        for part in ["maps", "programs", "links"] {
+        for part in ["maps", "programs", "links", "ready"] {
             let path = dir.join(part);
             fs::create_dir_all(&path)
                 .map_err(|cause| pin_error("make the directory", &path, cause))?;

@@ -215,6 +215,28 @@ impl Tree {
         }
     }
 
+    /// A cgroup beside the tree that nobody is in, for what is to be ready before there is a hostlet. It may be there already.
+    pub fn create_ready(&self) -> Result<Cgroup, CgroupError> {
+        let path = self.ready();
+        match DirBuilder::new().mode(0o755).create(&path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                Err(io_error("create", &path)(error))
+            }
+            _ => Cgroup::open_path(&path),
+        }
+    }
+
+    /// Removes that cgroup. False if it was not there.
+    pub fn remove_ready(&self) -> Result<bool, CgroupError> {
+        remove_one(&self.ready())
+    }
+
+    fn ready(&self) -> PathBuf {
+        let mut path = self.parent.clone().into_os_string();
+        path.push(".ready");
+        path.into()
+    }
+
     /// Opens a cgroup that is there.
     pub fn open(&self, name: &str) -> Result<Cgroup, CgroupError> {
         Cgroup::open_path(&self.path_of(name))

@@ -43,6 +43,11 @@ impl Residue {
         for mount in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
             let parent = Path::new(mount).join(install.cgroup_parent());
             all.add("cgroup", directories(&parent));
+            let ready = parent.with_extension("ready");
+            all.add(
+                "cgroup",
+                ready.is_dir().then(|| ready.display().to_string()),
+            );
         }
         for pin in pins(install) {
             all.add("pin", [pin.display().to_string()]);

@@ -57,9 +57,10 @@ pub fn directories_of(pid: u32) -> Vec<PathBuf> {
 /// The cgroups that belong to an installation whose `--root` this is, and that exist: the topmost ones.
 pub fn cgroups(root: &Path) -> Vec<PathBuf> {
     let parent = cgroup_parent(root);
+    let both = [format!("{parent}.ready"), parent];
     CGROUP_MOUNTS
         .iter()
-        .map(|mount| Path::new(mount).join(&parent))
+        .flat_map(|mount| both.iter().map(|name| Path::new(mount).join(name)))
         .filter(|cgroup| cgroup.is_dir())
         .collect()
 }

@@ -39,7 +39,11 @@ impl Store {
             tx.prepare_cached("INSERT OR REPLACE INTO counter (name, value) VALUES ('last id', ?1)")?
                 .execute([d.id.0])?;
             insert_entries(tx, d.id.0, &d.entries)?;
-            Ok(history::follow(tx, d.name.as_str(), d.created)?)
+            match d.state {
+                State::Live => Ok(history::follow(tx, d.name.as_str(), d.created)?),
+                // There was none of that name, which could hold something.
+                State::Pending | State::Removing => Ok(()),
+            }
         })
     }
 
@@ -51,7 +55,12 @@ impl Store {
                 .prepare_cached("UPDATE hostlet SET state = ?2 WHERE name = ?1")?
                 .execute((name.as_str(), state.as_str()))?;
             self.known(name, changed)?;
-            Ok(history::follow(tx, name.as_str(), now)?)
+            // To compile the statements takes longer than all else that is done here.
+            let history = match state {
+                State::Live => history::follow,
+                State::Pending | State::Removing => history::close,
+            };
+            Ok(history(tx, name.as_str(), now)?)
         })
     }
 
@@ -119,7 +128,7 @@ impl Store {
             let gone = tx
                 .prepare_cached("DELETE FROM hostlet WHERE name = ?1")?
                 .execute([name.as_str()])?;
-            history::follow(tx, name.as_str(), now)?;
+            history::close(tx, name.as_str(), now)?;
             Ok(gone > 0)
         })
     }

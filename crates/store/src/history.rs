@@ -92,6 +92,15 @@ pub(crate) fn follow(conn: &Connection, name: &str, now: Timestamp) -> rusqlite:
     Ok(())
 }
 
+/// The same for one that is not live, or gone: it holds nothing.
+pub(crate) fn close(conn: &Connection, name: &str, now: Timestamp) -> rusqlite::Result<()> {
+    conn.prepare_cached(
+        "UPDATE history SET lost = max(gained, ?2) WHERE hostlet = ?1 AND lost IS NULL",
+    )?
+    .execute((name, now.as_microsecond()))?;
+    Ok(())
+}
+
 /// A row as it lies in the file.
 pub(crate) struct Raw {
     pub number: i64,

@@ -15,7 +15,11 @@ fn a_root_that_is_not_there_is_no_empty_installation() {
     let dir = Dir::new("no-root-there");
     let file = dir.0.join("file");
     fs::write(&file, "").unwrap();
-    for root in [dir.0.join("none"), file, "".into()] {
+    for (root, why) in [
+        (dir.0.join("none"), "No such file"),
+        (file, "no directory"),
+        ("".into(), "No such file"),
+    ] {
         for (code, words) in [
             (1, "list"),
             (1, "check"),
@@ -32,7 +36,12 @@ fn a_root_that_is_not_there_is_no_empty_installation() {
                 .unwrap();
             let said = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(code), "{words}: {said}");
-            for part in [&*format!("'{}'", root.display()), "HOSTLET_ROOT", "make it"] {
+            for part in [
+                &*format!("'{}'", root.display()),
+                why,
+                "HOSTLET_ROOT",
+                "make it",
+            ] {
                 assert!(said.contains(part), "{words}: {said}");
             }
         }

@@ -61,11 +61,13 @@ impl Paths {
     /// # Errors
     /// It is no directory.
     pub fn below(root: &Path) -> Result<Self, NoRoot> {
-        if root.is_dir() {
-            return Ok(Self::under(root));
-        }
+        let why = match std::fs::metadata(root) {
+            Ok(there) if there.is_dir() => return Ok(Self::under(root)),
+            Ok(_) => "it is no directory".to_owned(),
+            Err(error) => error.to_string(),
+        };
         let root = std::path::absolute(root).unwrap_or_else(|_| root.to_path_buf());
-        Err(NoRoot { root })
+        Err(NoRoot { root, why })
     }
 
     /// An installation whose files are all below `root`.
@@ -124,12 +126,12 @@ impl Paths {
 
 /// What was named as the root of an installation and is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "--root (or HOSTLET_ROOT) has to be a directory that is there, and '{}' is none: make it, or name another", .root.display()
-)]
+#[error("cannot use '{}' as --root (or HOSTLET_ROOT): {why}; make it, or name another directory", .root.display())]
 pub struct NoRoot {
     /// By its whole name.
     pub root: PathBuf,
+    /// Why it is none.
+    pub why: String,
 }
 
 /// FNV-1a: stable between releases, which the standard library's hasher is not.

@@ -176,7 +176,8 @@ Creates declared hostlets that are not there, changes the ones that differ, and 
 earlier apply made and that are declared no more. Hostlets made by create or run are left alone. \
 The plan is printed before anything is done. Pools and rules are hostletd's, which takes them over by `hostlet reload`.
 
-JSON (--json): {\"dry_run\": bool, \"changes\": [{\"change\", \"name\", \"text\", \"actions\": [text…]}]}
+JSON (--json): {\"dry_run\": bool, \"changes\": [{\"change\", \"name\", \"text\", \"actions\": [text…] \
+(what comes to addresses, routes, sockets and processes)}]}
 
 Example:
   hostlet apply --dry-run

@@ -174,7 +174,7 @@ impl Reader {
             }
             if pool.ranges.is_empty() {
                 let at = t.get("ranges").map_or(0, |v| v.span().start);
-                self.problem(at, format!("pool '{name}' has no address to lend"));
+                self.problem(at, format!("pool '{name}' has no address to lend: name some in ranges, or exclude fewer"));
             }
             for (at, subnet) in &subnets {
                 self.subnet(*at, subnet.0, &pool);
@@ -316,7 +316,11 @@ impl FromStr for Subnet {
                 "'{s}' is no network: write its first address and its length, like 192.0.2.0/24"
             )
         })?;
-        if net.addr() == net.network() {
+        if net.prefix_len() == 0 {
+            Err(format!(
+                "'{s}' has a length of 0, with which every address would be on the link: write that of the network, like 192.0.2.0/24"
+            ))
+        } else if net.addr() == net.network() {
             Ok(Subnet(net))
         } else {
             Err(format!(

@@ -371,6 +371,12 @@ fn what_is_declared() {
         &["history", "--address", "foo"],
         &["IPv4 or IPv6 address"],
     );
+    refused(
+        &m,
+        2,
+        &["create", "x", "--pool", "p", "--request-address", "foo"],
+        &["IPv4 or IPv6 address"],
+    );
 }
 
 #[test]

@@ -107,8 +107,13 @@ pub(crate) fn wanted<'a>(
         None => Ok(wanted),
         Some(left) => {
             let pools: Vec<String> = request.pools.iter().map(ToString::to_string).collect();
+            let why = if wanted.iter().any(|w| fits(w.pool, *left)) {
+                "another address of its family is wished for already, and a pool gives one of each; wish for one"
+            } else {
+                "it is in no range there; 'hostlet pools' shows the ranges"
+            };
             Err(bad(format!(
-                "{left} cannot be had from pool {}: it is in none of their ranges, or another address of its family is wished for from the same one; see 'hostlet pools'",
+                "{left} cannot be had from pool {}: {why}",
                 pools.join(", ")
             )))
         }
@@ -221,13 +226,15 @@ fn same_source(one: &Pool, other: &Pool) -> bool {
 }
 
 fn take_wish(wishes: &mut Vec<IpAddr>, pool: &Pool, v6: bool) -> Option<IpAddr> {
-    let fits = |a: &IpAddr| {
-        a.is_ipv6() == v6
-            && match &pool.source {
-                PoolSource::Static(s) => s.ranges.contains(*a),
-                PoolSource::Dhcp(_) => true,
-            }
-    };
+    let fits = |a: &IpAddr| a.is_ipv6() == v6 && fits(pool, *a);
     let at = wishes.iter().position(fits)?;
     Some(wishes.remove(at))
+}
+
+/// Whether a pool may have such an address. Of DHCP only the server knows.
+fn fits(pool: &Pool, address: IpAddr) -> bool {
+    match &pool.source {
+        PoolSource::Static(s) => s.ranges.contains(address),
+        PoolSource::Dhcp(_) => pool.has(address.is_ipv6()),
+    }
 }

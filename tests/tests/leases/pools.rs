@@ -105,7 +105,10 @@ fn an_address_that_is_wished_for() -> Result<()> {
     let got = stage.seen(&mut agent, false)?;
     ensure!(got.to_string() == "10.0.0.101", "{got}");
     stage.refused(&[&wish[..], &["10.0.0.101"]].concat(), &["10.0.0.101"])?;
-    stage.refused(&[&wish[..], &["10.0.0.102"]].concat(), &["10.0.0.102"])
+    let none = ["10.0.0.102", "in no range there"];
+    stage.refused(&[&wish[..], &["10.0.0.102"]].concat(), &none)?;
+    let both = ["10.0.0.100", "--request-address", "10.0.0.101"];
+    stage.refused(&[&wish[..], &both].concat(), &["10.0.0.101", "one of each"])
 }
 
 /// It answers the probe, is set aside, and the holder gets the next.

@@ -8,6 +8,7 @@ use clap::{Args, CommandFactory, Subcommand, ValueEnum, error::ErrorKind};
 use hostlet_model::Name;
 
 use super::Cli;
+use super::read::address;
 
 /// `hostlet explain`.
 #[derive(Debug, Args)]
@@ -145,7 +146,7 @@ pub enum ExplainCall {
         #[arg(value_name = "ADDRESS:PORT", value_parser = endpoint)]
         address: SocketAddr,
         /// The socket is bound to this address, or IP_PKTINFO names it
-        #[arg(long, value_name = "ADDR")]
+        #[arg(long, value_name = "ADDR", value_parser = address)]
         from: Option<IpAddr>,
     },
     /// socket(2)

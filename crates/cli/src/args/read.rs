@@ -210,7 +210,8 @@ pub struct Man {
     pub dir: PathBuf,
 }
 
-fn address(word: &str) -> Result<IpAddr, &'static str> {
+/// A single address, without anything.
+pub fn address(word: &str) -> Result<IpAddr, &'static str> {
     let wanted = "an IPv4 or IPv6 address is wanted, such as 192.0.2.10 or 2001:db8::10";
     word.parse().map_err(|_| wanted)
 }

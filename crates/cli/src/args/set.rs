@@ -5,6 +5,8 @@ use hostlet_model::{AddressSpec, HostLoopback, Name, Owned, SourcePolicy};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use super::read::address;
+
 /// What a hostlet consists of.
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("where").required(true).multiple(true).args(["addresses", "pools"])))]
@@ -25,7 +27,7 @@ pub struct SpecArgs {
     pub pools: Vec<Name>,
 
     /// Of the pools, this address and no other; one for each family and pool. may-request of the configuration has to allow it
-    #[arg(long = "request-address", value_name = "ADDRESS", conflicts_with_all = ["addresses", "assign"])]
+    #[arg(long = "request-address", value_name = "ADDRESS", value_parser = address, conflicts_with_all = ["addresses", "assign"])]
     pub request: Vec<IpAddr>,
 
     /// Put addresses that this machine does not have on IFACE, and take exactly those away at the end

@@ -5,7 +5,7 @@ mod common;
 use std::net::Ipv4Addr;
 use std::process::Output;
 
-use common::{HOSTLET, Machine, addresses, table};
+use common::{HOSTLET, Machine, addresses, cgroup, table};
 
 const CREATE: [&str; 8] = [
     "create",
@@ -27,14 +27,43 @@ fn killed_at(m: &Machine, call: &str, nth: usize, args: &[&str]) -> bool {
 
 /// Runs a command to whose calls something happens.
 fn injected(m: &Machine, call: &str, what: &str, args: &[&str]) -> Output {
+    injected_into(m, &[], call, what, args)
+}
+
+/// The same, to those calls that these options of strace select.
+fn injected_into(m: &Machine, those: &[&str], call: &str, what: &str, args: &[&str]) -> Output {
     m.inside("strace")
         .args(["-f", "-o", "/dev/null", "-e"])
         .arg(format!("trace={call}"))
         .arg(format!("--inject={call}:{what}"))
+        .args(those)
         .arg(HOSTLET)
         .args(args)
         .output()
         .expect("this test needs strace")
+}
+
+#[test]
+fn a_run_that_cannot_open_its_cgroup_ends_and_leaves_nothing() {
+    let m = Machine::new("run-fails");
+    m.ok(&["create", "stays", "-a", "10.1.0.2"]);
+    let before = addresses(&m);
+    let web = cgroup(&m, "stays").replace("stays", "web");
+    let run = [
+        "run", "--name", "web", "-a", "10.1.0.7", "--assign", "d0", "--", "true",
+    ];
+    let mut failed = 0;
+    for nth in 1..=12 {
+        let what = format!("error=EMFILE:when={nth}");
+        let said = injected_into(&m, &["-P", &web], "openat", &what, &run);
+        failed += usize::from(!said.status.success());
+        // What it could not take away, the next command does.
+        m.fails(1, &["remove", "nobody"]);
+        assert_eq!(m.names(), ["stays"], "{nth}: {said:?}");
+        assert_eq!(addresses(&m), before, "{nth}: {said:?}");
+    }
+    assert!(failed > 3, "only {failed} failed");
+    m.ok(&["remove", "stays"]);
 }
 
 /// Where a command changes something: files, the network, the kernel part, the store.

@@ -6,12 +6,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Stdio;
 
-use common::{HOSTLET, Machine, WAIT, addresses, lives, waiting};
-
-fn cgroup(m: &Machine, name: &str) -> String {
-    let shown: serde_json::Value = serde_json::from_str(&m.ok(&["show", name, "--json"])).unwrap();
-    shown["cgroup"].as_str().unwrap().to_owned()
-}
+use common::{HOSTLET, Machine, WAIT, addresses, cgroup, lives, waiting};
 
 #[test]
 fn everything_that_was_added_is_taken_away_and_nothing_else() {

@@ -181,7 +181,10 @@ impl<'p> Machine<'p> {
 
     /// Goes on working, with what others have changed meanwhile.
     pub fn relock(&mut self) -> Result<()> {
-        self.lock = Some(Lock::take(self.paths)?);
+        // Who came to nothing before he would have waited has it still.
+        if self.lock.is_none() {
+            self.lock = Some(Lock::take(self.paths)?);
+        }
         // Whoever took it away made others, with another directory.
         if self.kernel.is_none() || inode(&self.paths.pins) != self.pins {
             self.kernel = Kernel::open(&self.paths.pins)?;

@@ -184,3 +184,9 @@ pub fn table(m: &Machine, name: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
     let value = |key: &Vec<u8>| table.lookup(key, MapFlags::ANY).unwrap().unwrap();
     table.keys().map(|key| (key.clone(), value(&key))).collect()
 }
+
+/// The cgroup of a hostlet.
+pub fn cgroup(m: &Machine, name: &str) -> String {
+    let shown: serde_json::Value = serde_json::from_str(&m.ok(&["show", name, "--json"])).unwrap();
+    shown["cgroup"].as_str().unwrap().to_owned()
+}

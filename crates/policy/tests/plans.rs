@@ -381,17 +381,24 @@ proptest! {
             // Interrupted, and nothing taken back: it becomes what is remembered, before or after.
             let mut killed = w.clone();
             killed.run(done);
-            let (spec, entries, _) = killed.stored[h.name()].clone();
-            let now = Existing { spec, entries, ..h.clone() };
-            let between = [(h.spec.clone(), h.entries.clone()), (r.spec.clone(), r.entries.clone())];
-            let left = Observed { hostlets: seen.hostlets.clone(), ..killed.seen.clone() };
-            killed.settle(&plan_settle(&now, &between, &left).unwrap());
-            killed.assert_sound();
-            killed.destroyed.clone_from(&w.destroyed);
+            // So does a revoke of which one step failed, the others being done.
+            let mut partly = w.clone();
+            let fails = cut % r.actions.len();
+            r.actions[..fails].iter().for_each(|a| partly.perform(a));
+            partly.settle(&r.actions[fails + 1..]);
             let mut after = w.clone();
             after.run(&r.actions);
             after.destroyed.clone_from(&w.destroyed);
-            prop_assert!(key(&killed) == key(&w) || key(&killed) == key(&after));
+            for mut left in [Some(killed), (!grant).then_some(partly)].into_iter().flatten() {
+                let (spec, entries, _) = left.stored[h.name()].clone();
+                let now = Existing { spec, entries, ..h.clone() };
+                let between = [(h.spec.clone(), h.entries.clone()), (r.spec.clone(), r.entries.clone())];
+                let there = Observed { hostlets: seen.hostlets.clone(), ..left.seen.clone() };
+                left.settle(&plan_settle(&now, &between, &there).unwrap());
+                left.assert_sound();
+                left.destroyed.clone_from(&w.destroyed);
+                prop_assert!(key(&left) == key(&w) || key(&left) == key(&after));
+            }
             w.run(&r.actions);
             w.assert_sound();
         }

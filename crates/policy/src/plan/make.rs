@@ -6,7 +6,7 @@ use hostlet_model::{AddressSpec, HostletId, HostletSpec, Lifetime, Owned, SetEnt
 
 use super::{Plan, reachable_services};
 use crate::action::{Definition, OwnFlags};
-use crate::place::{place, put_back};
+use crate::place::{place, put_back, take_away};
 use crate::step::{ownership, redefine, view};
 use crate::{Action, Existing, Observed, Refusal};
 
@@ -158,22 +158,24 @@ pub fn plan_settle(
         previous,
     }));
     let others = || seen.hostlets.iter().filter(|o| o.id != h.id);
-    let mut gone: Vec<Owned> = Vec::new();
+    let mut gone: Vec<&SetEntry> = Vec::new();
     for e in between.iter().flat_map(|(_, entries)| entries) {
         let kept = restored.entries.iter().any(|k| k.owned == e.owned);
         let taken = others().any(|o| o.entries.iter().any(|k| k.owned.overlaps(&e.owned)));
-        if !kept && !taken && !gone.contains(&e.owned) {
-            gone.push(e.owned);
+        if !kept && !taken && gone.iter().all(|g| g.owned != e.owned) {
+            gone.push(e);
         }
     }
-    for owned in gone {
-        let flags = OwnFlags::default();
+    for e in gone {
+        let (owned, flags) = (e.owned, OwnFlags::default());
         actions.push(Action::Disown {
             id: h.id,
             owned,
             flags,
         });
         actions.push(Action::DestroySockets { id: h.id, owned });
+        // The row may be without it although the step that takes it away failed.
+        actions.extend(take_away(e).filter(|_| is_there(e, seen)));
     }
     if h.spec.fallen_back {
         actions.extend(restored.entries.iter().map(|e| Action::Disown {

@@ -28,8 +28,8 @@ const RESPONSE_HEADER: usize = 72;
 pub enum SockDiagError {
     /// Sockets cannot be listed.
     #[error(
-        "cannot list the {protocol:?} sockets of this network namespace: {source}; \
-         the kernel needs CONFIG_INET_DIAG"
+        "cannot list the {protocol:?} sockets of this network namespace: {source}{}",
+        lacking(.source)
     )]
     List {
         /// Of which protocol.
@@ -57,6 +57,14 @@ pub enum SockDiagError {
         /// Why.
         source: io::Error,
     },
+}
+
+/// A kernel without the listing has no such netlink protocol, or nobody who answers for that of the sockets.
+fn lacking(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::EPROTONOSUPPORT | libc::ENOENT) => "; the kernel needs CONFIG_INET_DIAG",
+        _ => "",
+    }
 }
 
 fn hint(error: &io::Error) -> &'static str {

@@ -1,6 +1,8 @@
 //! What a crash, a restart or somebody's hand left behind is put right at the
 //! start of every changing command, under the lock.
 
+mod look;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use hostlet_model::{HostletId, Lifetime};
@@ -14,8 +16,6 @@ use crate::execute::{Way, all_beside, forward, onward};
 use crate::machine::{Machine, abandoned, state_of, with_members};
 use crate::observe::{Of, existing, has_ipv6, has_nonlocal_bind, observe};
 use crate::{attached, names, namespace, network};
-
-mod look;
 
 use look::{Look, Lost};
 

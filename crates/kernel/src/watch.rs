@@ -87,14 +87,11 @@ impl Kernel {
             self.side_pin(TCX, side, ifindex),
             self.side_pin(CLSACT, side, ifindex),
         );
-        let left = path.exists();
-        if classic.exists() || is_on(&path, ifindex) {
+        if is_on(&path, ifindex) || classic.exists() {
             return Ok(true);
         }
-        if left {
-            // A link that outlived its interface, whose number another has now.
-            let _ = fs::remove_file(&path);
-        }
+        // A link that outlived its interface, whose number another has now.
+        let _ = fs::remove_file(&path);
         let program = self.program(side.program)?;
         // Before all others: one that ends the chain (TCX_PASS) would let out what has a foreign source.
         let first = sys::bpf_link_create_opts {

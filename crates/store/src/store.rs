@@ -95,6 +95,9 @@ impl Store {
             .map_err(fail)?;
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, true)
             .map_err(fail)?;
+        // Else a statement is compiled once more with each value for which another index might do.
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+            .map_err(fail)?;
         // Closing would otherwise flush twice, which costs a short-lived command
         // milliseconds; `flush` does it where it matters.
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)

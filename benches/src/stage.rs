@@ -19,6 +19,20 @@ pub const CLIENT6: &str = "[2001:db8::2]";
 /// Held by no hostlet; for those that come and go.
 pub const ANOTHER4: &str = "192.0.2.61";
 
+/// Compiles a program of the folder `bench` into a directory.
+pub fn compiled(
+    dir: &Path,
+    (name, text): (&str, &str),
+    to: &str,
+    options: &[&str],
+) -> Result<PathBuf> {
+    let (source, to) = (dir.join(name), dir.join(to));
+    fs::write(&source, text).with_context(|| format!("write {}", source.display()))?;
+    let mut cc = Command::new("cc");
+    output(cc.args(["-O2", "-o"]).arg(&to).args(options).arg(&source))?;
+    Ok(to)
+}
+
 /// Where to measure and with what.
 #[derive(Debug)]
 pub struct Stage {

@@ -1,17 +1,19 @@
 //! Starting a program in a hostlet, beside other ways to confine it; making a hostlet by itself; processes that processes make.
 
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use hostlet_model::Paths;
+use hostlet_platform::cgroup;
 use hostlet_testkit::netns::NetNs;
 
 use crate::crowd::kernel_kib;
 use crate::report::{Against, Better, Bound, Plot, Row, Section};
-use crate::stage::{ANOTHER4, Place, Stage, output};
-use crate::turns::{by_turns, needed, other};
+use crate::stage::{ANOTHER4, Place, Stage, compiled, output};
+use crate::turns::{by_turns, needed, often, other};
 
 /// What a namespace needs that a program on the wire can use, and its end. The interface has a name that was never used: the kernel
 /// takes that of the last namespace away some time after the namespace.
@@ -35,6 +37,39 @@ const OCI: &str = r#"{"ociVersion": "1.0.2",
             {"destination": "/proc", "source": "proc", "type": "proc"}],
  "linux": {"namespaces": [{"type": "pid"}, {"type": "network"}, {"type": "mount"}]}}"#;
 
+const FLOOR: &str = include_str!("../../bench/floor.c");
+
+/// How the figures call it.
+const KERNELS_PART: &str = "the kernel's part";
+
+/// The calls alone that hostlet makes.
+struct Floor {
+    program: PathBuf,
+    places: [PathBuf; 4],
+}
+
+impl Floor {
+    fn new(stage: &Stage) -> Result<Self> {
+        let paths = Paths::under(&stage.root);
+        let cgroup = cgroup::find_mount()?
+            .join(&paths.cgroup_parent)
+            .join("floor");
+        Ok(Self {
+            program: compiled(&stage.root, ("floor.c", FLOOR), "floor", &[])?,
+            places: [paths.pins, cgroup, stage.root.clone(), paths.run],
+        })
+    }
+
+    fn took(&self, what: &str) -> Result<f64> {
+        took(
+            Command::new(&self.program)
+                .arg(what)
+                .args(&self.places)
+                .arg("true"),
+        )
+    }
+}
+
 fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
@@ -57,17 +92,23 @@ fn took(command: &mut Command) -> Result<f64> {
 pub fn measure(stage: &Stage) -> Result<Section> {
     let first = first(stage)?;
     // From here on the kernel part is there.
+    let floor = Floor::new(stage)?;
     let rows = [
-        true_(stage)?,
+        true_(stage, &floor)?,
         first,
-        create(stage)?,
+        create(stage, &floor)?,
+        remove(stage, &floor)?,
         memory(stage)?,
         forks(stage)?,
     ];
     stage.hostlet(&["remove", "stays"])?;
     let about = "The whole of a command, from its start to its end, that runs `true`: a hostlet, or what is used instead, is made and \
                  taken away again. `unshare` and `bwrap` make a namespace without any interface that is up, `runc` a container without network, \
-                 `ip netns exec` comes with a veth, an address and a route, all made and removed by ip(8).";
+                 `ip netns exec` comes with a veth, an address and a route, all made and removed by ip(8). *The kernel's part* is \
+                 [`bench/floor.c`](../bench/floor.c): the calls by which hostlet changes something, or without which nothing can be decided \
+                 (the programs of a cgroup, tables, the mount namespace, listings of addresses and sockets), one after the other, by a \
+                 program that does nothing else. Below that no command comes; what is above it is hostlet's own: a database that \
+                 each command opens anew, what it parses and checks, and the start of a larger program.";
     Ok(Section::new("starting", "Starting a program", about, Plot::Values).with(rows))
 }
 
@@ -88,7 +129,7 @@ fn first(stage: &Stage) -> Result<Row> {
 }
 
 /// `hostlet run -- true` over `true`.
-fn true_(stage: &Stage) -> Result<Row> {
+fn true_(stage: &Stage, floor: &Floor) -> Result<Row> {
     let bundle = stage.root.join("bundle");
     let rootfs = bundle.join("rootfs");
     std::fs::create_dir_all(&rootfs)?;
@@ -102,6 +143,7 @@ fn true_(stage: &Stage) -> Result<Row> {
     let takers = vec![
         needed("native", |_| took(&mut Command::new("true"))),
         needed("hostlet", |_| took(stage.command().args(words))),
+        often(KERNELS_PART, |_| floor.took("run")),
         other("unshare -n", |_| {
             took(Command::new("unshare").args(["-n", "true"]))
         }),
@@ -126,7 +168,7 @@ fn oci(bundle: &Path) -> Result<f64> {
 }
 
 /// A create, as a command.
-fn create(stage: &Stage) -> Result<Row> {
+fn create(stage: &Stage, floor: &Floor) -> Result<Row> {
     let row = Row::new(
         "to create a hostlet, or a namespace with veth",
         "ms",
@@ -149,7 +191,31 @@ fn create(stage: &Stage) -> Result<Row> {
         output(Command::new("sh").args(["-c", end]))?;
         took
     };
-    let takers = vec![needed("hostlet", hostlet), other("ip(8)", netns)];
+    let floor = |_| {
+        let took = floor.took("create")?;
+        floor.took("remove")?;
+        Ok(took)
+    };
+    let takers = vec![
+        needed("hostlet", hostlet),
+        often(KERNELS_PART, floor),
+        other("ip(8)", netns),
+    ];
+    by_turns(row, stage.rounds(30), takers)
+}
+
+/// A remove, as a command.
+fn remove(stage: &Stage, floor: &Floor) -> Result<Row> {
+    let row = Row::new("to remove a hostlet", "ms", Better::Less).command("hostlet remove NAME");
+    let hostlet = |_| {
+        stage.hostlet(&["create", "figure", "--address", ANOTHER4])?;
+        took(stage.command().args(["remove", "figure"]))
+    };
+    let floor = |_| {
+        floor.took("create")?;
+        floor.took("remove")
+    };
+    let takers = vec![needed("hostlet", hostlet), often(KERNELS_PART, floor)];
     by_turns(row, stage.rounds(30), takers)
 }
 

@@ -1,6 +1,5 @@
 //! A client, and a machine for each way, each at the other end of a wire of its own.
 
-use std::fs;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -11,7 +10,7 @@ use super::sides::{CLIENT, Side, pinned};
 use super::ways::Way;
 use crate::empty::Empty;
 use crate::report::{Kernel, Row, median};
-use crate::stage::{Stage, output};
+use crate::stage::{Stage, compiled};
 use crate::stats::{Count, Counting, Programs, between};
 use crate::turns::{Taker, by_turns, needed, often, other};
 
@@ -174,13 +173,7 @@ fn compile(dir: &TestDir) -> Result<()> {
         ),
         ("notify.c", NOTIFY, "notify", &[]),
     ] {
-        let source = dir.path().join(name);
-        fs::write(&source, text).with_context(|| format!("write {}", source.display()))?;
-        let mut cc = Command::new("cc");
-        cc.args(["-O2", "-o"])
-            .arg(dir.path().join(to))
-            .args(options);
-        output(cc.arg(&source))?;
+        compiled(dir.path(), (name, text), to, options)?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 
-use common::{Sandbox, in_mountns, loader, output, sh, unique};
+use common::{Sandbox, in_mountns, loader, output, run, sh, unique};
 use hostlet_platform::cgroup::find_mount;
 
 #[test]
@@ -80,6 +80,25 @@ fn bpf_is_invisible_wherever_it_is_mounted() {
         }
         sh("test -d /mnt/pins; umount /mnt /proc/sys/fs/binfmt_misc");
     });
+}
+
+/// Where the kernel is told to let a process be traced that changes its user, that is born with memory of its own.
+#[test]
+fn a_user_is_changed_to_where_that_can_be_traced() {
+    let (_sandbox, cgroup) = Sandbox::with_box("traced");
+    let told = std::env::temp_dir().join(unique("switch"));
+    fs::write(&told, "1\n").unwrap();
+    in_mountns(|| {
+        sh(&format!(
+            "mount --bind {} /proc/sys/fs/suid_dumpable",
+            told.display()
+        ));
+        let options = ["--user", "nobody"];
+        assert_eq!(output(&cgroup, &options, &["id", "-un"]), "nobody\n");
+        let missing = run(&cgroup, &options, &["/nowhere"]);
+        assert_eq!(missing.status.code(), Some(127), "{missing:?}");
+    });
+    fs::remove_file(told).unwrap();
 }
 
 #[test]

@@ -32,7 +32,8 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         "take a descriptor of a program that is about to enter (`enter`, `run`), before its exec",
         Layer::Product,
         entering,
-    ),
+    )
+    .remains("with `fs.suid_dumpable` at 1, meant for debugging, the kernel lets others of the same user at it for an instant; the default is 0"),
     code(
         "handed-in",
         "a socket that a process outside sends (SCM_RIGHTS)",

@@ -28,32 +28,34 @@ struct CloneArgs {
     cgroup: u64,
 }
 
-/// Has a new process do `work`, and returns once that has executed something or is over.
+/// Has a new process do `work`, and returns once that has executed something or is over; of one that does not share this one's memory, but
+/// gets a copy, before.
 ///
 /// # Safety
 /// `work` makes system calls only, takes no lock, allocates nothing, and ends in an exec or an exit. What it writes, this process has as well.
 pub(super) unsafe fn bear<T>(
     cgroup: BorrowedFd<'_>,
+    shares: bool,
     work: unsafe extern "C" fn(*const T) -> !,
     with: &T,
 ) -> io::Result<(u32, OwnedFd)> {
     let mut stack = Vec::<u128>::with_capacity(STACK / size_of::<u128>());
     let mut pidfd: RawFd = -1;
-    let args = CloneArgs {
-        flags: CLONE_INTO_CGROUP
-            | libc::CLONE_PIDFD as u64
-            | libc::CLONE_VM as u64
-            | libc::CLONE_VFORK as u64,
+    let mut args = CloneArgs {
+        flags: CLONE_INTO_CGROUP | libc::CLONE_PIDFD as u64,
         pidfd: (&raw mut pidfd) as u64,
         exit_signal: libc::SIGCHLD as u64,
-        stack: stack.as_mut_ptr() as u64,
-        stack_size: STACK as u64,
         cgroup: cgroup.as_raw_fd() as u64,
         ..CloneArgs::default()
     };
+    if shares {
+        args.flags |= libc::CLONE_VM as u64 | libc::CLONE_VFORK as u64;
+        args.stack = stack.as_mut_ptr() as u64;
+        args.stack_size = STACK as u64;
+    }
     // Descriptors close with the exec, and until then the new process looks like a member to members: none shall trace it or take
-    // its descriptors. This process is woken before that is over, so that for it there is no way back. Changes of user set this
-    // anew, the exec takes it back.
+    // its descriptors. This process is woken before that is over, so that for it there is no way back. A change of user may undo
+    // this, the exec takes it back.
     // SAFETY: no pointers.
     if unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) } < 0 {
         return Err(io::Error::last_os_error());
@@ -145,5 +147,40 @@ unsafe fn clone3<T>(
         0 => unsafe { work(with) },
         -1 => -(super::child::errno() as isize),
         pid => pid as isize,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::cgroup::Tree;
+
+    unsafe extern "C" fn note(with: *const AtomicU32) -> ! {
+        // SAFETY: it outlives this process's use of it.
+        unsafe { (*with).store(1, Ordering::Relaxed) };
+        // SAFETY: no pointers.
+        unsafe { libc::_exit(0) }
+    }
+
+    #[test]
+    fn memory_is_shared_only_where_it_is_asked_for() {
+        let tree = Tree::under_mount(&format!("hlt-birth-{}", std::process::id())).unwrap();
+        let cgroup = tree.create("box").unwrap();
+        for shares in [true, false] {
+            let noted = AtomicU32::new(0);
+            // SAFETY: one store and an exit.
+            let (_, process) = unsafe { bear(cgroup.fd(), shares, note, &noted) }.unwrap();
+            let over = rustix::process::waitid(
+                rustix::process::WaitId::PidFd(process.as_fd()),
+                rustix::process::WaitIdOptions::EXITED,
+            );
+            assert_eq!(over.unwrap().unwrap().exit_status(), Some(0));
+            assert_eq!(noted.load(Ordering::Relaxed), u32::from(shares));
+        }
+        tree.remove("box").unwrap();
+        tree.remove_parent().unwrap();
     }
 }

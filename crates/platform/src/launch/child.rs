@@ -1,13 +1,14 @@
 //! The new process between its birth and the exec.
 
 use std::ffi::CStr;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::ptr;
 
 use super::plan::{Image, Plan};
+use super::user::Identity;
 use super::{Child, LaunchError, birth, privileges};
 
 /// Which step failed in the new process.
@@ -109,14 +110,23 @@ pub(super) fn spawn(plan: &Plan, cgroup: BorrowedFd<'_>) -> Result<Child, Launch
         plan,
         pipe: writer.as_raw_fd(),
     };
+    let shares = stays_hidden(&plan.identity);
     // SAFETY: it makes system calls only, allocates nothing, takes no lock, and ends in an exec or an exit.
-    let (pid, pidfd) = unsafe { birth::bear(cgroup, run, &newborn) }
+    let (pid, pidfd) = unsafe { birth::bear(cgroup, shares, run, &newborn) }
         .map_err(|source| LaunchError::Cgroup { source })?;
     let explain = Explain {
         program: plan.program.clone(),
         workdir: plan.workdir_path.clone(),
     };
     Ok(Child::new(pid, pidfd, File::from(reader), explain))
+}
+
+/// Whether nobody can trace the new process by becoming the same user: where another is changed to, the kernel goes by this switch, and
+/// with 1 it lets all others of that user do so for a moment. They would write into this process's memory.
+fn stays_hidden(identity: &Identity) -> bool {
+    let changes = identity.uid.is_some() || identity.gid.is_some();
+    let switch = || fs::read_to_string("/proc/sys/fs/suid_dumpable");
+    !changes || switch().is_ok_and(|is| is.trim() != "1")
 }
 
 /// What the new process has from this one.

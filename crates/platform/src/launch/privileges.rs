@@ -58,6 +58,10 @@ pub(super) fn become_user(plan: &Plan) -> Result<(), Stage> {
         let code = unsafe { libc::syscall(libc::SYS_setresuid, uid, uid, uid) };
         check(code, Stage::User)?;
     }
+    // The changes may have undone it: see `birth`.
+    // SAFETY: no pointers.
+    let code = unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
+    check(code.into(), Stage::User)?;
     if plan.confine || ambient != 0 {
         set_capabilities(plan, ambient)?;
     }

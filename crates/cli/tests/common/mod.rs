@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use hostlet_model::Paths;
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
 /// The command under test.
@@ -35,6 +36,11 @@ impl Drop for Dir {
             .stderr(Stdio::null())
             .arg(self.0.join("bpf"))
             .status();
+        // After a run the kernel part is there yet, with a cgroup of its own.
+        let ready = format!("{}.ready", Paths::under(&self.0).cgroup_parent);
+        for mount in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
+            let _ = std::fs::remove_dir(Path::new(mount).join(&ready));
+        }
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

@@ -1,6 +1,8 @@
 //! What the tests of this crate share. They need root, and fail without it.
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
+pub mod links;
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use common::links::{has, ip, link};
 use common::{in_netns, sh};
-use hostlet_platform::netlink::{self, AddressKind, Following, Placed};
+use hostlet_platform::netlink::{self, AddressKind, Following, Placed, RouteWatch};
 
 #[test]
 fn interfaces_are_listed() {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use hostlet_testkit::dir::TestDir;
-use hostlet_testkit::{binaries, netns::NetNs};
+use hostlet_testkit::{binaries, netns::NetNs, sweep};
 
 /// The client's addresses.
 pub const CLIENT4: &str = "192.0.2.2";
@@ -294,6 +294,15 @@ impl Talking {
         use std::io::Write;
         let stdin = self.stdin.as_mut().context("stdin is still open")?;
         Ok(stdin.write_all(b"\n")?)
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // The kernel part stays for the next hostlet, with a cgroup of its own.
+        for cgroup in sweep::cgroups(&self.root) {
+            let _ = fs::remove_dir(cgroup);
+        }
     }
 }
 

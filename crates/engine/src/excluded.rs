@@ -8,11 +8,10 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use hostlet_kernel::{FileId, Kernel};
 use hostlet_model::{HostletSpec, Unreachable};
-use rustix::fs::{FlockOperation, flock};
 
 use crate::Engine;
 use crate::error::{Error, Result};
-use crate::lock::make_dir;
+use crate::lock::{held, make_dir};
 use crate::machine::{Machine, need_root};
 use hostlet_model::Paths;
 
@@ -57,22 +56,7 @@ pub(crate) fn fill(paths: &Paths, kernel: &Kernel) -> Result<()> {
 /// Held while list and table are made the same. Nobody starts a program meanwhile, so nobody waits for long.
 fn alone(paths: &Paths) -> Result<File> {
     make_dir(&paths.run)?;
-    let path = paths.run.join("excluded.lock");
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW)
-        .open(&path)
-        .map_err(|error| Error::file("open the lock", &path, error))?;
-    loop {
-        match flock(&file, FlockOperation::LockExclusive) {
-            Ok(()) => return Ok(file),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(errno) => return Err(Error::file("take the lock", &path, errno.into())),
-        }
-    }
+    held(&paths.run.join("excluded.lock"))
 }
 
 fn write(paths: &Paths, files: &[FileId]) -> Result<()> {

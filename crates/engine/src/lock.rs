@@ -33,21 +33,26 @@ impl Lock {
     fn wait(paths: &Paths) -> Result<Self> {
         make_dir(&paths.run)?;
         open_dir(&paths.run)?;
-        let path = paths.lock();
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW)
-            .open(&path)
-            .map_err(|source| Error::file("open the lock", &path, source))?;
-        loop {
-            match flock(&file, FlockOperation::LockExclusive) {
-                Ok(()) => return Ok(Self { _file: file }),
-                Err(rustix::io::Errno::INTR) => {}
-                Err(errno) => return Err(Error::file("take the lock", &path, errno.into())),
-            }
+        let _file = held(&paths.lock())?;
+        Ok(Self { _file })
+    }
+}
+
+/// A file, held alone as long as it is open. It is made if it is not there.
+pub(crate) fn held(path: &Path) -> Result<File> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW)
+        .open(path)
+        .map_err(|source| Error::file("open the lock", path, source))?;
+    loop {
+        match flock(&file, FlockOperation::LockExclusive) {
+            Ok(()) => return Ok(file),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(Error::file("take the lock", path, errno.into())),
         }
     }
 }

@@ -360,6 +360,7 @@ struct hl_globals {
 	__u64 abroad_at; /* when a packet last left abroad, ns; 0: none did */
 	__u64 abroad_to[HL_FILTER / 64]; /* a filter of the addresses that such packets leave from */
 	__u64 abroad_from[HL_FILTER / 64]; /* and of those where their sockets stand */
+	__u64 on_one[HL_FILTER / 64]; /* a filter of the ports where TCP ever listened on one address */
 };
 
 #endif

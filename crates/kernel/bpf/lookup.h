@@ -10,22 +10,26 @@
 #ifndef HOSTLET_LOOKUP_H
 #define HOSTLET_LOOKUP_H
 
+static inline bool give_to_one(struct bpf_sk_lookup *ctx, const struct hl_listener_key *key)
+{
+	struct bpf_sock *sk = bpf_map_lookup_elem(&listeners, key);
+	long error;
+
+	if (!sk)
+		return false;
+	/* One that was shut down stays in the table and is refused here. */
+	error = bpf_sk_assign(ctx, sk, 0);
+	bpf_sk_release(sk);
+	return !error;
+}
+
 static inline int give_to_listener(struct bpf_sk_lookup *ctx, struct hl_listener_key *key)
 {
 	int i;
 
 	for (i = 0; i < HL_SLOTS; i++) {
-		struct bpf_sock *sk;
-		long error;
-
 		key->slot = i;
-		sk = bpf_map_lookup_elem(&listeners, key);
-		if (!sk)
-			continue;
-		/* One that was shut down stays in the table and is refused here. */
-		error = bpf_sk_assign(ctx, sk, 0);
-		bpf_sk_release(sk);
-		if (!error)
+		if (give_to_one(ctx, key))
 			return 1;
 	}
 	return 0;
@@ -35,12 +39,22 @@ static inline int lookup_tcp(struct bpf_sk_lookup *ctx, const struct hl_owner *o
 {
 	struct hl_listener_key key = {.id = o->id, .port = ctx->local_port};
 	struct hl_port_key pk = port_key(o->id, key.port, IPPROTO_TCP, family_of(local));
-	struct hl_port *p = bpf_map_lookup_elem(&ports, &pk);
+	struct hl_globals *g = global();
+	struct hl_port *p;
 
-	/* Say no, or ask for the one kind there is, without going through slot after slot. */
-	if (!p)
+	if (!g)
 		return SK_DROP;
 	key.family = pk.family;
+	/* The first of those that come before all others, as there mostly is. */
+	if (may_listen_on_one(g, key.port))
+		key.addr = *local;
+	if (give_to_one(ctx, &key))
+		return SK_PASS;
+	key.addr = (struct hl_addr){};
+	/* Say no, or ask for the one kind there is, without going through slot after slot. */
+	p = bpf_map_lookup_elem(&ports, &pk);
+	if (!p)
+		return SK_DROP;
 	if (p->listeners) {
 		key.addr = *local;
 		if (give_to_listener(ctx, &key))

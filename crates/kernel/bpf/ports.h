@@ -38,6 +38,20 @@ static inline struct hl_port_key port_key(__u32 id, __u16 port, __u8 proto, __u8
 	return (struct hl_port_key){.id = id, .port = port, .proto = proto, .family = family};
 }
 
+/* A filter of ports: is there none, or was there ever a listener of a hostlet on one address? Those are asked first. */
+static inline bool may_listen_on_one(const struct hl_globals *g, __u16 port)
+{
+	return g->on_one[port / 64 % (HL_FILTER / 64)] >> port % 64 & 1;
+}
+
+static inline void note_on_one(__u16 port)
+{
+	struct hl_globals *g = global();
+
+	if (g && !may_listen_on_one(g, port))
+		__sync_fetch_and_or(&g->on_one[port / 64 % (HL_FILTER / 64)], 1ull << port % 64);
+}
+
 /* The slots of a port in the table of what is settled. */
 static inline __u64 *settled_slots(__u16 port)
 {

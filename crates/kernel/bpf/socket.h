@@ -299,6 +299,7 @@ static inline void listening(struct bpf_sock_ops *ctx, const struct hl_hostlet *
 	} else {
 		key.addr = local;
 		key.family = family_of(&local);
+		note_on_one(key.port);
 		error = register_listener(ctx, &key);
 	}
 	if (error)

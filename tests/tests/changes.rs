@@ -164,6 +164,12 @@ fn a_running_wildcard_server_follows_the_set() -> Result<()> {
              in listen a
              in u = socket {udp}
              in bind u {any}:5300
+             peer v = socket {udp}
+             peer bind v {peer}:5301
+             peer sendto v {old}:5300 first
+             in recvfrom u => first from {peer}:5301
+             peer sendto v {old}:5300 alone
+             in recvfrom u => alone from {peer}:5301
              peer c = socket {tcp}
              peer connect c {new}:8080 => ECONNREFUSED
              hostlet grant in {address}
@@ -175,8 +181,6 @@ fn a_running_wildcard_server_follows_the_set() -> Result<()> {
              in recv b => ask
              in send b answer
              peer recv d => answer
-             peer v = socket {udp}
-             peer bind v {peer}:5301
              peer sendto v {new}:5300 hello
              in recvfrom u => hello from {peer}:5301
              in sendto u {peer}:5301 back

@@ -231,10 +231,10 @@ struct hl_listener_key {
 
 /* asked (LRU hash): which address a UDP client spoke to. */
 struct hl_asked_key {
-	__u32 id;
+	struct hl_addr stands; /* where the socket on the wildcard really is bound */
+	struct hl_addr peer;
 	__u16 port;
 	__u16 peer_port;
-	struct hl_addr peer;
 };
 
 /*
@@ -280,10 +280,18 @@ struct hl_wild_udp_key {
 };
 
 /*
- * settled (array of one): IPv4 addresses and ports of hostlets for which the learner has nothing to do any more. A word
- * each: the address in network order, the port in host order, and 16 bits that change when a socket on the port does.
+ * settled (array of one): IPv4 addresses and ports of hostlets of which is known what becomes of their datagrams. A word
+ * each: the address in network order, the port in host order, what is known, and bits that change when a socket on the
+ * port does.
  */
 enum { HL_SETTLED_PORTS = 256, HL_SETTLED_EACH = 4 };
+
+enum hl_settled_flag {
+	HL_SETTLED_LEARNED = 1 << 0, /* the learner has nothing to do any more */
+	HL_SETTLED_FOUND = 1 << 1, /* the kernel finds the socket by itself */
+	HL_SETTLED_ASKED = 1 << 2, /* and its answers leave from the address that was asked */
+	HL_SETTLED_CHANCE = 0xfff8,
+};
 
 struct hl_settled {
 	__u64 slot[HL_SETTLED_PORTS * HL_SETTLED_EACH];

@@ -199,16 +199,15 @@ static inline void learn(struct __sk_buff *skb, const struct datagram *d)
 	bool four = addr_is4(&d->to), connected = false;
 	__u32 ip = d->to.w[3];
 	__u16 port = bpf_ntohs(d->to_port);
-	__u64 *slots = settled_slots(port), is = (__u64)ip << 32 | (__u32)port << 16, was;
+	__u64 *slot = settled_slot(ip, port), was;
 	const struct hl_owner *o;
 	struct hl_port_key key;
 	struct hl_port *p;
 
-	if (!slots)
+	if (!slot)
 		return;
-	slots += (ip >> 24 ^ ip >> 16) % HL_SETTLED_EACH;
-	was = ONCE(*slots);
-	if (four && (was & ~0xffffull) == is)
+	was = ONCE(*slot);
+	if (four && settled_for(was, ip, port) && (was & HL_SETTLED_LEARNED))
 		return;
 	o = owner_of(&d->to);
 	if (!o)
@@ -220,7 +219,7 @@ static inline void learn(struct __sk_buff *skb, const struct datagram *d)
 	if (p && !p->learned && has_wild(p))
 		learn_at(skb, o->id, d);
 	else if (four && !connected)
-		__sync_val_compare_and_swap(slots, was, is | (was & 0xffff));
+		settle(was, d->to.w[3], bpf_ntohs(d->to_port), HL_SETTLED_LEARNED);
 }
 
 /*

@@ -67,10 +67,10 @@ static inline int lookup_tcp(struct bpf_sk_lookup *ctx, const struct hl_owner *o
 }
 
 /* Notes which address a client spoke to, so that the answer leaves from it (C3). */
-static inline void note_asked(__u32 id, __u16 port, const struct hl_addr *peer, __u16 peer_port,
-			      const struct hl_addr *local)
+static inline void note_asked(const struct hl_addr *stands, __u16 port, const struct hl_addr *peer,
+			      __u16 peer_port, const struct hl_addr *local)
 {
-	struct hl_asked_key key = {.id = id, .port = port, .peer_port = peer_port, .peer = *peer};
+	struct hl_asked_key key = {.stands = *stands, .port = port, .peer_port = peer_port, .peer = *peer};
 	struct hl_addr *a = bpf_map_lookup_elem(&asked, &key);
 
 	if (!a || !addr_eq(a, local))
@@ -135,13 +135,28 @@ static inline bool give_to_idle(struct bpf_sk_lookup *ctx, struct hl_listener_ke
 	return given;
 }
 
+/* A datagram of IPv4 to where the kernel finds the socket by itself, as was found out before. */
+static inline bool found_before(struct bpf_sk_lookup *ctx, __u64 was, const struct hl_addr *local,
+				const struct hl_addr *peer)
+{
+	__u16 port = ctx->local_port;
+
+	if (!settled_for(was, local->w[3], port) || !(was & HL_SETTLED_FOUND))
+		return false;
+	if (was & HL_SETTLED_ASKED)
+		note_asked(local, port, peer, bpf_ntohs(ctx->remote_port), local);
+	return true;
+}
+
+/* `was`: what was known of it before; of IPv6 nothing is kept. */
 static inline int lookup_udp(struct bpf_sk_lookup *ctx, const struct hl_owner *o, const struct hl_addr *local,
-			     const struct hl_addr *peer)
+			     const struct hl_addr *peer, __u64 was)
 {
 	__u16 port = ctx->local_port, peer_port = bpf_ntohs(ctx->remote_port);
 	struct hl_port_key key = port_key(o->id, port, IPPROTO_UDP, family_of(local));
 	struct hl_listener_key lk = {.id = o->id, .port = port};
 	struct hl_port *p, *here = 0;
+	struct hl_addr stands;
 	struct bpf_sock *sk;
 	long error;
 
@@ -157,8 +172,13 @@ static inline int lookup_udp(struct bpf_sk_lookup *ctx, const struct hl_owner *o
 	}
 	if (here && !all_connected(here)) {
 		/* A socket on this very address: the kernel finds it by itself. */
-		if (has_wild(here) && (o->flags & HL_OWNER_MANY))
-			note_asked(o->id, port, peer, peer_port, local);
+		bool many = has_wild(here) && (o->flags & HL_OWNER_MANY);
+
+		if (many)
+			note_asked(local, port, peer, peer_port, local);
+		/* What stands for a loopback address becomes another hostlet's in time. */
+		if (addr_is4(local) && !extra_loop(local->w[3]))
+			settle(was, local->w[3], port, HL_SETTLED_FOUND | (many ? HL_SETTLED_ASKED : 0));
 		return SK_PASS;
 	}
 	/* Whether one is connected to nothing again. */
@@ -177,7 +197,8 @@ static inline int lookup_udp(struct bpf_sk_lookup *ctx, const struct hl_owner *o
 			error = bpf_sk_assign(ctx, sk, 0);
 			bpf_sk_release(sk);
 			if (!error) {
-				note_asked(o->id, port, peer, peer_port, local);
+				stands = p->wild_addr;
+				note_asked(&stands, port, peer, peer_port, local);
 				return SK_PASS;
 			}
 		}
@@ -214,10 +235,15 @@ int hl_lookup(struct bpf_sk_lookup *ctx)
 	struct hl_addr peer = {{ONCE(ctx->remote_ip6[0]), ONCE(ctx->remote_ip6[1]), ONCE(ctx->remote_ip6[2]),
 				ONCE(ctx->remote_ip6[3])}};
 	const struct hl_owner *o;
+	__u64 *slot, was = 0;
 
 	if (ctx->family == AF_INET) {
 		local = local4;
 		peer = peer4;
+		slot = ctx->protocol == IPPROTO_UDP ? settled_slot(local.w[3], ctx->local_port) : 0;
+		was = slot ? ONCE(*slot) : 0;
+		if (slot && found_before(ctx, was, &local, &peer))
+			return SK_PASS;
 	}
 	/* The look-up that bind does for sockets of the host. */
 	if (addr_is4(&local) ? local.w[3] == ANCHOR4 : dedicated_loop(&local) && local.w[3] == 0xffffffff)
@@ -228,7 +254,7 @@ int hl_lookup(struct bpf_sk_lookup *ctx)
 	if (ctx->protocol == IPPROTO_TCP)
 		return lookup_tcp(ctx, o, &local);
 	if (ctx->protocol == IPPROTO_UDP)
-		return lookup_udp(ctx, o, &local, &peer);
+		return lookup_udp(ctx, o, &local, &peer, was);
 	return SK_PASS;
 }
 

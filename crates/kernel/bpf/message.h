@@ -100,9 +100,10 @@ SHARED int enter_sender(struct bpf_sock_addr *ctx, __u32 id, bool to4)
 }
 
 /* The address this client spoke to, for a socket that stands for the wildcard (C3). */
-static inline bool answer_from(const struct hl_hostlet *h, struct sending *m)
+static inline bool answer_from(const struct hl_hostlet *h, const struct hl_sock *s, struct sending *m)
 {
-	struct hl_asked_key key = {.id = h->id, .port = m->from_port, .peer_port = m->port, .peer = m->to};
+	struct hl_asked_key key = {
+		.stands = s->addr, .port = m->from_port, .peer_port = m->port, .peer = m->to};
 	struct hl_addr *a = bpf_map_lookup_elem(&asked, &key);
 
 	if (!a || !owns(h, a))
@@ -176,8 +177,8 @@ SHARED int message_source(struct bpf_sock_addr *ctx, struct hl_hostlet *h, struc
 	}
 	if (wild) {
 		/* With one address there is nothing to remember. */
-		if ((its_flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)) && !(its_flags & HL_SOCK_AUTO) &&
-		    (h->flags & (four ? HL_MANY4 : HL_MANY6)) && answer_from(h, m))
+		if (s && (its_flags & (HL_SOCK_WILD4 | HL_SOCK_WILD6)) && !(its_flags & HL_SOCK_AUTO) &&
+		    (h->flags & (four ? HL_MANY4 : HL_MANY6)) && answer_from(h, s, m))
 			return 0;
 		error = socket_source(sk, h, &m->to, &m->from);
 		return error ? WHY(HL_REASON_NO_ADDRESS, error) : 0;
@@ -217,7 +218,7 @@ static inline bool plain_source(struct bpf_sock *sk, const struct hl_hostlet *h,
 	if (on_wild) {
 		if (!addr_eq(&m->from, primary) || !addr_eq(&m->from, &s->addr))
 			return false;
-		if (answer_from(h, m))
+		if (answer_from(h, s, m))
 			return true;
 	} else if (!(four ? addr_wild(&m->from) : addr_any(&m->from))) {
 		return false;

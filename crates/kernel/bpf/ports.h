@@ -61,8 +61,36 @@ static inline __u64 *settled_slots(__u16 port)
 	return all ? &all->slot[port % HL_SETTLED_PORTS * HL_SETTLED_EACH] : 0;
 }
 
+static inline __u64 *settled_slot(__u32 ip, __u16 port)
+{
+	__u64 *slots = settled_slots(port);
+
+	return slots ? slots + (ip >> 24 ^ ip >> 16) % HL_SETTLED_EACH : 0;
+}
+
+static inline __u64 settled_word(__u32 ip, __u16 port)
+{
+	return (__u64)ip << 32 | (__u32)port << 16;
+}
+
+/* Is the word for this address and port? */
+static inline bool settled_for(__u64 word, __u32 ip, __u16 port)
+{
+	return (word & ~0xffffull) == settled_word(ip, port);
+}
+
+/* More is known of it. `was`: the word before it was looked at. */
+static inline void settle(__u64 was, __u32 ip, __u16 port, __u16 flags)
+{
+	__u64 is = settled_for(was, ip, port) ? was : settled_word(ip, port) | (was & HL_SETTLED_CHANCE);
+	__u64 *slot = settled_slot(ip, port);
+
+	if (slot)
+		__sync_val_compare_and_swap(slot, was, is | flags);
+}
+
 /*
- * What the book says of a port of UDP has changed: the learner is to look again. Who has looked just before does not
+ * What the book says of a port of UDP has changed: it is to be looked at again. Who has looked just before does not
  * write what it saw, for the slot is another by then.
  */
 SHARED int unsettle(__u16 port)
@@ -185,8 +213,7 @@ SHARED int port_change(const struct hl_port_key *at, const struct change *c)
 		state = try_change(at, c);
 		if (state > 0)
 			continue;
-		/* What stands on one address is nothing to the learner. */
-		if (at->proto == IPPROTO_UDP && addr_any(&at->addr))
+		if (at->proto == IPPROTO_UDP)
 			unsettle(at->port);
 		return state;
 	}

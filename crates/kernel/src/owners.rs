@@ -38,9 +38,21 @@ impl Holding {
     }
 }
 
+/// Can something be settled of its datagrams? Loopbacks have one owner for ever, and always the same.
+fn is_settled(owned: &Owned) -> bool {
+    owned.is_ipv4() && !owned.first().is_loopback()
+}
+
 impl Kernel {
     /// Enters addresses and prefixes as hostlets'. So many were entered; an error is of the one behind them.
     pub fn own_all(&self, all: &[Holding]) -> (usize, Result<()>) {
+        let (done, outcome) = self.put_owned(all);
+        // One that was alone may have another beside it now.
+        let changes = |h: &Holding| h.many && is_settled(&h.owned);
+        self.unsettled(done, outcome, all[..done].iter().any(changes))
+    }
+
+    fn put_owned(&self, all: &[Holding]) -> (usize, Result<()>) {
         let mut done = 0;
         while let Some(first) = all.get(done) {
             let single = |h: &Holding| match h.owned {
@@ -81,9 +93,13 @@ impl Kernel {
     /// Takes addresses and prefixes out; those that are not there are no error. So many are out; an error is of the one behind them.
     pub fn disown(&self, all: &[Owned]) -> (usize, Result<()>) {
         let (done, outcome) = self.take_owned(all);
-        // Loopbacks have one owner for ever.
-        let settled = |o: &Owned| o.is_ipv4() && !o.first().is_loopback();
-        let unsettled = match all[..done].iter().any(settled) {
+        let changes = all[..done].iter().any(is_settled);
+        self.unsettled(done, outcome, changes)
+    }
+
+    /// The outcome of a change, after which what was found out of the addresses may not hold any more.
+    fn unsettled(&self, done: usize, outcome: Result<()>, changes: bool) -> (usize, Result<()>) {
+        let unsettled = match changes {
             true => self.unsettle(),
             false => Ok(()),
         };
@@ -124,7 +140,7 @@ impl Kernel {
         (done, Ok(()))
     }
 
-    /// What the learner has found out of one hostlet does not hold for the next that gets the address.
+    /// What was found out of one hostlet does not hold for the next that gets the address.
     fn unsettle(&self) -> Result<()> {
         // Whoever looks at this moment shall not find the slot as it was: see the kernel part's `unsettle`.
         let time = SystemTime::now().duration_since(UNIX_EPOCH);

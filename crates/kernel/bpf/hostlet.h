@@ -280,7 +280,7 @@ struct hl_wild_udp_key {
 };
 
 /*
- * settled (array of one): IPv4 addresses and ports of hostlets of which is known what becomes of their datagrams. A word
+ * settled (array of one): IPv4 addresses and ports of which is known what becomes of their datagrams. A word
  * each: the address in network order, the port in host order, what is known, and bits that change when a socket on the
  * port does.
  */

@@ -210,8 +210,11 @@ static inline void learn(struct __sk_buff *skb, const struct datagram *d)
 	if (four && settled_for(was, ip, port) && (was & HL_SETTLED_LEARNED))
 		return;
 	o = owner_of(&d->to);
-	if (!o)
+	if (!o) {
+		if (four)
+			settle_host(was, &d->to, port, HL_SETTLED_LEARNED);
 		return;
+	}
 	key = port_key(o->id, port, IPPROTO_UDP, family_of(&d->to));
 	p = bpf_map_lookup_elem(&ports, &key);
 	if (p && (p->specific[1] | p->specific[2] | p->specific[3]))

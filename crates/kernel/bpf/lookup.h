@@ -214,15 +214,19 @@ static inline int lookup_udp(struct bpf_sk_lookup *ctx, const struct hl_owner *o
  * An address of the host: not for a member's socket that the kernel put on the real wildcard.
  * The guard would drop the packet; this has the host answer as if the socket were not there.
  */
-static inline int lookup_host(struct bpf_sk_lookup *ctx, const struct hl_addr *local)
+static inline int lookup_host(struct bpf_sk_lookup *ctx, const struct hl_addr *local, __u64 was)
 {
 	struct hl_port_key key = port_key(0, ctx->local_port, ctx->protocol, family_of(local));
 	struct hl_globals *g = global();
 
 	/* No packet is for the wildcard: somebody looks for the socket itself, to destroy it. */
-	if (!g || !g->autobound || addr_wild(local))
+	if (!g || addr_wild(local))
 		return SK_PASS;
-	return bpf_map_lookup_elem(&ports, &key) ? SK_DROP : SK_PASS;
+	if (g->autobound && bpf_map_lookup_elem(&ports, &key))
+		return SK_DROP;
+	if (ctx->protocol == IPPROTO_UDP && addr_is4(local))
+		settle_host(was, local, key.port, HL_SETTLED_FOUND);
+	return SK_PASS;
 }
 
 SEC("sk_lookup")
@@ -250,7 +254,7 @@ int hl_lookup(struct bpf_sk_lookup *ctx)
 		return SK_PASS;
 	o = owner_of(&local);
 	if (!o)
-		return lookup_host(ctx, &local);
+		return lookup_host(ctx, &local, was);
 	if (ctx->protocol == IPPROTO_TCP)
 		return lookup_tcp(ctx, o, &local);
 	if (ctx->protocol == IPPROTO_UDP)

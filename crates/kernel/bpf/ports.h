@@ -89,6 +89,13 @@ static inline void settle(__u64 was, __u32 ip, __u16 port, __u16 flags)
 		__sync_val_compare_and_swap(slot, was, is | flags);
 }
 
+/* The same of an address of the host. It takes no hostlet's place, and shall not become one's own loopback. */
+static inline void settle_host(__u64 was, const struct hl_addr *a, __u16 port, __u16 flags)
+{
+	if ((!(was >> 32) || settled_for(was, a->w[3], port)) && (at_home(a) || !addr_loopback(a)))
+		settle(was, a->w[3], port, flags);
+}
+
 /*
  * What the book says of a port of UDP has changed: it is to be looked at again. Who has looked just before does not
  * write what it saw, for the slot is another by then.

@@ -38,7 +38,7 @@ impl Holding {
     }
 }
 
-/// Can something be settled of its datagrams? Loopbacks have one owner for ever, and always the same.
+/// Can something be settled of its datagrams? Loopbacks have one owner for ever, and nothing is before that.
 fn is_settled(owned: &Owned) -> bool {
     owned.is_ipv4() && !owned.first().is_loopback()
 }
@@ -47,9 +47,9 @@ impl Kernel {
     /// Enters addresses and prefixes as hostlets'. So many were entered; an error is of the one behind them.
     pub fn own_all(&self, all: &[Holding]) -> (usize, Result<()>) {
         let (done, outcome) = self.put_owned(all);
-        // One that was alone may have another beside it now.
-        let changes = |h: &Holding| h.many && is_settled(&h.owned);
-        self.unsettled(done, outcome, all[..done].iter().any(changes))
+        // It was the host's, or one that was alone has another beside it now.
+        let changes = all[..done].iter().any(|h| is_settled(&h.owned));
+        self.unsettled(done, outcome, changes)
     }
 
     fn put_owned(&self, all: &[Holding]) -> (usize, Result<()>) {
@@ -140,7 +140,7 @@ impl Kernel {
         (done, Ok(()))
     }
 
-    /// What was found out of one hostlet does not hold for the next that gets the address.
+    /// What was found out of one owner does not hold for the next that gets the address.
     fn unsettle(&self) -> Result<()> {
         // Whoever looks at this moment shall not find the slot as it was: see the kernel part's `unsettle`.
         let time = SystemTime::now().duration_since(UNIX_EPOCH);

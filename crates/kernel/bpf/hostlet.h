@@ -231,10 +231,10 @@ struct hl_listener_key {
 
 /* asked (LRU hash): which address a UDP client spoke to. */
 struct hl_asked_key {
-	struct hl_addr stands; /* where the socket on the wildcard really is bound */
-	struct hl_addr peer;
+	__u32 stands; /* a sum of where the socket on the wildcard really is bound; of IPv4 each has its own */
 	__u16 port;
 	__u16 peer_port;
+	struct hl_addr peer;
 };
 
 /*

@@ -262,11 +262,11 @@ static inline bool show_sender(struct bpf_sock_addr *ctx, struct bpf_sock *sk, c
 	key = known_key(h->id, IPPROTO_UDP, port, &to, sk->src_port);
 	k = bpf_map_lookup_elem(&known_as, &key);
 	if (!k) {
-		struct hl_asked_key ak = {
-			.stands = this_end(sk, a), .port = sk->src_port, .peer_port = port, .peer = *a};
+		struct hl_addr stands = this_end(sk, a);
+		struct hl_asked_key ak = asked_key(&stands, sk->src_port, a, port);
 		struct hl_addr *asked_for = many_like(h, a) ? bpf_map_lookup_elem(&asked, &ak) : 0;
 
-		key.peer = asked_for ? *asked_for : ak.stands;
+		key.peer = asked_for ? *asked_for : stands;
 		k = bpf_map_lookup_elem(&known_as, &key);
 	}
 	if (!k || !addr_eq(&k->stands, a))

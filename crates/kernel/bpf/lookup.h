@@ -70,7 +70,7 @@ static inline int lookup_tcp(struct bpf_sk_lookup *ctx, const struct hl_owner *o
 static inline void note_asked(const struct hl_addr *stands, __u16 port, const struct hl_addr *peer,
 			      __u16 peer_port, const struct hl_addr *local)
 {
-	struct hl_asked_key key = {.stands = *stands, .port = port, .peer_port = peer_port, .peer = *peer};
+	struct hl_asked_key key = asked_key(stands, port, peer, peer_port);
 	struct hl_addr *a = bpf_map_lookup_elem(&asked, &key);
 
 	if (!a || !addr_eq(a, local))

@@ -102,8 +102,7 @@ SHARED int enter_sender(struct bpf_sock_addr *ctx, __u32 id, bool to4)
 /* The address this client spoke to, for a socket that stands for the wildcard (C3). */
 static inline bool answer_from(const struct hl_hostlet *h, const struct hl_sock *s, struct sending *m)
 {
-	struct hl_asked_key key = {
-		.stands = s->addr, .port = m->from_port, .peer_port = m->port, .peer = m->to};
+	struct hl_asked_key key = asked_key(&s->addr, m->from_port, &m->to, m->port);
 	struct hl_addr *a = bpf_map_lookup_elem(&asked, &key);
 
 	if (!a || !owns(h, a))

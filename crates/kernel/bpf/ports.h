@@ -52,6 +52,18 @@ static inline void note_on_one(__u16 port)
 		__sync_fetch_and_or(&g->on_one[port / 64 % (HL_FILTER / 64)], 1ull << port % 64);
 }
 
+static inline __u32 sum_of_addr(const struct hl_addr *a)
+{
+	return a->w[0] ^ a->w[1] * 3 ^ a->w[2] * 5 ^ a->w[3] * 7;
+}
+
+static inline struct hl_asked_key asked_key(const struct hl_addr *stands, __u16 port,
+					    const struct hl_addr *peer, __u16 peer_port)
+{
+	return (struct hl_asked_key){
+		.stands = sum_of_addr(stands), .port = port, .peer_port = peer_port, .peer = *peer};
+}
+
 /* The slots of a port in the table of what is settled. */
 static inline __u64 *settled_slots(__u16 port)
 {
@@ -161,8 +173,7 @@ static inline bool port_unused(const struct hl_port *p)
 /* Never 0. */
 static inline __u32 sum_of(const struct hl_port_key *k)
 {
-	__u32 addr = k->addr.w[0] ^ k->addr.w[1] * 3 ^ k->addr.w[2] * 5 ^ k->addr.w[3] * 7;
-	__u32 sum = k->id * 0x9e3779b1 ^ (k->port << 16 | k->proto << 8 | k->family) ^ addr;
+	__u32 sum = k->id * 0x9e3779b1 ^ (k->port << 16 | k->proto << 8 | k->family) ^ sum_of_addr(&k->addr);
 
 	return sum ?: 1;
 }

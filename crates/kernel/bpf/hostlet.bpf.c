@@ -48,6 +48,7 @@
 #include "guard.h"
 #include "told.h"
 #include "home.h"
+#include "datagram.h"
 #include "learn.h"
 #include "ping.h"
 

@@ -15,74 +15,6 @@
 #ifndef HOSTLET_LEARN_H
 #define HOSTLET_LEARN_H
 
-struct datagram {
-	struct hl_addr from;
-	struct hl_addr to;
-	__u16 from_port; /* network order, as the look-up wants it */
-	__u16 to_port; /* the same */
-};
-
-/* From the network header on: a tunnel's packets have no other. */
-static inline bool parse_udp(struct __sk_buff *skb, struct datagram *d)
-{
-	struct {
-		__u16 source;
-		__u16 dest;
-	} udp;
-	__u32 at;
-
-	if (skb->protocol == bpf_htons(ETH_P_IP)) {
-		struct {
-			struct iphdr ip;
-			__u16 source; /* where there are no options */
-			__u16 dest;
-		} first;
-
-		/* Nothing that is shorter has ports. */
-		if (bpf_skb_load_bytes_relative(skb, 0, &first, sizeof(first), BPF_HDR_START_NET) ||
-		    first.ip.protocol != IPPROTO_UDP || (first.ip.frag_off & bpf_htons(0x1fff)))
-			return false;
-		d->from = addr4(first.ip.saddr);
-		d->to = addr4(first.ip.daddr);
-		d->from_port = first.source;
-		d->to_port = first.dest;
-		at = first.ip.ihl * 4;
-		if (at == sizeof(first.ip))
-			return true;
-	} else if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
-		struct ipv6hdr ip;
-
-		at = sizeof(ip);
-		if (bpf_skb_load_bytes_relative(skb, 0, &ip, sizeof(ip), BPF_HDR_START_NET))
-			return false;
-		__builtin_memcpy(&d->from, &ip.saddr, sizeof(d->from));
-		__builtin_memcpy(&d->to, &ip.daddr, sizeof(d->to));
-		if (ip.nexthdr == IPPROTO_FRAGMENT) {
-			struct {
-				__u8 next;
-				__u8 reserved;
-				__u16 offset;
-				__u32 id;
-			} fragment;
-
-			if (bpf_skb_load_bytes_relative(skb, at, &fragment, sizeof(fragment),
-							BPF_HDR_START_NET) ||
-			    fragment.next != IPPROTO_UDP || (fragment.offset & bpf_htons(0xfff8)))
-				return false;
-			at += sizeof(fragment);
-		} else if (ip.nexthdr != IPPROTO_UDP) {
-			return false;
-		}
-	} else {
-		return false;
-	}
-	if (bpf_skb_load_bytes_relative(skb, at, &udp, sizeof(udp), BPF_HDR_START_NET))
-		return false;
-	d->from_port = udp.source;
-	d->to_port = udp.dest;
-	return true;
-}
-
 /*
  * The socket at an address; for no peer in particular, or one that is connected to it could be found: the sender, from no
  * port. One of IPv6 that is connected to nothing again hears but its old peer's address. For IPv6 one of
@@ -399,7 +331,7 @@ int hl_learn(struct __sk_buff *skb)
 			return TC_ACT_UNSPEC;
 		mend_quoted(skb);
 	}
-	if (!g->wild_udp || !parse_udp(skb, &d))
+	if (!g->wild_udp || (!g->known_as && nothing_to_learn(skb)) || !parse_udp(skb, &d))
 		goto told;
 	/* Whoever is in that table is on the wildcard, or was. */
 	if (g->known_as && skb->ifindex == LOOPBACK_IFINDEX && relay(skb, &d))

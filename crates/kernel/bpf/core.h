@@ -76,8 +76,13 @@ struct mm_struct {
 	struct file *exe_file;
 } CORE;
 
+struct nsproxy {
+	struct net *net_ns;
+} CORE;
+
 struct task_struct {
 	int tgid;
+	struct nsproxy *nsproxy;
 	struct mm_struct *mm;
 	const struct cred *cred;
 	char comm[16];

@@ -77,21 +77,27 @@ static inline __u32 wildcard_hash(__u32 mix, __u16 port)
 
 enum { LISTENER_CHAINS = 65536 }; /* the kernel makes no more */
 
-/*
- * Can there be a listener on the wildcard at this port, in the network namespace of that socket? The kernel's chain of
- * such listeners is empty for most ports, and to see that costs a fifth of asking for the socket.
- */
-static inline bool may_have_listener(const struct sock *raw, __u16 port)
+/* Are the kernel's chains of listeners of the shape that is known here? */
+static inline bool knows_chains(void)
 {
 	const struct inet_listen_hashbucket *chains = 0;
 	const struct inet_hashinfo *all = 0;
 	const struct net *net = 0;
+
+	return bpf_core_field_exists(net->hash_mix) && bpf_core_field_exists(all->lhash2_mask) &&
+	       bpf_core_field_exists(chains->nulls_head);
+}
+
+/*
+ * Can there be a listener on the wildcard at this port, in that network namespace? The kernel's chain of
+ * such listeners is empty for most ports, and to see that costs a fifth of asking for the socket.
+ */
+static inline bool may_have_listener(const struct net *net, __u16 port)
+{
+	const struct inet_listen_hashbucket *chains = 0;
+	const struct inet_hashinfo *all = 0;
 	__u64 first = 0, at;
 
-	if (!bpf_core_field_exists(net->hash_mix) || !bpf_core_field_exists(all->lhash2_mask) ||
-	    !bpf_core_field_exists(chains->nulls_head))
-		return true;
-	net = raw->__sk_common.skc_net.net;
 	all = net->ipv4.tcp_death_row.hashinfo;
 	at = wildcard_hash(net->hash_mix, port) & all->lhash2_mask & (LISTENER_CHAINS - 1);
 	at = at * bpf_core_type_size(struct inet_listen_hashbucket) +
@@ -103,20 +109,36 @@ static inline bool may_have_listener(const struct sock *raw, __u16 port)
 }
 
 /*
+ * Run once, when all is loaded, while a listener on the wildcard stands at the port that is given: is it seen? Sums and
+ * layout are nobody's promise, so a kernel that has others is noticed here, and bind looks for sockets then.
+ */
+SEC("syscall")
+int hl_sees_listener(__u32 *port)
+{
+	struct task_struct *task = (void *)bpf_get_current_task_btf();
+
+	return knows_chains() && may_have_listener(task->nsproxy->net_ns, *port);
+}
+
+/*
  * What bind wants to know of its socket. Of TCP it is had by loads; programs on sockets themselves cannot ask for such a
  * pointer.
  */
 SHARED __u64 facts_for_bind(struct bpf_sock_addr *ctx, __u16 port)
 {
 	struct bpf_sock *sk = ctx->sk;
+	struct hl_globals *g = global();
 	const struct sock *raw;
+	__u64 listener = 1;
 
-	if (!sk)
+	if (!sk || !g)
 		return 0;
 	raw = ctx->protocol == IPPROTO_TCP ? (const struct sock *)bpf_skc_to_tcp_sock(sk) : 0;
 	if (!raw)
 		return facts_at((__u64)kernel_sock(sk));
-	return (__u64)raw->sk_uid.val << FACT_UID | (__u64)may_have_listener(raw, port) << FACT_LISTENER |
+	if (knows_chains() && g->sees_listeners)
+		listener = may_have_listener(raw->__sk_common.skc_net.net, port);
+	return (__u64)raw->sk_uid.val << FACT_UID | listener << FACT_LISTENER |
 	       (__u64)BPF_CORE_READ_BITFIELD(raw, __sk_common.skc_ipv6only) << FACT_V6ONLY |
 	       BPF_CORE_READ_BITFIELD(raw, __sk_common.skc_reuseport) << 1 |
 	       (1 ^ is_zero(BPF_CORE_READ_BITFIELD(raw, __sk_common.skc_reuse)));

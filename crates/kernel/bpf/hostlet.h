@@ -365,6 +365,8 @@ struct hl_globals {
 	__u32 addresses;
 	__u32 known_as; /* how many open sockets are in the table of that name */
 	__u32 known_ever; /* whether one ever was: what it sent, and who accepted it, outlive it */
+	__u32 sees_listeners; /* whether the kernel's chains of listeners are as bind reads them: tried when loaded */
+	__u32 pad;
 	__u64 abroad_at; /* when a packet last left abroad, ns; 0: none did */
 	__u64 abroad_to[HL_FILTER / 64]; /* a filter of the addresses that such packets leave from */
 	__u64 abroad_from[HL_FILTER / 64]; /* and of those where their sockets stand */

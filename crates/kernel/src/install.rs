@@ -148,6 +148,7 @@ impl Kernel {
                 .map_err(|cause| pin_error("make the directory", &path, cause))?;
         }
         let mut object = open_object(limits)?.load().map_err(load_error)?;
+        let sees_listeners = probe::sees_listeners(&mut object);
         for map in object.maps_mut() {
             let name = map.name().to_owned();
             if TABLES.iter().any(|t| name == *t) {
@@ -160,6 +161,7 @@ impl Kernel {
                     hostlets: limits.hostlets,
                     sockets: limits.sockets,
                     addresses: limits.addresses,
+                    sees_listeners: u32::from(sees_listeners),
                     ..Default::default()
                 };
                 map.update(&0u32.to_ne_bytes(), globals.bytes(), MapFlags::ANY)

@@ -1,8 +1,9 @@
 //! What this kernel offers, found by trying; "unknown" is not "no".
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
 use std::path::Path;
 
-use libbpf_rs::{MapType, ProgramType};
+use libbpf_rs::{MapType, Object, ProgramInput, ProgramType};
 use libbpf_sys as sys;
 
 /// Whether the kernel has something.
@@ -44,6 +45,28 @@ fn helper(program: ProgramType, id: sys::bpf_func_id) -> Presence {
 /// Does the kernel tell the network namespace of a packet (6.15 and newer)?
 pub(crate) fn packet_netns_cookie() -> bool {
     helper(ProgramType::CgroupSkb, sys::BPF_FUNC_get_netns_cookie) == Presence::Yes
+}
+
+/// Whether bind sees listeners on the wildcard in the kernel's own table, which is nobody's promise: tried with one of each
+/// family that there is. If not, or if that cannot be found out, bind looks for sockets as others do.
+pub(crate) fn sees_listeners(object: &mut Object) -> bool {
+    let Some(program) = object.progs_mut().find(|p| p.name() == "hl_sees_listener") else {
+        return false;
+    };
+    let seen = |address: IpAddr| {
+        let Ok(listener) = TcpListener::bind((address, 0)) else {
+            return None;
+        };
+        let port = u32::from(listener.local_addr().ok()?.port());
+        let input = ProgramInput {
+            context_in: Some(&mut port.to_ne_bytes()),
+            ..Default::default()
+        };
+        Some(program.test_run(input).is_ok_and(|o| o.return_value == 1))
+    };
+    let four = seen(Ipv4Addr::UNSPECIFIED.into());
+    let six = seen(Ipv6Addr::UNSPECIFIED.into());
+    four == Some(true) && six != Some(false)
 }
 
 /// The errno that this kernel gives to a message whose source is not its own: EINVAL, or

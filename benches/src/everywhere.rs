@@ -29,9 +29,10 @@ pub fn rows(stage: &Stage, calls: &[(&'static str, [&str; 3])]) -> Result<Vec<Ro
             shares.push((first[at] + second[at]) / (before[at] + after[at]));
         }
     }
-    let row = |((what, _), shares): (&(&str, _), Vec<f64>)| {
+    let row = |((what, words), shares): (&(&str, [&str; 3]), Vec<f64>)| {
         let what = format!("{what} on a machine beside, of without any hostlet");
         Row::new(what, "×", Better::Less)
+            .command(format!("hostlet-bench work {}", words.join(" ")))
             .way("one hostlet", shares)
             .goal("one hostlet", Bound::AtMost(1.01))
     };

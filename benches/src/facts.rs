@@ -43,7 +43,12 @@ pub fn machine() -> Vec<(String, String)> {
 
 /// Of each program what it says when it is asked for its version, as far as it is here.
 pub fn versions() -> Vec<(String, String)> {
-    let own = ("hostlet".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+    let version = env!("CARGO_PKG_VERSION");
+    let own = match commit() {
+        Some(commit) => format!("{version}, commit {commit}"),
+        None => version.to_owned(),
+    };
+    let own = ("hostlet".to_owned(), own);
     let asked = [
         ("nginx", "-v"),
         ("wrk", "-v"),
@@ -58,6 +63,19 @@ pub fn versions() -> Vec<(String, String)> {
         Some(((*program).to_owned(), version))
     });
     std::iter::once(own).chain(found).collect()
+}
+
+/// What was measured, so that one sees how old the figures are; none outside of a repository.
+fn commit() -> Option<String> {
+    let mut git = Command::new("git");
+    // The repository is not root's, who measures.
+    git.args(["-c", "safe.directory=*", "-C", env!("CARGO_MANIFEST_DIR")]);
+    let out = git
+        .args(["describe", "--always", "--dirty"])
+        .output()
+        .ok()?;
+    let said = String::from_utf8_lossy(&out.stdout).trim().to_owned();
+    (out.status.success() && !said.is_empty()).then_some(said)
 }
 
 /// The first word that looks like one of the first line.

@@ -22,6 +22,10 @@ const MANY: (&str, [&str; 2]) = ("many", ["192.0.2.58", "2001:db8::58"]);
 /// These run for packets; every other program of ours is a call hook.
 const PACKET_HOOKS: &[&str] = &["hl_egress", "hl_ingress", "hl_learn", "hl_ping"];
 
+/// What counts, around each loop.
+const COUNTED: &str =
+    "sysctl kernel.bpf_stats_enabled=1; hostlet-bench work LOOP ADDRESS TIMES; bpftool prog show";
+
 const CALLS: &str = "20000";
 const CONNECTIONS: &str = "4000";
 
@@ -148,10 +152,15 @@ fn whole(stage: &Stage) -> Result<Vec<Row>> {
             needed("one address", take(Place::Hostlet(ONE.0))),
             needed("eight addresses", take(Place::Hostlet(MANY.0))),
         ];
-        let row = Row::new(what, "ns", Better::Less);
+        let row = Row::new(what, "ns", Better::Less).command(command(&words));
         rows.push(by_turns(row, stage.rounds(15), takers)?.against("native", Against::More));
     }
     Ok(rows)
+}
+
+/// How a reader runs a loop.
+fn command(words: &[&str]) -> String {
+    format!("hostlet-bench work {}", words.join(" "))
 }
 
 /// Mean nanoseconds of each hook, for one address and for several.
@@ -204,6 +213,7 @@ fn cost(stage: &Stage) -> Result<Vec<Row>> {
     let rows = figures.into_iter().map(|(what, means, promised)| {
         let row =
             Row::new(what, "ns", Better::Less).way("hostlet", means.iter().map(|m| m - floor));
+        let row = row.command(COUNTED);
         match promised {
             Some(most) => row.goal("hostlet", Bound::AtMost(most)),
             None => row,
@@ -235,6 +245,7 @@ fn established(stage: &Stage) -> Result<Row> {
     );
     let what = "call hooks run by 10,000 exchanges on a TCP connection";
     Ok(Row::new(what, "runs", Better::Less)
+        .command(COUNTED)
         .way("hostlet", [call_hook_runs(&counts) as f64])
         .goal("hostlet", Bound::AtMost(0.0)))
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use hostlet_model::Name;
 
 use crate::lending::{Bare, DHCP, Lending, RANGES, Used};
-use crate::report::{Against, Better, Bound, Plot, Row, Section, median, percentile};
+use crate::report::{Against, Better, Bound, Plot, Row, Section, percentile};
 use crate::stage::Stage;
 
 /// How often at most one lease is taken and given back, of each kind.
@@ -15,6 +15,10 @@ const TIMES: usize = 300;
 const HELD: usize = 1000;
 /// For how many seconds it is watched what holding them wakes.
 const SPAN: usize = 10;
+/// Who asks for what is measured: these ask over the same socket, and start nothing.
+const RUN: &str = "hostlet run --pool POOL -- PROGRAM";
+/// What shows how much memory hostletd has, and how often it wakes.
+const PROC: &str = "cat /proc/PID/smaps_rollup /proc/PID/stat /proc/PID/task/*/status";
 /// What hostletd may add to a lease.
 const OURS: Bound = Bound::AtMost(3.0);
 
@@ -61,17 +65,32 @@ fn one_by_one(stage: &Stage, lending: &Lending) -> Result<Vec<Row>> {
         server.push(milliseconds(bare.ask()?));
     }
     let mut figures = Vec::new();
-    for (what, of) in [("median", 0.5), ("99th percentile", 0.99)] {
-        let at = |values: &[f64]| percentile(values, of).context("nothing was measured");
+    for late in [false, true] {
+        let what = if late { "99th percentile" } else { "median" };
+        let new =
+            |kind| Row::new(format!("a {kind} lease, {what}"), "ms", Better::Less).command(RUN);
+        // A percentile is one value; how those lie that it is of, stands beside it.
+        let way = |row: Row, name: &str, all: &[f64]| {
+            if !late {
+                return Ok(row.way(name, all.iter().copied()));
+            }
+            let at = |of| percentile(all, of).context("nothing was measured");
+            let row = row.way(name, [at(0.99)?]);
+            anyhow::Ok(row.note(
+                name,
+                format!(
+                    "of {}: half between {:.2} and {:.2}, the longest {:.2}",
+                    all.len(),
+                    at(0.25)?,
+                    at(0.75)?,
+                    at(1.0)?
+                ),
+            ))
+        };
+        figures.push(way(new("pool"), "hostlet", &ranges)?.goal("hostlet", OURS));
+        let row = way(new("DHCP"), "the server alone", &server)?;
         figures.push(
-            Row::new(format!("a pool lease, {what}"), "ms", Better::Less)
-                .way("hostlet", [at(&ranges)?])
-                .goal("hostlet", OURS),
-        );
-        figures.push(
-            Row::new(format!("a DHCP lease, {what}"), "ms", Better::Less)
-                .way("the server alone", [at(&server)?])
-                .way("hostlet", [at(&dhcp)?])
+            way(row, "hostlet", &dhcp)?
                 .against("the server alone", Against::More)
                 .goal("hostlet", OURS),
         );
@@ -106,11 +125,9 @@ fn thousand(stage: &Stage, lending: &Lending) -> Result<Vec<Row>> {
         let opened = start.elapsed().as_secs_f64();
         let after = lending.used()?;
         figures.push(alone(format!("{held} {kind} leases: to open"), "s", opened));
-        figures.push(alone(
-            format!("{held} {kind} leases: each of the last hundred"),
-            "ms",
-            median(last).context("nothing was measured")?,
-        ));
+        let what = format!("{held} {kind} leases: each of the last hundred");
+        let row = Row::new(what, "ms", Better::Less).command(RUN);
+        figures.push(row.way("hostlet", last));
         figures.push(alone(
             format!("{held} {kind} leases: CPU time of each"),
             "ms",
@@ -145,7 +162,9 @@ fn thousand(stage: &Stage, lending: &Lending) -> Result<Vec<Row>> {
 }
 
 fn alone(what: String, unit: &str, value: f64) -> Row {
-    Row::new(what, unit, Better::Less).way("hostlet", [value])
+    Row::new(what, unit, Better::Less)
+        .command(format!("{RUN}; {PROC}"))
+        .way("hostlet", [value])
 }
 
 /// While nobody asks for anything.

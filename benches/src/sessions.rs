@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::lending::Lending;
-use crate::report::{Against, Better, Bound, Plot, Row, Section, median};
+use crate::report::{Against, Better, Bound, Plot, Row, Section};
 use crate::stage::{Place, Stage, output, wall};
 use crate::turns::{by_turns, needed};
 
@@ -137,7 +137,8 @@ fn logins(stage: &Stage) -> Result<Row> {
         "a login by ssh with a pool lease, and its end",
         "ms",
         Better::Less,
-    );
+    )
+    .command("ssh -s root@ADDRESS sftp < /dev/null");
     let native = |_| without.log_in(stage);
     let hostlet = |_| with.log_in(stage);
     let takers = vec![needed("native", native), needed("hostlet", hostlet)];
@@ -168,16 +169,14 @@ fn thousand(stage: &Stage, lending: &Lending) -> Result<Vec<Row>> {
         }
     }
     let closed = start.elapsed().as_secs_f64();
-    let alone = |what: &str, unit, value| {
-        Row::new(format!("{count} sessions: {what}"), unit, Better::Less).way("hostlet", [value])
+    let new = |what: &str, unit| {
+        Row::new(format!("{count} sessions: {what}"), unit, Better::Less)
+            .command("hostlet-bench work session SERVICE; grep Rss /proc/PID/smaps_rollup")
     };
+    let alone = |what: &str, unit, value| new(what, unit).way("hostlet", [value]);
     Ok(vec![
         alone("to open, one after the other", "s", opened),
-        alone(
-            "each of the last hundred",
-            "ms",
-            median(last).context("nothing was measured")?,
-        ),
+        new("each of the last hundred", "ms").way("hostlet", last),
         alone("to close, and all hostlets gone", "s", closed),
         alone("hostletd's RSS", "MiB", full),
         alone("hostletd's RSS before", "MiB", empty),

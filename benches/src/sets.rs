@@ -84,7 +84,8 @@ fn rows(stage: &Stage) -> Result<Vec<Row>> {
             let ours = Side::Ours(Place::Hostlet(&names[at]));
             beside.share((ours, &words), (Side::Plain, &words))
         };
-        all.push(row(stage, what, share).context(what)?);
+        let row = row(stage, what, share).context(what)?;
+        all.push(row.command(format!("hostlet-bench work {}", words.join(" "))));
     }
     let what = "connections to its last address, of without hostlets";
     let share = |at: usize| {
@@ -96,7 +97,10 @@ fn rows(stage: &Stage) -> Result<Vec<Row>> {
             (Side::PlainClient, &plain),
         )
     };
-    all.push(row(stage, what, share).context(what)?);
+    let row = row(stage, what, share).context(what)?;
+    all.push(row.command(format!(
+        "hostlet-bench work connect ADDRESS:7002 {CONNECTIONS}"
+    )));
     Ok(all)
 }
 

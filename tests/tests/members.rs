@@ -97,3 +97,37 @@ fn a_cgroup_below_is_the_hostlets() -> Result<()> {
     ensure!(!below.exists(), "{} is left", below.display());
     Ok(())
 }
+
+/// What a member does in a network namespace of its own making is not hostlet's: no address of it is on the machine (A3).
+#[test]
+fn a_network_that_a_member_makes_is_its_own() -> Result<()> {
+    const SCRIPT: &str = "
+from socket import socket
+def serve(at):
+    s = socket(); s.bind(at); s.listen(); return s
+def call(server, to):
+    c = socket(); c.connect(to); s, peer = server.accept(); print(*s.getsockname()[:1], peer[0])
+loop, own = serve(('127.0.0.1', 8080)), serve(('10.77.0.2', 8080))
+call(loop, ('127.0.0.1', 8080))
+call(own, ('10.77.0.2', 8080))
+call(serve(('0.0.0.0', 8081)), ('10.77.0.2', 8081))
+try: serve(('10.0.0.5', 8082))
+except OSError as e: print(e.errno)
+";
+    let lan = Lan::hostlets("one", &[])?;
+    let install = lan.install().context("hostlets")?;
+    let inside = format!(
+        "ip link set lo up && ip address add 10.77.0.2/32 dev lo && exec python3 -c \"{SCRIPT}\""
+    );
+    let unshare = ["unshare", "--user", "--map-root-user", "--net"];
+    let mut args = vec!["run", "--address", "10.0.0.5", "--"];
+    args.extend(unshare);
+    args.extend(["sh", "-c", &inside]);
+    let said = install.run(lan.host(), &args)?;
+    let wanted = format!(
+        "127.0.0.1 127.0.0.1\n10.77.0.2 10.77.0.2\n10.77.0.2 10.77.0.2\n{}\n",
+        libc::EADDRNOTAVAIL
+    );
+    ensure!(said == wanted, "{said}");
+    Ok(())
+}

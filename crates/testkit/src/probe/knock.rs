@@ -20,11 +20,7 @@ pub(super) fn call(name: &str, rest: &[&str]) -> Result<(), Trouble> {
         ("bpf-program", []) => bpf_first(11, 13),
         ("bpf-table", []) => bpf_first(12, 14),
         ("bpf-link", []) => bpf_first(31, 30),
-        ("bpf-detach", [cgroup]) => {
-            let dir = File::open(cgroup)?;
-            // Of ingress; without a program, as it was possible before there could be several.
-            bpf(9, &[dir.as_raw_fd() as u64, 0]).map(drop)
-        }
+        ("bpf-detach", [cgroup]) => bpf_detach(cgroup),
         ("trace", [pid]) => {
             let pid: i32 = number(pid)?;
             // SAFETY: PTRACE_SEIZE reads no memory; the other process goes on as it is.
@@ -136,25 +132,35 @@ fn allowed(answer: libc::c_long, harmless: &[i32]) -> Result<(), Trouble> {
 }
 
 fn bpf_first(next: u32, get: u32) -> Result<(), Trouble> {
-    let mut attributes = [0u64; 16];
-    // SAFETY: the attributes are as long as said, and live through the call.
-    let done = unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            next,
-            attributes.as_mut_ptr(),
-            size_of_val(&attributes),
-        )
-    };
-    check(i32::try_from(done).unwrap_or(-1))?;
-    bpf(get, &[attributes[0] >> 32]).map(drop)
+    let (_, said) = bpf_command(next, &[])?;
+    bpf(get, &[said[0] >> 32]).map(drop)
 }
 
+/// Takes the program for ingress off a cgroup, by its number and a descriptor of it, and puts it back.
+fn bpf_detach(cgroup: &str) -> Result<(), Trouble> {
+    let dir = File::open(cgroup)?;
+    let target = dir.as_raw_fd() as u64;
+    let mut number = 0u32;
+    bpf_command(16, &[target, 0, (&raw mut number) as u64, 1])?;
+    let program = bpf(13, &[number.into()])?;
+    let both = target | (program.as_raw_fd() as u64) << 32;
+    bpf_command(9, &[both, 0])?;
+    // Beside others (BPF_F_ALLOW_MULTI), as it was.
+    bpf_command(8, &[both, 2 << 32]).map(drop)
+}
+
+/// A descriptor, by a command that gives one.
 fn bpf(command: u32, words: &[u64]) -> Result<OwnedFd, Trouble> {
+    let (fd, _) = bpf_command(command, words)?;
+    own(fd)
+}
+
+/// The answer of a command, and its attributes after it.
+fn bpf_command(command: u32, words: &[u64]) -> Result<(i32, [u64; 16]), Trouble> {
     let mut attributes = [0u64; 16];
     attributes[..words.len()].copy_from_slice(words);
-    // SAFETY: the attributes are as long as said, and what they name lives through the call.
-    let fd = unsafe {
+    // SAFETY: the attributes are as long as they say, and what they name lives through the call.
+    let done = unsafe {
         libc::syscall(
             libc::SYS_bpf,
             command,
@@ -162,5 +168,7 @@ fn bpf(command: u32, words: &[u64]) -> Result<OwnedFd, Trouble> {
             size_of_val(&attributes),
         )
     };
-    own(i32::try_from(fd).unwrap_or(-1))
+    let done = i32::try_from(done).unwrap_or(-1);
+    check(done)?;
+    Ok((done, attributes))
 }

@@ -2,14 +2,22 @@
 
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use hostlet_testkit::agent::Agent;
 use hostlet_testkit::daemon::Daemon;
 use hostlet_testkit::wait;
 
 use super::bench::{Bench, USER};
 use super::{Finding, Who};
+
+/// So many changes at least, of a hostlet whose members fork without end.
+const CHANGES: u32 = 10;
+/// So many forks at least while it is changed, however long that takes: what goes through the members one by one is late then.
+const FORKS: u64 = 10_000;
+/// How long it may take.
+const FORKING: Duration = Duration::from_secs(60);
 
 /// What a hostlet runs that is to end.
 #[derive(Debug, Clone, Copy)]
@@ -144,17 +152,7 @@ impl Bench {
         };
         let mut lapse = None;
         if let (true, Some(agent)) = (churn, &mut agent) {
-            let begin = std::time::Instant::now();
-            for _ in 0..5 {
-                if lapse.is_none() {
-                    lapse = self.granted_and_revoked("10.0.0.41", port + 1)?;
-                }
-            }
-            let links: f64 = agent.ask("links")?.parse()?;
-            what = format!(
-                "{:.0} forks a second",
-                links / begin.elapsed().as_secs_f64()
-            );
+            (lapse, what) = self.changed_while_forking(agent, port + 1)?;
         }
         let removed = install.output(host, &["remove", "doomed", "--kill"])?;
         let left = std::path::Path::new(&cgroup).exists();
@@ -178,6 +176,39 @@ impl Bench {
             out = Some(format!("{cgroup} is left"));
         }
         Ok(Finding { out, refused: what })
+    }
+
+    /// Grants and revokes while the members fork, until so many have that it proves something; ends while they still do. What
+    /// was heard that must not be, and how many forks there were.
+    fn changed_while_forking(
+        &self,
+        agent: &mut Agent,
+        port: u16,
+    ) -> Result<(Option<String>, String)> {
+        let mut forks = || -> Result<u64> { Ok(agent.ask("links")?.parse()?) };
+        let begin = Instant::now();
+        let (mut lapse, mut changes, mut during) = (None, 0, 0);
+        while lapse.is_none() && (changes < CHANGES || during < FORKS) {
+            ensure!(
+                begin.elapsed() < wait::patience(FORKING),
+                "only {during} forks during {changes} changes: this proves nothing"
+            );
+            let before = forks()?;
+            lapse = self.granted_and_revoked("10.0.0.41", port)?;
+            let more = forks()? - before;
+            ensure!(
+                more > 0,
+                "nobody forked during a change: this proves nothing"
+            );
+            during += more;
+            // Granted, and revoked.
+            changes += 2;
+        }
+        let rate = during as f64 / begin.elapsed().as_secs_f64();
+        let last = forks()?;
+        wait::until("more forks", || forks().is_ok_and(|now| now > last))?;
+        let what = format!("{during} forks in {changes} changes, {rate:.0} a second");
+        Ok((lapse, what))
     }
 
     /// An address that somebody tries to send from all the time comes and goes: while it is there it is heard,

@@ -2,7 +2,7 @@
 //! has one row for each. They need root.
 
 use anyhow::{Context, Result, ensure};
-use hostlet_tests::bypass::{ALL, Row, perform, table};
+use hostlet_tests::bypass::{ALL, Control, MAY_BE_ABSENT, Row, absent_table, perform, table};
 
 /// Makes the attempts of a group, which must all end as documented.
 fn group(name: &str) -> Result<()> {
@@ -54,14 +54,23 @@ fn every_attempt_has_a_name_of_its_own() {
 /// Row by row: what is tried is documented, and what is documented is tried.
 #[test]
 fn the_threat_model_has_this_table() -> Result<()> {
+    same_rows("| id | attempt |", &table()?)
+}
+
+/// And so for what may be missing on a machine.
+#[test]
+fn the_threat_model_has_what_may_not_be_there() -> Result<()> {
+    same_rows("| id | what may be missing |", &absent_table())
+}
+
+fn same_rows(begin: &str, table: &str) -> Result<()> {
     let place = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/threat-model.md");
     let text = std::fs::read_to_string(place)?;
-    let begin = text.find("| id | attempt |").context("the table")?;
+    let begin = text.find(begin).context("the table")?;
     let documented: Vec<_> = text[begin..]
         .lines()
         .take_while(|l| l.starts_with('|'))
         .collect();
-    let table = table();
     let tried: Vec<_> = table.lines().collect();
     for row in &tried {
         ensure!(
@@ -75,5 +84,22 @@ fn the_threat_model_has_this_table() -> Result<()> {
             "docs/threat-model.md has what nobody tries:\n{row}"
         );
     }
+    Ok(())
+}
+
+/// What may be missing is so for an attempt that there is, and for one that works where it is not.
+#[test]
+fn what_may_not_be_there_is_tried() -> Result<()> {
+    let mut ids: Vec<_> = MAY_BE_ABSENT.iter().map(|absence| absence.id).collect();
+    for id in &ids {
+        let attempt = ALL.iter().flat_map(|(_, all)| *all).find(|a| a.id == *id);
+        let attempt = attempt.with_context(|| format!("nothing is called {id}"))?;
+        ensure!(attempt.control == Control::Works, "{id} works nowhere");
+    }
+    ids.sort_unstable();
+    ensure!(
+        ids.windows(2).all(|two| two[0] != two[1]),
+        "one is there twice"
+    );
     Ok(())
 }

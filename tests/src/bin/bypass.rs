@@ -4,15 +4,23 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use hostlet_testkit::supervised::supervised;
-use hostlet_tests::bypass::{ALL, Attempt, Row, Tally, perform, table};
+use hostlet_tests::bypass::{ALL, Attempt, Row, Tally, absent_table, perform, table};
 
 const USAGE: &str = "bypass [--table] [GROUP|ID]…";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     if args == ["--table"] {
-        print!("{}", table());
-        return ExitCode::SUCCESS;
+        return match table() {
+            Ok(table) => {
+                println!("{table}\n{}", absent_table().trim_end());
+                ExitCode::SUCCESS
+            }
+            Err(why) => {
+                eprintln!("bypass: {why:#}");
+                ExitCode::from(2)
+            }
+        };
     }
     supervised("bypass", || work(&args))
 }

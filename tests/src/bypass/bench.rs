@@ -41,6 +41,8 @@ pub struct Bench {
     pub(super) next_port: u16,
     /// Ports of stopped attempts, for what arrives late.
     pub(super) quiet: Vec<(u16, String)>,
+    /// The number of the last event that was read.
+    last_event: u64,
     files: TestDir,
     pub(super) probe: PathBuf,
 }
@@ -74,6 +76,7 @@ impl Bench {
             words: HashMap::new(),
             next_port: FIRST_PORT,
             quiet: Vec::new(),
+            last_event: 0,
             files,
             probe,
         };
@@ -192,6 +195,23 @@ impl Bench {
         let wait = wait::patience(PATIENCE).as_millis();
         agent.ask(&format!("patience {wait}"))?;
         Ok(agent)
+    }
+
+    /// The errors of what the kernel programs refused members since this was last asked.
+    pub(super) fn told(&mut self) -> Result<Vec<String>> {
+        let install = self.install()?;
+        let text = install.run(self.lan.host(), &["events", "in", "--json"])?;
+        let (mut new, mut last) = (Vec::new(), self.last_event);
+        for line in text.lines() {
+            let event: serde_json::Value = serde_json::from_str(line)?;
+            let number = event["seq"].as_u64().context("an event's number")?;
+            if number > self.last_event {
+                new.push(event["error"].as_str().unwrap_or("").to_owned());
+                last = last.max(number);
+            }
+        }
+        self.last_event = last;
+        Ok(new)
     }
 
     /// Has somebody perform a line.

@@ -9,8 +9,8 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         Layer::Hook,
         "
         in a = socket tcp4
-        in bind a 10.0.0.2:0
-        in connect a 10.0.0.100:{P}
+        in bind a 10.0.0.2:0 => EADDRNOTAVAIL
+        in connect a 10.0.0.100:{P} => ECONNREFUSED
     ",
     ),
     script(
@@ -19,8 +19,8 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         Layer::Hook,
         "
         in a = socket tcp6
-        in bind a [2001:db8::2]:0
-        in connect a [2001:db8::100]:{P}
+        in bind a [2001:db8::2]:0 => EADDRNOTAVAIL
+        in connect a [2001:db8::100]:{P} => ECONNREFUSED
     ",
     ),
     script(
@@ -29,10 +29,10 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         Layer::Hook,
         "
         in a = socket tcp6
-        in bind a [::ffff:10.0.0.2]:0
-        in connect a [::ffff:10.0.0.100]:{P}
+        in bind a [::ffff:10.0.0.2]:0 => EADDRNOTAVAIL
+        in connect a [::ffff:10.0.0.100]:{P} => ECONNREFUSED
         in b = socket udp6
-        in bind b [::ffff:10.0.0.2]:0
+        in bind b [::ffff:10.0.0.2]:0 => EADDRNOTAVAIL
         in sendto b [::ffff:10.0.0.100]:{P} x
     ",
     ),
@@ -42,10 +42,10 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         Layer::Hook,
         "
         in a = socket udp4
-        in bind a 10.0.0.2:0
+        in bind a 10.0.0.2:0 => EADDRNOTAVAIL
         in sendto a 10.0.0.100:{P} x
         in b = socket udp6
-        in bind b [2001:db8::2]:0
+        in bind b [2001:db8::2]:0 => EADDRNOTAVAIL
         in sendto b [2001:db8::100]:{P} x
     ",
     ),
@@ -55,11 +55,11 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         Layer::Hook,
         "
         in a = socket udp4
-        in bind a 10.0.0.9:0
+        in bind a 10.0.0.9:0 => EADDRNOTAVAIL
         in sendto a 10.0.0.100:{P} x
         in b = socket tcp4
-        in bind b 10.0.0.9:0
-        in connect b 10.0.0.100:{P}
+        in bind b 10.0.0.9:0 => EADDRNOTAVAIL
+        in connect b 10.0.0.100:{P} => ECONNREFUSED
     ",
     ),
     script(
@@ -68,11 +68,10 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         Layer::Hook,
         "
         in a = socket udplite4
-        in bind a 10.0.0.2:0
+        in bind a 10.0.0.2:0 => EADDRNOTAVAIL
         in sendto a 10.0.0.100:{P} x
     ",
-    )
-    .where_there_is("UDP-Lite"),
+    ),
     script(
         "bind-freebind",
         "bind to an address that nobody has (IP_FREEBIND)",
@@ -80,11 +79,11 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         "
         in a = socket udp4
         in opt a freebind 1
-        in bind a 10.0.0.222:0
+        in bind a 10.0.0.222:0 => EADDRNOTAVAIL
         in sendto a 10.0.0.100:{P} x
         in b = socket udp6
         in opt b freebind 1
-        in bind b [2001:db8::222]:0
+        in bind b [2001:db8::222]:0 => EADDRNOTAVAIL
         in sendto b [2001:db8::100]:{P} x
     ",
     ),
@@ -94,8 +93,8 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         Layer::Capability,
         "
         in a = socket udp4
-        in opt a transparent 1
-        in bind a 10.0.0.222:0
+        in opt a transparent 1 => EPERM
+        in bind a 10.0.0.222:0 => EADDRNOTAVAIL
         in sendto a 10.0.0.100:{P} x
     ",
     ),
@@ -106,8 +105,8 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         "
         in a = socket tcp4
         in opt a bind-no-port 1
-        in bind a 10.0.0.2:0
-        in connect a 10.0.0.100:{P}
+        in bind a 10.0.0.2:0 => EADDRNOTAVAIL
+        in connect a 10.0.0.100:{P} => ECONNREFUSED
     ",
     ),
     script(
@@ -116,7 +115,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         Layer::Hook,
         "
         in a = socket udp4
-        in bind a unspec:10.0.0.2:0
+        in bind a unspec:10.0.0.2:0 => EADDRNOTAVAIL
         in sendto a 10.0.0.100:{P} x
     ",
     )
@@ -127,18 +126,17 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         Layer::Hook,
         "
         in a = socket udp4
-        in uring-bind a 10.0.0.2:0
+        in uring-bind a 10.0.0.2:0 => EADDRNOTAVAIL
         in sendto a 10.0.0.100:{P} x
     ",
-    )
-    .where_there_is("io_uring's bind (Linux 6.11)"),
+    ),
     script(
         "bind-uring-socket",
         "bind and send by io_uring, on a socket that io_uring made",
         Layer::Hook,
         "
         in a = uring-socket udp4
-        in bind a 10.0.0.2:0
+        in bind a 10.0.0.2:0 => EADDRNOTAVAIL
         in uring-sendto a 10.0.0.100:{P} x
     ",
     ),
@@ -153,8 +151,8 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         in a = socket tcp4
         in connect a 10.0.0.100:{Q}
         in connect a unspec
-        in bind a 10.0.0.2:0
-        in connect a 10.0.0.100:{P}
+        in bind a 10.0.0.2:0 => EADDRNOTAVAIL
+        in connect a 10.0.0.100:{P} => ECONNREFUSED
     ",
     ),
     script(
@@ -163,8 +161,8 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         Layer::Hook,
         "
         in a = socket tcp4
-        in bind a 10.0.0.2:0
-        in fastopen a 10.0.0.100:{P} x
+        in bind a 10.0.0.2:0 => EADDRNOTAVAIL
+        in fastopen a 10.0.0.100:{P} x => ECONNREFUSED
     ",
     ),
     script(
@@ -173,9 +171,9 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         Layer::Hook,
         "
         in a = socket udp4
-        in sendmsg a 10.0.0.100:{P} x src=10.0.0.2
+        in sendmsg a 10.0.0.100:{P} x src=10.0.0.2 => EINVAL|ENETUNREACH
         in b = socket udp6
-        in sendmsg b [2001:db8::100]:{P} x src=2001:db8::2
+        in sendmsg b [2001:db8::100]:{P} x src=2001:db8::2 => EINVAL
     ",
     ),
     script(
@@ -184,9 +182,9 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         Layer::Hook,
         "
         in a = socket udp6
-        in sendmsg a [::ffff:10.0.0.100]:{P} x src=::ffff:10.0.0.2
+        in sendmsg a [::ffff:10.0.0.100]:{P} x src=::ffff:10.0.0.2 => EINVAL|ENETUNREACH
         in b = socket udp6
-        in sendmsg b [::ffff:10.0.0.100]:{P} x src=10.0.0.2
+        in sendmsg b [::ffff:10.0.0.100]:{P} x src=10.0.0.2 => EINVAL|ENETUNREACH
     ",
     ),
     script(
@@ -196,10 +194,10 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         "
         in a = socket udp4
         in connect a 10.0.0.100:{P}
-        in sendmsg a - x src=10.0.0.2
+        in sendmsg a - x src=10.0.0.2 => EINVAL|ENETUNREACH
         in b = socket udp6
         in connect b [2001:db8::100]:{P}
-        in sendmsg b - x src=2001:db8::2
+        in sendmsg b - x src=2001:db8::2 => EINVAL
     ",
     ),
     script(
@@ -208,7 +206,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         Layer::Hook,
         "
         in a = socket udp4
-        in sendmmsg a 10.0.0.100:{P} x src=10.0.0.2
+        in sendmmsg a 10.0.0.100:{P} x src=10.0.0.2 => EINVAL|ENETUNREACH
     ",
     ),
     script(
@@ -242,7 +240,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         in sendto a 10.1.0.100:{P} x
         in b = socket tcp4
         in opt b device eth1
-        in connect b 10.1.0.100:{P}
+        in connect b 10.1.0.100:{P} => EINPROGRESS
         in c = socket udp4
         in sendmsg c 10.1.0.100:{P} x if=eth1
     ",
@@ -255,7 +253,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         in a = socket udp6
         in sendto a [fe80::100%eth0]:{P} x
         in b = socket tcp6
-        in connect b [fe80::100%eth0]:{P}
+        in connect b [fe80::100%eth0]:{P} => ECONNREFUSED
     ",
     ),
     script(
@@ -264,14 +262,14 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         Layer::Hook,
         "
         in a = socket udp6
-        in bind a [fe80::1%eth0]:0
+        in bind a [fe80::1%eth0]:0 => EADDRNOTAVAIL
         in sendto a [fe80::100%eth0]:{P} x
     ",
     ),
     script(
         "sent-then-connected",
         "connect UDP that has sent before",
-        Layer::HookOrGuard,
+        Layer::Guard,
         "
         in a = socket udp4
         in sendto a 10.0.0.100:{Q} x
@@ -282,14 +280,13 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
     script(
         "udplite-connected",
         "connect UDP-Lite without a bind",
-        Layer::HookOrGuard,
+        Layer::Guard,
         "
         in a = socket udplite4
         in connect a 10.0.0.100:{P}
-        in send a x
+        in send a x => EPERM
     ",
-    )
-    .where_there_is("UDP-Lite"),
+    ),
     script(
         "ping-bind",
         "ping from the host's address: echo sockets bind past the hooks",
@@ -338,8 +335,8 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         in connect a [::ffff:10.0.0.100]:{Q}
         in opt a addrform 2
         in connect a unspec
-        in bind a 10.0.0.2:0
-        in connect a 10.0.0.100:{P}
+        in bind a 10.0.0.2:0 => EADDRNOTAVAIL
+        in connect a 10.0.0.100:{P} => ECONNREFUSED
     ",
     ),
     script(
@@ -348,7 +345,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         Layer::Capability,
         "
         in a = socket udp4
-        in! opt a mark 1275068417
+        in! opt a mark 1275068417 => EPERM
     ",
     ),
     script(
@@ -357,7 +354,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         Layer::Capability,
         "
         in a = socket tcp4
-        in! opt a repair 1
+        in! opt a repair 1 => EPERM
     ",
     ),
 ];

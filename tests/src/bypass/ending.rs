@@ -175,7 +175,11 @@ impl Bench {
         } else if left {
             out = Some(format!("{cgroup} is left"));
         }
-        Ok(Finding { out, refused: what })
+        Ok(Finding {
+            out,
+            refused: what,
+            ..Finding::default()
+        })
     }
 
     /// Grants and revokes while the members fork, until so many have that it proves something; ends while they still do. What

@@ -7,7 +7,8 @@ use hostlet_testkit::oracle;
 use hostlet_testkit::sniffer::{Seen, Sniffer};
 use hostlet_testkit::wait;
 
-use super::{Attempt, Bench, Control, Finding};
+use super::expected::lines;
+use super::{Attempt, Bench, Control, Finding, Said, Who};
 
 /// What tells that something came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,28 +58,28 @@ impl Bench {
         }
         self.words.insert("P".into(), port.to_string());
         self.words.insert("Q".into(), (port + 1).to_string());
-        let mut finding = Finding {
-            out: None,
-            refused: String::new(),
-        };
+        let mut finding = Finding::default();
         let mut actors: Vec<String> = Vec::new();
-        for line in text.lines().map(str::trim).filter(|l| !l.is_empty()) {
-            let (actor, op) = line
-                .split_once(' ')
-                .with_context(|| format!("no step: {line}"))?;
-            let proof = actor.ends_with('!');
-            let actor = actor.trim_end_matches('!');
+        for line in lines(text)? {
+            let (actor, proof) = (line.actor, line.proof);
             let real = if actor == "in" { name } else { actor };
-            let op = self.fill(op, name)?;
+            let op = self.fill(line.op, name)?;
             if !actors.iter().any(|a| a == real) {
                 actors.push(real.into());
             }
-            let said = self
-                .ask(real, &op)
-                .with_context(|| format!("{id}: {line}"))?;
+            let said = self.ask(real, &op).with_context(|| format!("{id}: {op}"))?;
             let failed = looks_failed(&said);
-            if actor == "in" && failed {
-                finding.refused = format!("{}: {said}", short(&op));
+            if actor == "in" {
+                let did = short(&op);
+                if let (Some(who), None) = (who(name), &finding.surprise) {
+                    let surprise = line.surprise(who, &said);
+                    finding.surprise = surprise.map(|why| format!("{did}: {why}"));
+                }
+                if failed {
+                    finding.refused = format!("{did}: {said}");
+                }
+                let said = said.clone();
+                finding.steps.push(Said { op: did, said });
             }
             let read = actor == "in" && said.contains("secret");
             if finding.out.is_none() && (read || (proof && !failed)) {
@@ -86,6 +87,9 @@ impl Bench {
             }
         }
         self.flush()?;
+        if who(name).is_some() {
+            finding.told = self.told()?;
+        }
         if finding.out.is_none() {
             finding.out = match judged {
                 Judged::Packets => self.foreign(port, at, false),
@@ -195,8 +199,17 @@ fn short(op: &str) -> String {
     words[..count.min(words.len())].join(" ")
 }
 
+/// Which kind of member that actor is.
+fn who(name: &str) -> Option<Who> {
+    match name {
+        "in-user" => Some(Who::User),
+        "in-root" => Some(Who::Root),
+        _ => None,
+    }
+}
+
 /// Answers that are names of errors, or say that nothing happened.
-fn looks_failed(answer: &str) -> bool {
+pub(super) fn looks_failed(answer: &str) -> bool {
     matches!(answer, "quiet" | "killed" | "0")
         || answer.starts_with("exit ")
         || answer.starts_with("errno ")

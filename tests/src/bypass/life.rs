@@ -71,7 +71,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
 fn finding(out: Option<String>) -> Finding {
     Finding {
         out,
-        refused: String::new(),
+        ..Finding::default()
     }
 }
 

@@ -12,7 +12,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         other u = socket udp4
         other bind u 127.0.0.1:{P}
         in b = socket tcp4
-        in connect b {other-loop4}:{P}
+        in connect b {other-loop4}:{P} => ECONNREFUSED
         in c = socket udp4
         in sendto c {other-loop4}:{P} x
         other! quiet a
@@ -25,9 +25,9 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         other u = socket udp6
         other bind u [::1]:{P}
         in b = socket tcp6
-        in connect b [{other-loop6}]:{P}
+        in connect b [{other-loop6}]:{P} => ENETUNREACH
         in c = socket udp6
-        in sendto c [{other-loop6}]:{P} x
+        in sendto c [{other-loop6}]:{P} x => ENETUNREACH
         other! quiet a
         other! quiet u
     ").never(NOBODY),
@@ -36,9 +36,9 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         other bind a 127.0.0.1:{P}
         other listen a
         in b = socket tcp4
-        in connect b 127.0.0.1:{P}
+        in connect b 127.0.0.1:{P} => ECONNREFUSED
         in c = socket tcp4
-        in connect c 0.0.0.0:{P}
+        in connect c 0.0.0.0:{P} => ECONNREFUSED
         other! quiet a
     ").never(NOBODY),
     script("neighbour-loopback-bind", "bind to a neighbour's loopback", Layer::Hook, "
@@ -47,45 +47,45 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         other c = socket udp4
         other sendto c 127.0.0.1:{P} secret
         other sendto c {other-loop4}:{P} secret
-        in recv a
+        in recv a => EAGAIN
         in b = socket udp6
-        in bind b [{other-loop6}]:{P}
+        in bind b [{other-loop6}]:{P} => EADDRNOTAVAIL
         other d = socket udp6
         other sendto d [::1]:{P} secret
-        in recv b
+        in recv b => EAGAIN
         in e = socket tcp4
         in bind e {other-loop4}:{P}
         in listen e
         other f = socket tcp4
         other connect f 127.0.0.1:{P}
         other send f secret
-        in g = accept e
-        in recv g
+        in g = accept e => EAGAIN
+        in recv g => no-socket
     ").never("the look-up gives what goes there to nobody but the hostlet"),
-    script("neighbour-loopback-hop", "by a source route that ends there (IP_OPTIONS)", Layer::Hook, "
+    script("neighbour-loopback-hop", "by a source route that ends there (IP_OPTIONS)", Layer::Capability, "
         other u = socket udp4
         other bind u 127.0.0.1:{P}
         in a = socket udp4
-        in source-route a loose {other-loop4}
+        in source-route a loose {other-loop4} => EPERM
         in sendto a 10.0.0.100:{P} x
         in b = socket udp4
-        in source-route b loose 10.0.0.100
+        in source-route b loose 10.0.0.100 => EPERM
         in sendto b {other-loop4}:{P} x
         other! quiet u
     ").never(NOBODY),
-    script("routing-header", "by a routing header (IPV6_RTHDR)", Layer::Kernel, "
+    script("routing-header", "by a routing header (IPV6_RTHDR)", Layer::GuardAndKernel, "
         other u = socket udp6
         other bind u [::1]:{P}
         in a = socket udp6
         in routing-header a {other-loop6}
-        in sendto a [2001:db8::100]:{P} x
+        in sendto a [2001:db8::100]:{P} x => EPERM
         other! quiet u
     ").never(NOBODY)
     .remains("the kernel takes in no such header unless `seg6_enabled` is set; the guard sees where the packet goes first"),
-    script("source-route", "a source route from the host's address", Layer::Hook, "
+    script("source-route", "a source route from the host's address", Layer::Capability, "
         in a = socket udp4
-        in source-route a loose 10.0.0.100
-        in bind a 10.0.0.2:0
+        in source-route a loose 10.0.0.100 => EPERM
+        in bind a 10.0.0.2:0 => EADDRNOTAVAIL
         in sendto a 192.0.2.1:{P} x
     "),
     script("host-loopback", "the host's own loopback, by every name", Layer::Hook, "
@@ -95,13 +95,13 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         host u = socket udp4
         host bind u 127.0.0.1:{P}
         in b = socket tcp4
-        in connect b 127.0.0.1:{P}
+        in connect b 127.0.0.1:{P} => ECONNREFUSED
         in c = socket tcp4
-        in connect c 0.0.0.0:{P}
+        in connect c 0.0.0.0:{P} => ECONNREFUSED
         in d = socket udp4
         in sendto d 127.0.0.1:{P} x
         in e = socket tcp6
-        in connect e [::ffff:127.0.0.1]:{P}
+        in connect e [::ffff:127.0.0.1]:{P} => ECONNREFUSED
         host! quiet a
         host! quiet u
     ").remains("`--host-loopback` opens single services; name servers of `/etc/resolv.conf` are open on port 53"),
@@ -110,9 +110,9 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         host bind a [::1]:{P}
         host listen a
         in b = socket tcp6
-        in connect b [::1]:{P}
+        in connect b [::1]:{P} => ECONNREFUSED
         in c = socket tcp6
-        in connect c [::]:{P}
+        in connect c [::]:{P} => ECONNREFUSED
         host! quiet a
     "),
     script("host-loopback-net", "the host's services on the rest of 127.0.0.0/8", Layer::Hook, "
@@ -139,7 +139,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         host u = socket udp4
         host bind u 0.0.0.0:{P}
         in b = socket tcp4
-        in connect b 10.0.0.5:{P}
+        in connect b 10.0.0.5:{P} => ECONNREFUSED
         in c = socket udp4
         in sendto c 10.0.0.5:{P} x
         peer d = socket tcp4

@@ -5,11 +5,17 @@
 //! every packet. Each is also made by a process outside all hostlets, where it must work
 //! (or says why it cannot), so that one which cannot fail is noticed; and without the
 //! guard, which tells what the guard alone stopped.
+//!
+//! Who stopped it counts too: every refusal has to be the documented one, and what a hook
+//! refuses has to be told as an event. So a layer that is gone is missed, though there is
+//! another behind it.
 
+mod absent;
 mod bench;
 mod calls;
 mod cgroups;
 mod ending;
+mod expected;
 mod judging;
 mod kernel;
 mod kinds;
@@ -19,8 +25,9 @@ mod processes;
 mod receiving;
 mod report;
 
+pub use absent::{Absence, MAY_BE_ABSENT, Sign};
 pub use bench::Bench;
-pub use report::{Outcome, Row, Tally, perform, table};
+pub use report::{Outcome, Row, Tally, absent_table, perform, table};
 
 /// What stops an attempt first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,8 +36,8 @@ pub enum Layer {
     Hook,
     /// The check of every packet.
     Guard,
-    /// A program at a call where it can be, else the check of every packet.
-    HookOrGuard,
+    /// The check of every packet, and behind it the kernel.
+    GuardAndKernel,
     /// The choice of who gets a packet.
     Lookup,
     /// The launcher's filter of system calls.
@@ -53,7 +60,7 @@ impl Layer {
         match self {
             Layer::Hook => "hook",
             Layer::Guard => "guard",
-            Layer::HookOrGuard => "hook, guard",
+            Layer::GuardAndKernel => "guard, kernel",
             Layer::Lookup => "lookup",
             Layer::Seccomp => "seccomp",
             Layer::Capability => "capabilities",
@@ -88,21 +95,34 @@ pub enum Wanted {
 /// What a process outside all hostlets gets by the same attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Control {
-    /// It works for root.
+    /// It works for root, where the machine has what it takes.
     Works,
-    /// It works where the machine has what it takes.
-    WhereThereIs(&'static str),
     /// It works for nobody, and why.
     Never(&'static str),
 }
 
 /// What is found by an attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Finding {
     /// What came out; none when it was stopped.
     pub out: Option<String>,
-    /// The last thing that was refused.
+    /// The last thing that was refused, or what else is to be told.
     pub refused: String,
+    /// What who tries did, and was answered.
+    pub steps: Vec<Said>,
+    /// The first answer that is not the documented one.
+    pub surprise: Option<String>,
+    /// The errors of the refusals that the kernel programs told of as events.
+    pub told: Vec<String>,
+}
+
+/// A step, and its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// What was done, in a word or two.
+    pub op: String,
+    /// The answer.
+    pub said: String,
 }
 
 /// How it is done.
@@ -171,13 +191,6 @@ impl Attempt {
     const fn never(self, why: &'static str) -> Attempt {
         Attempt {
             control: Control::Never(why),
-            ..self
-        }
-    }
-
-    const fn where_there_is(self, what: &'static str) -> Attempt {
-        Attempt {
-            control: Control::WhereThereIs(what),
             ..self
         }
     }

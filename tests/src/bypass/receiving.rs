@@ -2,6 +2,22 @@
 
 use super::{Attempt, Layer, script};
 
+/// From ports of their own: of two sockets that share a port, chance gives each of them to one.
+macro_rules! four_secrets {
+    () => {
+        "
+        peer c = socket udp4
+        peer sendto c 10.0.0.1:{P} secret
+        peer d = socket udp4
+        peer sendto d 10.0.0.1:{P} secret
+        peer e = socket udp4
+        peer sendto e 10.0.0.1:{P} secret
+        peer f = socket udp4
+        peer sendto f 10.0.0.1:{P} secret
+        "
+    };
+}
+
 pub(super) const ATTEMPTS: &[Attempt] = &[
     script("listen-unbound", "listen without a bind: the kernel puts it on the host's wildcard", Layer::Lookup, "
         in a = socket tcp4
@@ -9,13 +25,13 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         peer c = socket tcp4
         peer connect c 10.0.0.1:{in.a}
         peer send c secret
-        in b = accept a
-        in recv b
+        in b = accept a => EAGAIN
+        in recv b => no-socket
         peer d = socket tcp4
         peer connect d 10.0.0.9:{in.a}
         peer send d secret
-        in e = accept a
-        in recv e
+        in e = accept a => EAGAIN
+        in recv e => no-socket
     "),
     script("listen-unbound6", "the same over IPv6", Layer::Lookup, "
         in a = socket tcp6
@@ -23,8 +39,8 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         peer c = socket tcp6
         peer connect c [2001:db8::1]:{in.a}
         peer send c secret
-        in b = accept a
-        in recv b
+        in b = accept a => EAGAIN
+        in recv b => no-socket
     "),
     script("listen-after-connect", "listen on what a connection left behind", Layer::Lookup, "
         peer s = socket tcp4
@@ -37,9 +53,9 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         peer c = socket tcp4
         peer connect c 10.0.0.1:{in.a}
         peer send c secret
-        in b = accept a
-        in recv b
-    ").where_there_is("a kernel that lets the socket go back to the wildcard"),
+        in b = accept a => EAGAIN
+        in recv b => no-socket
+    "),
     script("listen-wildcard", "listen on 0.0.0.0, asked by the host's address", Layer::Hook, "
         in a = socket tcp4
         in bind a 0.0.0.0:{P}
@@ -47,13 +63,13 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         peer c = socket tcp4
         peer connect c 10.0.0.1:{P}
         peer send c secret
-        in b = accept a
-        in recv b
+        in b = accept a => EAGAIN
+        in recv b => no-socket
         peer d = socket tcp4
         peer connect d 10.0.0.9:{P}
         peer send d secret
-        in e = accept a
-        in recv e
+        in e = accept a => EAGAIN
+        in recv e => no-socket
     "),
     script("udp-wildcard", "UDP on 0.0.0.0 and `::`, asked by others' addresses", Layer::Hook, "
         in a = socket udp4
@@ -61,12 +77,12 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         peer c = socket udp4
         peer sendto c 10.0.0.1:{P} secret
         peer sendto c 10.0.0.9:{P} secret
-        in recv a
+        in recv a => EAGAIN
         in b = socket udp6
         in bind b [::]:{Q}
         peer d = socket udp6
         peer sendto d [2001:db8::1]:{Q} secret
-        in recv b
+        in recv b => EAGAIN
     "),
     script("udp-unbound", "the port that a first sendto picks, asked by the host's address", Layer::Lookup, "
         in a = socket udp4
@@ -74,18 +90,18 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         peer c = socket udp4
         peer sendto c 10.0.0.1:{in.a} secret
         peer sendto c 10.0.0.9:{in.a} secret
-        in recv a
+        in recv a => EAGAIN
     "),
     script("share-port", "share the port of a host's socket (SO_REUSEPORT, SO_REUSEADDR) on its address", Layer::Hook, "
         in a = socket udp4
         in opt a reuseport 1
         in opt a reuseaddr 1
-        in bind a 10.0.0.1:{P}
+        in bind a 10.0.0.1:{P} => EADDRNOTAVAIL
         peer c = socket udp4
         peer sendto c 10.0.0.1:{P} secret
-        in recv a
+        in recv a => EAGAIN
     "),
-    script("share-wildcard", "share the port of a host's socket on the wildcard", Layer::Hook, "
+    script("share-wildcard", "share the port of a host's socket on the wildcard", Layer::Hook, concat!("
         host h = socket udp4
         host opt h reuseport 1
         host opt h reuseaddr 1
@@ -94,27 +110,21 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         in opt a reuseport 1
         in opt a reuseaddr 1
         in bind a 0.0.0.0:{P}
-        peer c = socket udp4
-        peer sendto c 10.0.0.1:{P} secret
-        peer sendto c 10.0.0.1:{P} secret
-        peer d = socket udp4
-        peer sendto d 10.0.0.1:{P} secret
-        peer e = socket udp4
-        peer sendto e 10.0.0.1:{P} secret
-        in recv a
-    ").where_there_is("two sockets of one user on a port"),
+        ", four_secrets!(), four_secrets!(), four_secrets!(), four_secrets!(), "
+        in recv a => EAGAIN
+    ")),
     script("sniff", "read what passes an interface (packet sockets)", Layer::Seccomp, "
-        in! a = socket packet
-        in! b = socket packet-dgram
+        in! a = socket packet => EAFNOSUPPORT
+        in! b = socket packet-dgram => EAFNOSUPPORT
     "),
     script("sniff-uring", "the same by io_uring, which the filter of families does not see", Layer::Capability, "
-        in! a = uring-socket packet
+        in! a = uring-socket packet => EPERM
     "),
-    script("raw", "raw sockets: any source, a header of one's own, everybody's ICMP", Layer::Hook, "
-        in! a = socket raw4
-        in! b = socket raw6
-        in! c = socket 2/3/255
-        in! d = uring-socket raw4
+    script("raw", "raw sockets: any source, a header of one's own, everybody's ICMP", Layer::Capability, "
+        in! a = socket raw4 => EPERM
+        in! b = socket raw6 => EPERM
+        in! c = socket 2/3/255 => EPERM
+        in! d = uring-socket raw4 => EPERM
     ").remains("`--raw` grants them by name"),
     script("multicast", "join a group: multicast and broadcast of the networks that the machine is on", Layer::Nothing, "
         in a = socket udp4
@@ -138,5 +148,5 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         host s = accept l
         in command ss -K -t state established sport = :{P}
         host! quiet s
-    ").where_there_is("SOCK_DESTROY"),
+    "),
 ];

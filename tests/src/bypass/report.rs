@@ -4,7 +4,10 @@ use std::fmt;
 
 use anyhow::Result;
 
-use super::{ALL, Attempt, Bench, Control, Finding, How, Layer, Wanted, Who};
+use super::{
+    ALL, Absence, Attempt, Bench, Control, Finding, How, Layer, MAY_BE_ABSENT, Wanted, Who, absent,
+    expected,
+};
 
 /// What came of one attempt by one kind of member.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,11 +121,10 @@ fn one(attempt: &Attempt, guarded: &mut Bench, unguarded: &mut Bench) -> Result<
         user: Outcome::NotTried,
         root: Outcome::NotTried,
     };
-    let mut works_outside = None;
-    if let How::Script(text) = attempt.how {
-        let found = guarded.control(attempt, text)?;
-        works_outside = Some(found.out.is_some());
-    }
+    let outside = match attempt.how {
+        How::Script(text) => Some(guarded.control(attempt, text)?),
+        How::Code(_) => None,
+    };
     for (who, name) in [(Who::User, "in-user"), (Who::Root, "in-root")] {
         let wanted = attempt.wanted(who);
         if wanted == Wanted::NotTried {
@@ -132,15 +134,9 @@ fn one(attempt: &Attempt, guarded: &mut Bench, unguarded: &mut Bench) -> Result<
             How::Script(text) => guarded.script(attempt.id, text, name)?,
             How::Code(how) => how(guarded, who)?,
         };
-        let outcome = match (attempt.control, works_outside) {
-            (Control::Works, Some(false)) => {
-                Outcome::Failed("it does not work outside either: it proves nothing".into())
-            }
-            (Control::Never(_), Some(true)) => Outcome::Failed("it works outside".into()),
-            (Control::WhereThereIs(what), Some(false)) if found.out.is_none() => {
-                Outcome::NotHere(what)
-            }
-            _ => judge(wanted, found),
+        let outcome = match &outside {
+            Some(outside) => compare(attempt, wanted, found, outside)?,
+            None => judge(wanted, found),
         };
         match who {
             Who::User => row.user = outcome,
@@ -150,12 +146,11 @@ fn one(attempt: &Attempt, guarded: &mut Bench, unguarded: &mut Bench) -> Result<
     // Which layer it was shows where the guard is missing.
     if let (How::Script(text), Outcome::Stopped(_)) = (attempt.how, &row.root) {
         let found = unguarded.script(attempt.id, text, "in-root")?;
-        let wrong = match (attempt.layer, found.out) {
-            (Layer::Guard, None) => Some("without the guard it is stopped as well".to_owned()),
-            (layer, Some(out)) if !matches!(layer, Layer::Guard | Layer::HookOrGuard) => {
-                Some(format!("it is the guard that stops it: {out}"))
-            }
-            _ => None,
+        let wrong = match (attempt.layer, found.out, found.surprise) {
+            (Layer::Guard, None, _) => Some("without the guard it is stopped as well".to_owned()),
+            (Layer::Guard | Layer::GuardAndKernel, _, _) => None,
+            (_, Some(out), _) => Some(format!("it is the guard that stops it: {out}")),
+            (_, None, surprise) => surprise.map(|why| format!("without the guard: {why}")),
         };
         if let Some(why) = wrong {
             row.root = Outcome::Failed(why);
@@ -164,11 +159,46 @@ fn one(attempt: &Attempt, guarded: &mut Bench, unguarded: &mut Bench) -> Result<
     Ok(row)
 }
 
+/// What came of it beside what comes of it outside.
+fn compare(
+    attempt: &Attempt,
+    wanted: Wanted,
+    found: Finding,
+    outside: &Finding,
+) -> Result<Outcome> {
+    let works = outside.out.is_some();
+    let missing = absent::missing(attempt.id, outside)?;
+    Ok(match (attempt.control, missing) {
+        (Control::Never(_), _) if works => Outcome::Failed("it works outside".into()),
+        (Control::Works, Some(what)) if found.out.is_none() && !works => Outcome::NotHere(what),
+        // What is forbidden to all but root is not forbidden to root outside.
+        (Control::Works, Some(what)) if found.out.is_none() && wanted == Wanted::Possible => {
+            Outcome::NotHere(what)
+        }
+        (Control::Works, None) if !works => Outcome::Failed(format!(
+            "it does not work outside either ({}): it proves nothing",
+            outside.refused
+        )),
+        _ if wanted == Wanted::Stopped && attempt.layer == Layer::Hook => {
+            match (expected::untold(&found, outside), judge(wanted, found)) {
+                (Some(step), Outcome::Stopped(_)) => {
+                    Outcome::Failed(format!("no hook told that it refused {step}"))
+                }
+                (_, outcome) => outcome,
+            }
+        }
+        _ => judge(wanted, found),
+    })
+}
+
 fn judge(wanted: Wanted, found: Finding) -> Outcome {
     match (wanted, found.out) {
+        (Wanted::Stopped, Some(out)) => Outcome::Failed(format!("it got out: {out}")),
+        (Wanted::Stopped | Wanted::Possible, _) if found.surprise.is_some() => {
+            Outcome::Failed(found.surprise.unwrap_or_default())
+        }
         (Wanted::Stopped, None) => Outcome::Stopped(found.refused),
         (Wanted::Possible, Some(out)) => Outcome::Possible(out),
-        (Wanted::Stopped, Some(out)) => Outcome::Failed(format!("it got out: {out}")),
         (_, None) => Outcome::Failed(format!(
             "documented as possible, but stopped: {}",
             found.refused
@@ -178,9 +208,12 @@ fn judge(wanted: Wanted, found: Finding) -> Outcome {
 }
 
 /// The table of the threat model: what is documented of all attempts.
-pub fn table() -> String {
+///
+/// # Errors
+/// When a script cannot be read.
+pub fn table() -> Result<String> {
     let mut text = String::from(
-        "| id | attempt | ordinary user | root | layer | what remains |\n|---|---|---|---|---|---|\n",
+        "| id | attempt | ordinary user | root | layer | refused with | what remains |\n|---|---|---|---|---|---|---|\n",
     );
     for attempt in ALL.iter().flat_map(|(_, attempts)| attempts.iter()) {
         let cell = |wanted| match wanted {
@@ -188,8 +221,12 @@ pub fn table() -> String {
             Wanted::Possible => "possible",
             Wanted::NotTried => "–",
         };
+        let refusals = match attempt.how {
+            How::Script(text) => expected::refusals(text)?,
+            How::Code(_) => String::new(),
+        };
         text.push_str(&format!(
-            "| `{}` | {} | {} | {} | {} | {} |\n",
+            "| `{}` | {} | {} | {} | {} | {refusals} | {} |\n",
             attempt.id,
             attempt.what,
             cell(attempt.user),
@@ -197,6 +234,24 @@ pub fn table() -> String {
             attempt.layer.name(),
             attempt.remains,
         ));
+    }
+    Ok(text)
+}
+
+/// The threat model's other table: what cannot be tried everywhere.
+pub fn absent_table() -> String {
+    let mut text = String::from(
+        "| id | what may be missing | why | how it is recognised |\n|---|---|---|---|\n",
+    );
+    for Absence {
+        id,
+        what,
+        why,
+        sign,
+    } in MAY_BE_ABSENT
+    {
+        let sign = sign.text();
+        text.push_str(&format!("| `{id}` | {what} | {why} | {sign} |\n"));
     }
     text
 }

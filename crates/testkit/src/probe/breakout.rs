@@ -77,9 +77,12 @@ pub(crate) fn perform(op: &str, args: &[&str]) -> Outcome {
         ("command", [program, args @ ..]) => {
             let mut command = std::process::Command::new(program);
             command.args(args).stdin(std::process::Stdio::null());
-            let done = command.output()?;
+            let done = command.env("LC_ALL", "C").output()?;
+            let said = String::from_utf8_lossy(&done.stderr);
             Ok(match done.status.code() {
                 Some(0) => "ok".into(),
+                // By its exit status alone it may have failed for any reason.
+                Some(_) if said.contains("Operation not permitted") => "EPERM".into(),
                 Some(code) => format!("exit {code}"),
                 None => "killed".into(),
             })

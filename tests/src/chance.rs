@@ -1,6 +1,21 @@
 //! Chance that can be had again: numbers from a seed (SplitMix64).
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result};
+
+const SECONDS_OF_A_DAY: u64 = 24 * 60 * 60;
+
+/// Days since 1970, UTC, or what `HOSTLET_SEED` says: a failure is the same for everybody all day.
+///
+/// # Errors
+/// When the variable is no number, or the clock is before 1970.
+pub fn seed_of_the_day() -> Result<u64> {
+    match std::env::var("HOSTLET_SEED") {
+        Ok(seed) => seed.parse().context("HOSTLET_SEED"),
+        Err(_) => Ok(SystemTime::UNIX_EPOCH.elapsed()?.as_secs() / SECONDS_OF_A_DAY),
+    }
+}
 
 /// A source of numbers; the same seed gives the same ones.
 #[derive(Debug, Clone)]

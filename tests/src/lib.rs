@@ -3,7 +3,7 @@
 
 pub mod bypass;
 pub mod cases;
-mod chance;
+pub mod chance;
 pub mod endurance;
 pub mod foreign;
 pub mod generated;

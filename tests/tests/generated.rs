@@ -2,10 +2,9 @@
 //! from that of the day (days since 1970, UTC; `HOSTLET_SEED` is another). `make conformance` performs many
 //! more, from one that never was.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
+use hostlet_tests::chance::seed_of_the_day;
 use hostlet_tests::generated::{Settings, run};
-
-const SECONDS_OF_A_DAY: u64 = 24 * 60 * 60;
 
 /// Performs so many cases; none may differ but as documented.
 fn perform(seed: u64, cases: u64) -> Result<()> {
@@ -33,9 +32,5 @@ fn from_a_fixed_seed() -> Result<()> {
 /// The same cases for everybody, all day.
 #[test]
 fn from_the_seed_of_the_day() -> Result<()> {
-    let seed = match std::env::var("HOSTLET_SEED") {
-        Ok(seed) => seed.parse().context("HOSTLET_SEED")?,
-        Err(_) => std::time::SystemTime::UNIX_EPOCH.elapsed()?.as_secs() / SECONDS_OF_A_DAY,
-    };
-    perform(seed, 2000)
+    perform(seed_of_the_day()?, 2000)
 }

@@ -318,12 +318,13 @@ SEC("tc")
 int hl_learn(struct __sk_buff *skb)
 {
 	struct hl_globals *g = global();
+	__u32 type = ONCE(skb->pkt_type);
 	struct datagram d;
 
 	if (!g)
 		return TC_ACT_UNSPEC;
 	/* The copy that this machine gets of what it sends to a group has not passed the exit. */
-	if (skb->pkt_type == PACKET_LOOPBACK && (skb->mark & MARK_MASK) == ABROAD_MARK &&
+	if (type == PACKET_LOOPBACK && (skb->mark & MARK_MASK) == ABROAD_MARK &&
 	    mend_source(skb) == TC_ACT_SHOT)
 		return TC_ACT_SHOT;
 	if (any_abroad(g) && may_come_home(g, skb)) {
@@ -336,7 +337,9 @@ int hl_learn(struct __sk_buff *skb)
 	/* Whoever is in that table is on the wildcard, or was. */
 	if (g->known_as && skb->ifindex == LOOPBACK_IFINDEX && relay(skb, &d))
 		return TC_ACT_UNSPEC;
-	if (addr_multicast(&d.to) || skb->pkt_type == PACKET_BROADCAST || addr_broadcast(&d.to))
+	/* Of what is looped back the kernel does not say whether it is for a group, or for all of a network. */
+	if (addr_multicast(&d.to) || type == PACKET_BROADCAST || type == PACKET_LOOPBACK ||
+	    addr_broadcast(&d.to))
 		return to_many(skb, &d);
 	learn(skb, &d);
 told:

@@ -102,7 +102,7 @@ fn run(args: &[String]) -> Result<Summary> {
 }
 
 fn by_name(filter: &str, jobs: usize) -> Result<Summary> {
-    let summary = named::run(filter, jobs)? + matrix::run(filter, 1, jobs)?;
+    let summary = named::run(filter, jobs)? + matrix::run(filter, jobs)?;
     if summary.cases == 0 {
         let groups = [named::groups(), matrix::groups()].concat().join(", ");
         bail!(

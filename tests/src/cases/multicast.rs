@@ -123,6 +123,20 @@ cases! {
         in sendto a 239.1.2.3:5353 itself
         in recvfrom a => itself from 10.0.0.5:5353
     ";
+    broadcast_looped: "A6", r"
+        in a = socket udp4
+        in bind a 0.0.0.0:6767
+        in c = socket udp4
+        in opt c broadcast 1
+        in sendto c 10.0.0.255:6767 own
+        in answer a back => own from 10.0.0.5:*
+        in recvfrom c => back from 10.0.0.5:6767
+        host h = socket udp4
+        host opt h broadcast 1
+        host sendto h 10.0.0.255:6767 host
+        in answer a back => host from 10.0.0.1:*
+        host recvfrom h => back from 10.0.0.5:6767
+    ";
     multicast6_looped: "A6", r"
         in a = socket udp6
         in bind a [::]:5353

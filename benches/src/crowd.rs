@@ -213,15 +213,12 @@ impl Figures {
     }
 
     fn made(&mut self, many: u32, make: impl FnOnce() -> Result<f64>) -> Result<()> {
-        let before = kernel_kib()?;
-        enter(&mut self.make, many, make()? / f64::from(many));
         // A few hundred find room in what the kernel has in reserve, and do not stand out from what else it does.
-        if many >= 1_000 {
-            enter(
-                &mut self.kept,
-                many,
-                (kernel_kib()? - before) / f64::from(many),
-            );
+        let before = (many >= 1_000).then(kernel_kib).transpose()?;
+        enter(&mut self.make, many, make()? / f64::from(many));
+        if let Some(before) = before {
+            let kept = kernel_kib()? - before;
+            enter(&mut self.kept, many, kept / f64::from(many));
         }
         Ok(())
     }

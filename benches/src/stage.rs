@@ -134,6 +134,11 @@ impl Stage {
         }
     }
 
+    /// So many rounds, or a single one where it has to be short.
+    pub fn few(&self, rounds: usize) -> usize {
+        if self.quick { 1 } else { rounds }
+    }
+
     /// The hostlet command.
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.hostlet);

@@ -93,14 +93,17 @@ pub fn measure(stage: &Stage) -> Result<Section> {
     let first = first(stage)?;
     // From here on the kernel part is there.
     let floor = Floor::new(stage)?;
-    let rows = [
+    let mut rows = vec![
         true_(stage, &floor)?,
         first,
         create(stage, &floor)?,
         remove(stage, &floor)?,
-        memory(stage)?,
-        forks(stage)?,
     ];
+    // What hostlets hold is judged where there are thousands.
+    if !stage.quick {
+        rows.push(memory(stage)?);
+    }
+    rows.push(forks(stage)?);
     stage.hostlet(&["remove", "stays"])?;
     let about = "The whole of a command, from its start to its end, that runs `true`: a hostlet, or what is used instead, is made and \
                  taken away again. `unshare` and `bwrap` make a namespace without any interface that is up, `runc` a container without network, \
@@ -255,7 +258,6 @@ fn memory(stage: &Stage) -> Result<Row> {
         }
         namespaces.push((kernel_kib()? - before) / f64::from(MANY / 2));
     }
-    // The goal is judged where there are thousands.
     Ok(Row::new("kernel memory of each", "KiB", Better::Less)
         .command(format!(
             "hostlet create NAME --assign lo --address ADDRESS; {MEMINFO}"

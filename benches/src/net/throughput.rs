@@ -59,7 +59,7 @@ pub fn measure(stage: &Stage) -> Result<Section> {
         if !case.offload {
             offload_off(&world)?;
         }
-        section.rows.push(case.measure(&world)?);
+        section.rows.push(case.measure(stage, &world)?);
     }
     Ok(section)
 }
@@ -78,17 +78,17 @@ fn offload_off(world: &World) -> Result<()> {
 }
 
 impl Case {
-    fn measure(&self, world: &World) -> Result<Row> {
+    fn measure(&self, stage: &Stage, world: &World) -> Result<Row> {
         let plural = if self.streams == "1" { "" } else { "s" };
         let direction = if self.out { "out" } else { "in" };
         let without = if self.offload { "" } else { ", no offload" };
         let what = format!("{direction}, {} stream{plural}{without}", self.streams);
         let command = format!("iperf3 --client ADDRESS {}", self.words().join(" "));
         let row = Row::new(what, "Gbit/s", Better::More).command(command);
-        let part = |way: Way| match way {
-            Way::Native | Way::Hostlet | Way::Idle | Way::NativeAgain => Part::Takes,
-            _ if !self.offload || self.streams != "1" => Part::LeftOut,
-            _ => Part::Takes,
+        let all = self.offload && self.streams == "1" && !stage.quick;
+        let part = |way: Way| match all || way.judges() {
+            true => Part::Takes,
+            false => Part::LeftOut,
         };
         let rate = |side: &Side, round| self.rate(world, side, round);
         let row = world.row(row, ROUNDS, part, rate)?;

@@ -60,6 +60,14 @@ impl Way {
         }
     }
 
+    /// Whether it is one of those by which hostlet is judged, and not an alternative to it.
+    pub fn judges(self) -> bool {
+        matches!(
+            self,
+            Self::Native | Self::Hostlet | Self::Idle | Self::NativeAgain
+        )
+    }
+
     /// Whether a wildcard server in it has both addresses, or the first alone.
     pub fn has_both(self) -> bool {
         !matches!(self, Self::Preload | Self::Notify)

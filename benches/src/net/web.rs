@@ -82,21 +82,24 @@ pub fn measure(stage: &Stage) -> Result<Section> {
     servers.push(Running::start(nginx.arg("-c").arg(&config))?);
     world.machine().wait_listening(WEB)?;
     let mut section = Section::new("web", "Connections and requests", ABOUT, Plot::Shares);
-    // A quick run has one of connections and one of requests.
+    // A quick run has one of connections and one of requests, and the alternatives in the first alone.
     let quick = |case: &&Case| case.connections == "1" || case.keep;
     for case in CASES.iter().filter(|case| !stage.quick || quick(case)) {
-        section.rows.push(case.measure(&world)?);
+        section.rows.push(case.measure(stage, &world)?);
     }
     drop(servers);
     Ok(section)
 }
 
 impl Case {
-    fn measure(&self, world: &World) -> Result<Row> {
+    fn measure(&self, stage: &Stage, world: &World) -> Result<Row> {
         let command = self.words("ADDRESS").join(" ");
         let command = command.replace(CLOSE, &format!("'{CLOSE}'"));
         let row = Row::new(self.what, "1/s", Better::More).command(command);
-        let part = |_: Way| Part::Takes;
+        let part = |way: Way| match stage.quick && self.keep && !way.judges() {
+            true => Part::LeftOut,
+            false => Part::Takes,
+        };
         let row = world.row(row, ROUNDS, part, |side, round| {
             self.rate(world, side, round)
         })?;

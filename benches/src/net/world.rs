@@ -132,7 +132,7 @@ impl<'a> World<'a> {
         let _counting = Counting::start()?;
         let (mut runs, mut nanoseconds) = (Vec::new(), Vec::new());
         // A program that is interrupted is counted with what interrupts it.
-        for _ in 0..3 {
+        for _ in 0..self.stage.few(3) {
             let before = programs.read()?;
             let done = work(hostlet)?;
             let counts = between(&before, &programs.read()?);

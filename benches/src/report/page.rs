@@ -13,7 +13,7 @@ use super::{Plot, Results, Section, overview, plot};
 
 const INTRODUCTION: &str = "\
 hostlet beside what people use instead: the same servers and clients, by turns, in one run. Everything here is made of
-[`bench/results.json`](../bench/results.json) by the program that measured it (`make bench`, about 15 minutes; `make bench-quick`, about 3, writes its own
+[`bench/results.json`](../bench/results.json) by the program that measured it (`make bench`, about 15 minutes; `make bench-quick`, about 2, writes its own
 below `target/bench`).
 ";
 
@@ -33,8 +33,7 @@ these calls. What is lost there no program can give back that is asked for each 
 So beside each goal stands *the kernel's own part*, where it was measured: the same figure of programs that do nothing, or of a program that makes nothing but the
 calls without which it cannot be done. Where that misses the goal too, by more than its interval, the goal is not hostlet's to reach.
 
-Where *n* is 1 (10,000 hostlets, a thousand leases at once, a 99th percentile of all leases) there is one value and so no interval: what is *met* or *missed* there is
-that value, and how another run would come out is not known. Ten or twenty rounds, as most figures have, tell a median to within what the bracket says, and
+Where *n* is 1 there is one value and so no interval: what is *met* or *missed* there is that value, and how another run would come out is not known. Ten or twenty rounds, as most figures have, tell a median to within what the bracket says, and
 nothing of rare events: of the 99th percentile of the latency they show whether hostlet shifts it by tenths, not by hundredths.
 
 Client, server and whatever is between them (pasta, the supervisor) have a processor each. Each way has a machine of its own, a network namespace with 32 addresses, at the other end of a

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use hostlet_engine::{Engine, caller_named};
+use hostlet_engine::{Engine, Program, caller_named};
 use hostlet_model::Name;
 use hostlet_wire::{Client, ClientError, Lease, Open};
 
@@ -34,8 +34,11 @@ pub fn run(engine: &Engine, a: Run) -> Result<End> {
         ])?;
         launches_as_himself(&a.launch)?;
         let mut client = connect(engine, OPENING)?;
+        let program = program(a.launch);
+        // By now without the rights of a set-uid hostlet.
+        program.check()?;
         let opened = client.open(&open)?;
-        return join(&mut client, &opened.name, a.launch);
+        return join(&mut client, &opened.name, &program);
     }
     let program = program(a.launch);
     program.check()?;
@@ -80,7 +83,7 @@ pub fn create(engine: &Engine, a: Create, out: &mut dyn Write) -> Result<()> {
 pub fn enter(engine: &Engine, a: Enter) -> Result<End> {
     launches_as_himself(&a.launch)?;
     let mut client = connect(engine, ANSWERING)?;
-    join(&mut client, &a.name, a.launch)
+    join(&mut client, &a.name, &program(a.launch))
 }
 
 /// `hostlet remove`, of who has no rights of his own: his own hostlets.
@@ -286,7 +289,7 @@ fn only_root_chooses(options: &[(&str, bool)]) -> Result<()> {
 }
 
 /// This process becomes a member, and then the program.
-fn join(client: &mut Client, name: &Name, launch: LaunchArgs) -> Result<End> {
+fn join(client: &mut Client, name: &Name, program: &Program) -> Result<End> {
     // First: hostletd moves no process of a user that could still become somebody else.
     hostlet_engine::give_up_new_privileges()?;
     let cgroup = client.join(name)?;
@@ -297,7 +300,7 @@ fn join(client: &mut Client, name: &Name, launch: LaunchArgs) -> Result<End> {
         is_in(&own, &cgroup),
         "hostletd says that this process is in {cgroup} now, but it is not (/proc/self/cgroup): the program was not started; does hostletd run in another container?"
     );
-    Err(hostlet_engine::become_program(&program(launch)).into())
+    Err(hostlet_engine::become_program(program).into())
 }
 
 /// Whether the cgroup of the unified hierarchy in `/proc/PID/cgroup` is this one. Where this process has a cgroup namespace,

@@ -214,6 +214,17 @@ fn what_cannot_run_is_refused_before_anything_is_made() {
             assert!(said.contains(says), "{line}: {said}");
         }
     }
+    // Nor what is declared so.
+    for (declared, says) in [
+        ("user = \"no-such-user\"", "getent passwd"),
+        ("group = \"no-such-group\"", "getent group"),
+        ("workdir = \"/nowhere\"", "cannot start in /nowhere"),
+    ] {
+        let text = format!("[hostlet.web]\naddresses = [\"10.1.0.2\"]\n{declared}\n");
+        fs::write(m.path("hostlet.toml"), text).unwrap();
+        let said = m.fails(125, &["start", "web", "--", "true"]);
+        assert!(said.contains(says), "{declared}: {said}");
+    }
     assert!(m.names().is_empty());
     assert!(m.ok(&["history"]).contains("Nobody had an address"));
 }

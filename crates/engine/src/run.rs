@@ -45,17 +45,22 @@ pub struct LaunchOptions {
     pub keep_fds: Vec<String>,
 }
 
+impl LaunchOptions {
+    fn check(&self) -> Result<()> {
+        let keep = keep_fds(&self.keep_fds)?;
+        let (user, group) = (self.user.as_deref(), self.group.as_deref());
+        let workdir = self.workdir.as_deref();
+        Ok(check(user, group, workdir, &self.keep_capabilities, &keep)?)
+    }
+}
+
 impl Program {
     /// Finds what is wrong with the words for it, before a hostlet is made or an address drawn.
     ///
     /// # Errors
     /// There is no such user, group, directory, capability or descriptor.
     pub fn check(&self) -> Result<()> {
-        let o = &self.options;
-        let keep = keep_fds(&o.keep_fds)?;
-        let (user, group) = (o.user.as_deref(), o.group.as_deref());
-        let workdir = o.workdir.as_deref();
-        Ok(check(user, group, workdir, &o.keep_capabilities, &keep)?)
+        self.options.check()
     }
 
     fn words(&self) -> Vec<String> {
@@ -75,7 +80,7 @@ impl Engine {
         let mut machine = self.machine(what, stamp(&program.words()))?;
         machine.store.leave_log()?;
         program.check()?;
-        let keep_fds = keep_fds(&program.options.keep_fds)?;
+        let options = options_of(program, &Standing::Root, None);
         // From here on, and not while waiting for the lock, no signal ends this process before it
         // has cleaned up.
         let hold = SignalHold::new()?;
@@ -83,7 +88,7 @@ impl Engine {
         let start_ticks = proc::start_ticks(pid).unwrap_or_default();
         self.create_in(&mut machine, spec, &Lifetime::Run { pid, start_ticks })?;
         let made = machine.definition(&spec.name)?;
-        let launched = self.launch(&machine, &made, program, &Standing::Root, None, keep_fds);
+        let launched = self.launch(&machine, &made, program, options);
         let ended = launched.and_then(|launch| {
             machine.unlock();
             self.wait(launch, &hold, || {
@@ -110,18 +115,12 @@ impl Engine {
             let standing = Access::of_caller(&self.paths, &machine.config).enter(name)?;
             let row = machine.live(name)?;
             self.make_sure(&mut machine, &row)?;
-            let keep_fds = keep_fds(&program.options.keep_fds)?;
-            let declared = machine.config.hostlets.get(name).map(|d| d.run.clone());
+            self.only_root_chooses(&standing, name, &program.options)?;
+            let declared = machine.config.hostlets.get(name).map(|d| &d.run);
             // Root enters with what he says; who is admitted gets what is declared.
             let declared = declared.filter(|_| standing != Standing::Root);
-            self.launch(
-                &machine,
-                &row,
-                program,
-                &standing,
-                declared.as_ref(),
-                keep_fds,
-            )?
+            let options = options_of(program, &standing, declared);
+            self.launch(&machine, &row, program, options)?
         };
         let hold = SignalHold::new()?;
         self.wait(launch, &hold, || {})
@@ -142,25 +141,23 @@ impl Engine {
             };
             let standing =
                 Access::of_caller(&self.paths, &machine.config).start(name, &declared)?;
+            self.only_root_chooses(&standing, name, &program.options)?;
+            let options = options_of(program, &standing, Some(&declared.run));
             match standing {
-                Standing::Root => program.check()?,
-                // Nor does he learn by it which directories there are.
-                Standing::Listed(_) => self.only_root_chooses(name, &program.options)?,
+                Standing::Root => options.check()?,
+                // He does not learn by it which directories there are.
+                Standing::Listed(_) => LaunchOptions {
+                    workdir: None,
+                    ..options.clone()
+                }
+                .check()?,
             }
-            let keep_fds = keep_fds(&program.options.keep_fds)?;
             if machine.store.get(name)?.is_none() {
                 self.create_in(&mut machine, &declared.spec, &Lifetime::Declared)?;
             }
             let row = machine.live(name)?;
             self.make_sure(&mut machine, &row)?;
-            self.launch(
-                &machine,
-                &row,
-                program,
-                &standing,
-                Some(&declared.run),
-                keep_fds,
-            )?
+            self.launch(&machine, &row, program, options)?
         };
         let hold = SignalHold::new()?;
         self.wait(launch, &hold, || {})
@@ -187,19 +184,9 @@ impl Engine {
         machine: &Machine<'_>,
         row: &Definition,
         program: &Program,
-        standing: &Standing,
-        declared: Option<&RunOptions>,
-        keep_fds: Vec<RawFd>,
+        mut options: LaunchOptions,
     ) -> Result<Launch> {
         let cgroup = machine.tree.open(row.name.as_str())?.try_clone_fd()?;
-        let mut options = program.options.clone();
-        if let Standing::Listed(caller) = standing {
-            self.only_root_chooses(&row.name, &options)?;
-            options.user = Some(caller.user.clone());
-        }
-        if let Some(declared) = declared {
-            complete(&mut options, declared, standing);
-        }
         if row.spec.raw {
             // Without it the grant would be an empty one.
             options.keep_capabilities.push("CAP_NET_RAW".to_owned());
@@ -215,7 +202,7 @@ impl Engine {
             user: options.user,
             group: options.group,
             keep_capabilities: options.keep_capabilities,
-            keep_fds,
+            keep_fds: keep_fds(&options.keep_fds)?,
             // Whoever can open the lock could hold it.
             hide: vec![self.paths.run.clone()],
             // What his own name stands for is a member's affair.
@@ -225,7 +212,15 @@ impl Engine {
         })
     }
 
-    fn only_root_chooses(&self, name: &Name, options: &LaunchOptions) -> Result<()> {
+    fn only_root_chooses(
+        &self,
+        standing: &Standing,
+        name: &Name,
+        options: &LaunchOptions,
+    ) -> Result<()> {
+        let Standing::Listed(caller) = standing else {
+            return Ok(());
+        };
         let chosen = [
             ("--user", options.user.is_some()),
             ("--group", options.group.is_some()),
@@ -234,7 +229,7 @@ impl Engine {
         match chosen.into_iter().find(|(_, given)| *given) {
             None => Ok(()),
             Some((option, _)) => Err(Error::OptionDenied {
-                user: crate::caller::caller().user,
+                user: caller.user.clone(),
                 option,
                 name: name.clone(),
                 config: self.paths.config.clone(),
@@ -294,6 +289,22 @@ impl Engine {
         self.remove_quietly(machine, row)?;
         machine.leave_no_directory()
     }
+}
+
+/// How a program is started: as was said, and as is declared.
+fn options_of(
+    program: &Program,
+    standing: &Standing,
+    declared: Option<&RunOptions>,
+) -> LaunchOptions {
+    let mut options = program.options.clone();
+    if let Standing::Listed(caller) = standing {
+        options.user = Some(caller.user.clone());
+    }
+    if let Some(declared) = declared {
+        complete(&mut options, declared, standing);
+    }
+    options
 }
 
 /// What was not said on the command line is taken from the configuration. Who is

@@ -99,6 +99,20 @@ fn a_user_gets_nothing_that_is_roots() -> Result<()> {
     Ok(())
 }
 
+/// Not for a moment is an address anybody's because of a word that is wrong.
+#[test]
+fn a_user_draws_nothing_for_what_cannot_run() -> Result<()> {
+    let stage = Stage::new(CONFIG)?;
+    let run = ["run", "--pool", "office", "--workdir", "/nowhere"];
+    let refused = stage.output_as(NOBODY, &[&run[..], &["--", "true"]].concat())?;
+    let said = String::from_utf8_lossy(&refused.stderr);
+    ensure!(refused.status.code() == Some(125), "{refused:?}");
+    ensure!(said.contains("cannot start in /nowhere"), "{said}");
+    let history = stage.install.run(&stage.host, &["history"])?;
+    ensure!(history.contains("Nobody had an address"), "{history}");
+    Ok(())
+}
+
 /// Whoever is in a hostlet already gets no other one.
 #[test]
 fn a_member_gets_nothing() -> Result<()> {

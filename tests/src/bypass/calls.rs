@@ -201,6 +201,28 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
     ",
     ),
     script(
+        "pktinfo-sent",
+        "the same on a socket that had sent before it was connected",
+        Layer::GuardAndHook,
+        "
+        peer s = socket udp4
+        peer bind s 10.0.0.100:{P}
+        peer t = socket udp6
+        peer bind t [2001:db8::100]:{P}
+        in a = socket udp4
+        in sendto a 10.0.0.100:{P} x
+        in connect a 10.0.0.100:{P}
+        in sendmsg a - x src=10.0.0.2
+        in sendmsg a - x src=10.0.0.9
+        in b = socket udp6
+        in sendto b [2001:db8::100]:{P} x
+        in connect b [2001:db8::100]:{P}
+        in sendmsg b - x src=2001:db8::2
+        in sendmsg b - x src=2001:db8::9
+    ",
+    )
+    .remains("the datagram is sent, from an address of the hostlet"),
+    script(
         "pktinfo-many",
         "the same by sendmmsg",
         Layer::Hook,

@@ -36,8 +36,10 @@ pub enum Layer {
     Hook,
     /// The check of every packet.
     Guard,
-    /// The check of every packet, and behind it the kernel.
+    /// The check of every packet, and where that is off the kernel.
     GuardAndKernel,
+    /// The check of every packet, and where that is off a program at a call.
+    GuardAndHook,
     /// The choice of who gets a packet.
     Lookup,
     /// The launcher's filter of system calls.
@@ -61,6 +63,7 @@ impl Layer {
             Layer::Hook => "hook",
             Layer::Guard => "guard",
             Layer::GuardAndKernel => "guard, kernel",
+            Layer::GuardAndHook => "guard, hook",
             Layer::Lookup => "lookup",
             Layer::Seccomp => "seccomp",
             Layer::Capability => "capabilities",

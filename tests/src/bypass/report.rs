@@ -148,8 +148,9 @@ fn one(attempt: &Attempt, guarded: &mut Bench, unguarded: &mut Bench) -> Result<
         let found = unguarded.script(attempt.id, text, "in-root")?;
         let wrong = match (attempt.layer, found.out, found.surprise) {
             (Layer::Guard, None, _) => Some("without the guard it is stopped as well".to_owned()),
-            (Layer::Guard | Layer::GuardAndKernel, _, _) => None,
+            (Layer::Guard, _, _) => None,
             (_, Some(out), _) => Some(format!("it is the guard that stops it: {out}")),
+            (Layer::GuardAndKernel | Layer::GuardAndHook, None, _) => None,
             (_, None, surprise) => surprise.map(|why| format!("without the guard: {why}")),
         };
         if let Some(why) = wrong {

@@ -66,9 +66,13 @@ fn come_and_go(minutes: u64, hostlets: u64, seed: u64) -> Result<()> {
 fn kill(count: u64, seed: u64) -> Result<()> {
     println!("kills: {count} at random moments, seed {seed}");
     let done = kills::kills(&kills::Kills { count, seed })?;
+    for (verb, spread) in &done.verbs {
+        println!("kills: {verb}: {spread}");
+    }
     println!(
-        "kills: {} commands and {} hostletds killed ({} had finished before), {} rounds of tries by members, none succeeded; all is as before",
-        done.commands, done.daemons, done.late, done.rounds
+        "kills: {} commands and {} hostletds killed ({} had finished before), {} rounds of tries by members, none succeeded, {} packets, \
+         all from their own addresses; all is as before",
+        done.commands, done.daemons, done.late, done.rounds, done.packets
     );
     Ok(())
 }

@@ -6,3 +6,4 @@ pub mod churn;
 pub mod kills;
 mod prober;
 mod stage;
+mod verb;

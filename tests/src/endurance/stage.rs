@@ -23,7 +23,10 @@ pub(super) struct Stage {
 impl Stage {
     pub(super) fn new() -> Result<Stage> {
         let lan = Lan::hostlets("one", &[])?;
-        lan.peer().ip(["route add 10.20.0.0/16 dev br0"])?;
+        lan.peer().ip([
+            "route add 10.20.0.0/16 dev br0",
+            "route add 2001:db8:20::/64 dev br0",
+        ])?;
         // The first of its network: were that a hostlet's, its end would take all others off for an instant (see troubleshooting).
         lan.host().ip(["address add 10.20.255.254/16 dev eth0"])?;
         let install = lan.install().context("hostlets")?;

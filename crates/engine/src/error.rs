@@ -262,6 +262,8 @@ fn file_hint(source: &io::Error) -> &'static str {
         }
         Some(libc::ENOSPC | libc::EDQUOT) => "; free some space and run the command again",
         Some(libc::EACCES | libc::EPERM) => "; run as root",
+        Some(libc::EISDIR) => "; it has to be a file: move the directory aside",
+        Some(libc::EEXIST | libc::ENOTDIR) => "; a file is in the way: move that aside",
         _ => "",
     }
 }

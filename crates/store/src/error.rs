@@ -162,6 +162,11 @@ pub(crate) fn explain(path: &Path, doing: &'static str, source: rusqlite::Error)
     let path = path.to_path_buf();
     let reason = source.to_string();
     match source.sqlite_error_code() {
+        // SQLite says that it cannot be opened, or read.
+        _ if path.is_dir() => StoreError::Corrupt {
+            path,
+            reason: "it is a directory, not a file".to_owned(),
+        },
         Some(ErrorCode::DiskFull) => StoreError::Full { path, doing },
         // A full file system shows itself as an I/O error where SQLite extends
         // its shared memory file, and as "cannot open" where it makes a new one.

@@ -279,6 +279,8 @@ fn what_lies_in_the_way_is_named_with_what_to_do() {
         ("run", false, &create, "a file is in the way"),
     ] {
         let path = m.path(name);
+        // A command before this one may have made what belongs there.
+        m.sh(&format!("rm -rf {}*", path.display()));
         if is_directory {
             fs::create_dir(&path).unwrap();
         } else {

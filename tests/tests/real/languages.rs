@@ -69,7 +69,7 @@ const GO: Recipe = Recipe {
         "env",
         "HOME=@dir@",
         "GOFLAGS=-p=1",
-        "go",
+        "@go@",
         "build",
         "-o",
         "@dir@/server",
@@ -127,12 +127,62 @@ fn python_by_datagram() -> Result<()> {
 
 #[test]
 fn go_by_connection() -> Result<()> {
-    on_both(|machines| connections(machines, &GO, "@dir@/server"), &[])
+    on_both(
+        |machines| {
+            machines.word("go", "go");
+            connections(machines, &GO, "@dir@/server")
+        },
+        &[],
+    )
 }
 
 #[test]
 fn go_by_datagram() -> Result<()> {
-    on_both(|machines| datagrams(machines, &GO_UDP, &[5300, 5301]), &[])
+    on_both(
+        |machines| {
+            machines.word("go", "go");
+            datagrams(machines, &GO_UDP, &[5300, 5301])
+        },
+        &[],
+    )
+}
+
+/// By a Go whose listeners are MPTCP's unless told otherwise.
+#[test]
+#[ignore = "scripts/suites go-mptcp-servers runs it, with a Go that it fetches"]
+fn go_multipath_by_connection() -> Result<()> {
+    let go = std::env::var("HOSTLET_MULTIPATH_GO").context(
+        "HOSTLET_MULTIPATH_GO does not say where Go 1.24 is: run scripts/suites go-mptcp-servers",
+    )?;
+    on_both(
+        |machines| {
+            machines.word("go", &go);
+            connections(machines, &GO, "@dir@/server")?;
+            multipath(machines)
+        },
+        &[],
+    )
+}
+
+/// It listens by MPTCP on a machine, and in a hostlet has asked for it.
+fn multipath(machines: &Machines) -> Result<()> {
+    if let Some(install) = machines.lan().install() {
+        let told = install.run(machines.lan().host(), &["events", "in", "--json"])?;
+        let asked = told
+            .lines()
+            .any(|line| line.contains("EPROTONOSUPPORT") && line.contains("\"socket\""));
+        ensure!(asked, "nobody asked for MPTCP: {told}");
+        return Ok(());
+    }
+    let protocols = machines.run("in", &["cat", "/proc/net/protocols"])?;
+    let mut words = protocols
+        .lines()
+        .find(|line| line.starts_with("MPTCP "))
+        .context("a kernel with MPTCP")?
+        .split_whitespace();
+    let sockets: u32 = words.nth(2).context("a count")?.parse()?;
+    ensure!(sockets > 0, "nobody listens by MPTCP:\n{protocols}");
+    Ok(())
 }
 
 #[test]

@@ -6,109 +6,17 @@
  *
  *   floor create|remove|run PINS CGROUP FROZEN HIDDEN [PROGRAM]
  */
-#define _GNU_SOURCE
+#include "floor.h"
 #include <arpa/inet.h>
-#include <err.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/bpf.h>
-#include <linux/inet_diag.h>
-#include <linux/netlink.h>
-#include <linux/rtnetlink.h>
 #include <linux/sched.h>
-#include <linux/sock_diag.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-static const struct {
-	const char *name;
-	int type;
-} programs[] = {
-	{"hl_egress", BPF_CGROUP_INET_EGRESS},
-	{"hl_ingress", BPF_CGROUP_INET_INGRESS},
-	{"hl_sock_create", BPF_CGROUP_INET_SOCK_CREATE},
-	{"hl_sock_release", BPF_CGROUP_INET_SOCK_RELEASE},
-	{"hl_sock_ops", BPF_CGROUP_SOCK_OPS},
-	{"hl_bind4", BPF_CGROUP_INET4_BIND},
-	{"hl_bind6", BPF_CGROUP_INET6_BIND},
-	{"hl_post_bind4", BPF_CGROUP_INET4_POST_BIND},
-	{"hl_post_bind6", BPF_CGROUP_INET6_POST_BIND},
-	{"hl_connect4", BPF_CGROUP_INET4_CONNECT},
-	{"hl_connect6", BPF_CGROUP_INET6_CONNECT},
-	{"hl_sendmsg4", BPF_CGROUP_UDP4_SENDMSG},
-	{"hl_sendmsg6", BPF_CGROUP_UDP6_SENDMSG},
-	{"hl_recvmsg4", BPF_CGROUP_UDP4_RECVMSG},
-	{"hl_recvmsg6", BPF_CGROUP_UDP6_RECVMSG},
-	{"hl_getsockname4", BPF_CGROUP_INET4_GETSOCKNAME},
-	{"hl_getsockname6", BPF_CGROUP_INET6_GETSOCKNAME},
-	{"hl_getpeername4", BPF_CGROUP_INET4_GETPEERNAME},
-	{"hl_getpeername6", BPF_CGROUP_INET6_GETPEERNAME},
-};
 static const char *const tables[] = {"owners", "sources", "onlink", "reach", "hostlets"};
 static const unsigned char dropped[] = {21, 12, 13, 39, 38, 19, 16, 17, 22, 2};
-static char buffer[65536];
-static const char *pins;
-
-static int open_pin(const char *kind, const char *name)
-{
-	union bpf_attr attr = {};
-	char path[4096];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/%s/%s", pins, kind, name);
-	attr.pathname = (unsigned long)path;
-	fd = syscall(SYS_bpf, BPF_OBJ_GET, &attr, sizeof(attr));
-	if (fd < 0)
-		err(1, "%s", path);
-	return fd;
-}
-
-static int netlink(int protocol)
-{
-	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, protocol);
-
-	if (fd < 0)
-		err(1, "netlink");
-	return fd;
-}
-
-/* Sends a request and takes the answer, to its end. */
-static void ask(int fd, int type, int flags, const void *body, size_t size)
-{
-	struct {
-		struct nlmsghdr head;
-		char body[256];
-	} request = {.head = {NLMSG_HDRLEN + size, type, NLM_F_REQUEST | flags}};
-	struct nlmsghdr *answer = (void *)buffer;
-	struct nlmsgerr *said = NLMSG_DATA(answer);
-
-	memcpy(request.body, body, size);
-	if (send(fd, &request, request.head.nlmsg_len, 0) < 0)
-		err(1, "ask the kernel");
-	do {
-		if (recv(fd, buffer, sizeof(buffer), 0) < 0)
-			err(1, "the kernel's answer");
-	} while (answer->nlmsg_type != NLMSG_ERROR && answer->nlmsg_type != NLMSG_DONE);
-	if (answer->nlmsg_type == NLMSG_ERROR && said->error)
-		errx(1, "netlink: %s", strerror(-said->error));
-}
-
-static void list(int fd, int type, int family)
-{
-	struct ifinfomsg any = {.ifi_family = family};
-
-	ask(fd, type, NLM_F_DUMP, &any, sizeof(any));
-}
 
 static void loopback(int fd, int type)
 {
@@ -123,59 +31,24 @@ static void loopback(int fd, int type)
 	ask(fd, type, NLM_F_ACK | flags, &body, sizeof(body));
 }
 
-/* As a database does for so many pages, but for its locks. */
-static void note(int pages)
-{
-	int fd = memfd_create("notes", MFD_CLOEXEC);
-
-	for (int page = 0; page < pages; page++)
-		if (pwrite(fd, buffer, 4120, page * 4120) < 0)
-			err(1, "write");
-	close(fd);
-}
-
 static int make(const char *cgroup)
 {
 	int route = netlink(NETLINK_ROUTE), fd;
 
-	list(route, RTM_GETADDR, AF_UNSPEC);
-	list(route, RTM_GETLINK, AF_UNSPEC);
-	list(route, RTM_GETROUTE, AF_INET);
-	list(route, RTM_GETROUTE, AF_INET6);
+	observe(route);
 	note(6);
 	loopback(route, RTM_NEWADDR);
-	if (mkdir(cgroup, 0755) || (fd = open(cgroup, O_DIRECTORY | O_CLOEXEC)) < 0)
-		err(1, "%s", cgroup);
 	for (size_t n = 0; n < sizeof(tables) / sizeof(*tables); n++)
 		open_pin("maps", tables[n]);
-	for (size_t n = 0; n < sizeof(programs) / sizeof(*programs); n++) {
-		union bpf_attr attr = {
-			.target_fd = fd,
-			.attach_bpf_fd = open_pin("programs", programs[n].name),
-			.attach_type = programs[n].type,
-			.attach_flags = BPF_F_ALLOW_MULTI,
-		};
-
-		if (syscall(SYS_bpf, BPF_PROG_ATTACH, &attr, sizeof(attr)))
-			err(1, "attach %s", programs[n].name);
-	}
+	open_programs();
+	fd = made(cgroup);
 	note(4);
 	return fd;
 }
 
 static void end(const char *cgroup)
 {
-	static const int protocols[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE};
-	int diag = netlink(NETLINK_SOCK_DIAG);
-	struct inet_diag_req_v2 all = {.idiag_states = -1};
-
-	for (int n = 0; n < 6; n++) {
-		all.sdiag_protocol = protocols[n / 2];
-		all.sdiag_family = n % 2 ? AF_INET6 : AF_INET;
-		/* One listing goes through TCP of both families. */
-		if (n != 1)
-			ask(diag, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, &all, sizeof(all));
-	}
+	list_sockets();
 	note(4);
 	if (rmdir(cgroup))
 		err(1, "%s", cgroup);

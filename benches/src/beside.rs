@@ -4,6 +4,7 @@
 use anyhow::{Context, Result};
 use hostlet_testkit::netns::NetNs;
 
+use crate::net::Idle;
 use crate::stage::{Place, Stage, Talking, addresses, output};
 
 /// Where a loop runs.
@@ -23,6 +24,8 @@ pub struct Beside<'s> {
     stage: &'s Stage,
     machine: NetNs,
     client: NetNs,
+    /// The last to be dropped: its programs are on the machine.
+    _idle: Option<Idle>,
 }
 
 impl<'s> Beside<'s> {
@@ -40,7 +43,15 @@ impl<'s> Beside<'s> {
             stage,
             machine,
             client,
+            _idle: None,
         })
+    }
+
+    /// The same with programs that do nothing where hostlet has its own on the machine.
+    pub fn with_idle_programs(stage: &'s Stage) -> Result<Self> {
+        let mut this = Self::of(stage)?;
+        this._idle = Some(Idle::on(&this.machine, &stage.root)?);
+        Ok(this)
     }
 
     /// Runs one of the loops to its end; nanoseconds a round.
@@ -63,6 +74,19 @@ impl<'s> Beside<'s> {
             Side::PlainClient => &self.client,
         };
         Talking::start(ns.command(&self.stage.myself).arg("work").args(words)).map(|(t, _)| t)
+    }
+
+    /// How long a loop takes on this machine against another, done before and after that.
+    pub fn share_of(&self, other: &Self, words: &[&str]) -> Result<f64> {
+        let (before, one) = (
+            self.work(Side::Plain, words)?,
+            other.work(Side::Plain, words)?,
+        );
+        let (two, after) = (
+            other.work(Side::Plain, words)?,
+            self.work(Side::Plain, words)?,
+        );
+        Ok((before + after) / (one + two))
     }
 
     /// How long the one takes against the other, each done before and after the other.

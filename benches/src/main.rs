@@ -1,14 +1,17 @@
 //! What hostlet costs and what people use instead costs, measured side by side in one run. `make bench` starts it.
 
 mod beside;
+mod coming;
 mod crowd;
 mod empty;
 mod everywhere;
 mod facts;
 mod fault;
+mod floor;
 mod hooks;
 mod leases;
 mod lending;
+mod memory;
 mod net;
 mod pam;
 mod report;

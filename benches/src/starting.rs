@@ -1,18 +1,17 @@
 //! Starting a program in a hostlet, beside other ways to confine it; making a hostlet by itself; processes that processes make.
 
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use hostlet_model::Paths;
-use hostlet_platform::cgroup;
 use hostlet_testkit::netns::NetNs;
 
-use crate::crowd::{MEMINFO, kernel_kib};
-use crate::report::{Against, Better, Bound, Plot, Row, Section};
-use crate::stage::{ANOTHER4, Place, Stage, compiled, output};
+use crate::floor::Floor;
+use crate::memory::{MEMINFO, kernel_kib};
+use crate::report::{Against, Better, Bound, KERNELS_PART, Plot, Row, Section};
+use crate::stage::{ANOTHER4, Place, Stage, output};
 use crate::turns::{by_turns, needed, often, other};
 
 /// What a namespace needs that a program on the wire can use, and its end. The interface has a name that was never used: the kernel
@@ -37,44 +36,12 @@ const OCI: &str = r#"{"ociVersion": "1.0.2",
             {"destination": "/proc", "source": "proc", "type": "proc"}],
  "linux": {"namespaces": [{"type": "pid"}, {"type": "network"}, {"type": "mount"}]}}"#;
 
-const FLOOR: &str = include_str!("../../bench/floor.c");
-
-/// How the figures call it.
-const KERNELS_PART: &str = "the kernel's part";
-
-/// The calls alone that hostlet makes.
-struct Floor {
-    program: PathBuf,
-    places: [PathBuf; 4],
-}
-
-impl Floor {
-    fn new(stage: &Stage) -> Result<Self> {
-        let paths = Paths::under(&stage.root);
-        let cgroup = cgroup::find_mount()?
-            .join(&paths.cgroup_parent)
-            .join("floor");
-        Ok(Self {
-            program: compiled(&stage.root, ("floor.c", FLOOR), "floor", &[])?,
-            places: [paths.pins, cgroup, stage.root.clone(), paths.run],
-        })
-    }
-
-    fn took(&self, what: &str) -> Result<f64> {
-        took(
-            Command::new(&self.program)
-                .arg(what)
-                .args(&self.places)
-                .arg("true"),
-        )
-    }
-}
-
 fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-fn took(command: &mut Command) -> Result<f64> {
+/// Milliseconds of a command, from its start to its end.
+pub fn took(command: &mut Command) -> Result<f64> {
     let program = command.get_program().to_string_lossy().into_owned();
     command.stdin(Stdio::null()).stdout(Stdio::null());
     let start = Instant::now();

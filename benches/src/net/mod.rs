@@ -10,8 +10,9 @@ mod ways;
 mod web;
 mod world;
 
+pub use idle::Idle;
 pub use latency::measure as latency;
 pub use loops::run as work;
 pub use throughput::measure as throughput;
-pub use udp::measure as udp;
+pub use udp::{measure as udp, pair};
 pub use web::measure as web;

@@ -1,5 +1,7 @@
 //! The ways to give a program addresses of its own, and what is to be known of each.
 
+use crate::report::IDLE;
+
 /// One way. Each is on a machine of its own, so that none is in another's path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
@@ -49,7 +51,7 @@ impl Way {
             Self::Native => "native",
             Self::NativeAgain => "native again",
             Self::Hostlet => "hostlet",
-            Self::Idle => "programs that do nothing",
+            Self::Idle => IDLE,
             Self::Routed => "namespace, routed",
             Self::Bridged => "namespace, bridge",
             Self::Macvlan => "namespace, macvlan",

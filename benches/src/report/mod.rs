@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use interval::{median, percentile};
 pub use page::{write, write_page};
 pub use print::print;
-pub use row::{Against, Better, Bound, Kernel, Row};
+pub use row::{Against, Better, Bound, IDLE, KERNELS_PART, Kernel, Row};
 
 /// Everything of one run.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -31,7 +31,8 @@ hardly depends on what else the machine does. It does not have what the kernel d
 nothing* measures: programs of one instruction, at every place where hostlet has one, and a seccomp filter that lets everything pass, as the launcher's does for
 these calls. What is lost there no program can give back that is asked for each packet; between that line and hostlet's is what hostlet itself takes.
 So beside each goal stands *the kernel's own part*, where it was measured: the same figure of programs that do nothing, or of a program that makes nothing but the
-calls without which it cannot be done. Where that misses the goal too, by more than its interval, the goal is not hostlet's to reach.
+calls without which it cannot be done. Where that misses the goal too, by more than its interval, the goal is not hostlet's to reach. From the nanoseconds of the
+hooks it is taken off already: what they miss is hostlet's own.
 
 Where *n* is 1 there is one value and so no interval: what is *met* or *missed* there is that value, and how another run would come out is not known. Ten or twenty rounds, as most figures have, tell a median to within what the bracket says, and
 nothing of rare events: of the 99th percentile of the latency they show whether hostlet shifts it by tenths, not by hundredths.
@@ -140,7 +141,7 @@ fn goals(page: &mut String, results: &Results) {
                 let measured = way.map_or("not measured".to_owned(), |way| judged(row, way));
                 let leaves = row.kernel.and_then(|kernel| kernel.leaves);
                 let leaves = leaves.map(number).unwrap_or_default();
-                let part = row.ways.iter().find(|way| is_kernels(&way.name));
+                let part = row.kernels_part(&goal.of);
                 let part = part.map_or(String::new(), |way| judged(row, way));
                 let who = match goal.of.as_str() {
                     "hostlet" => String::new(),
@@ -158,11 +159,6 @@ fn goals(page: &mut String, results: &Results) {
         }
     }
     page.push('\n');
-}
-
-/// Whether a way is what the kernel takes of it, without hostlet's programs.
-fn is_kernels(way: &str) -> bool {
-    ["programs that do nothing", "the kernel's part"].contains(&way)
 }
 
 fn commands(page: &mut String, section: &Section) {

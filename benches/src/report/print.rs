@@ -65,9 +65,9 @@ fn print_section(section: &Section) {
 fn line(row: &Row, way: &Way) -> String {
     let note = way.note.as_deref().unwrap_or_default();
     let Some(samples) = &way.samples else {
-        return format!("{:<22} {:>12}  {note}", way.name, "-");
+        return format!("{:<30} {:>12}  {note}", way.name, "-");
     };
-    let mut line = format!("{:<22} {:>12}", way.name, number(samples.median));
+    let mut line = format!("{:<30} {:>12}", way.name, number(samples.median));
     if let Some(against) = &way.against {
         let sign = match row.baseline {
             Some((_, Against::Share)) => "×",

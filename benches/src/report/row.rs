@@ -5,6 +5,11 @@ use serde::{Deserialize, Serialize};
 use super::interval::Samples;
 use super::print::{grouped, number};
 
+/// A way that is what the kernel takes of it at all: programs of one instruction where hostlet has its own.
+pub const IDLE: &str = "programs that do nothing";
+/// Another: a program that makes nothing but the calls without which it cannot be done.
+pub const KERNELS_PART: &str = "the kernel's part";
+
 /// Which direction is good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -100,6 +105,18 @@ pub struct Way {
     pub note: Option<String>,
 }
 
+impl Way {
+    /// Whether it is what the kernel takes of it, without hostlet.
+    pub fn is_kernels(&self) -> bool {
+        self.name == IDLE || self.name.starts_with(KERNELS_PART)
+    }
+
+    /// Whether it is that of this way: of all, or of the same number.
+    fn is_kernels_of(&self, of: &Self) -> bool {
+        self.is_kernels() && (self.at.is_none() || self.at == of.at) && !of.is_kernels()
+    }
+}
+
 /// What the kernel counted of hostlet's programs for one unit of work (a connection, a packet).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Kernel {
@@ -184,6 +201,23 @@ impl Row {
             way.at = Some(f64::from(number));
         }
         row
+    }
+
+    /// As [`Row::at`], of what the kernel takes of it.
+    #[must_use]
+    pub fn part_at(self, number: u32, values: impl IntoIterator<Item = f64>) -> Self {
+        let at = f64::from(number);
+        let mut row = self.way(format!("{KERNELS_PART} at {}", grouped(at)), values);
+        if let Some(way) = row.ways.last_mut() {
+            way.at = Some(at);
+        }
+        row
+    }
+
+    /// What the kernel takes of this way.
+    pub fn kernels_part(&self, of: &str) -> Option<&Way> {
+        let of = self.ways.iter().find(|way| way.name == of)?;
+        self.ways.iter().find(|way| way.is_kernels_of(of))
     }
 
     /// That it cannot be done this way, and why.
@@ -325,6 +359,22 @@ mod tests {
         let few = |most| verdict(&[9.0, 10.0], Bound::AtMost(most));
         assert_eq!(few(8.0), Verdict::WithinNoise);
         assert_eq!(few(7.9), Verdict::Missed);
+    }
+
+    #[test]
+    fn the_kernels_part_is_that_of_the_same_number() {
+        let row = Row::new("x", "ms", Better::Less)
+            .at(1, [2.0])
+            .at(100, [1.0])
+            .part_at(100, [0.5]);
+        assert!(row.kernels_part("1").is_none());
+        let part = row.kernels_part("100").and_then(|way| way.samples.as_ref());
+        assert_eq!(part.map(|samples| samples.median), Some(0.5));
+        let row = row.way(IDLE, [0.1]);
+        assert_eq!(
+            row.kernels_part("1").map(|way| way.name.as_str()),
+            Some(IDLE)
+        );
     }
 
     #[test]

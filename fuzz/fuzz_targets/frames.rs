@@ -1,20 +1,3 @@
-//! Frames as anybody on the wire may send them: what tells DHCP messages, ARP and neighbour discovery from the rest.
 #![no_main]
 
-use hostlet_platform::fuzzing;
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|input: &[u8]| {
-    let [how, frame @ ..] = input else { return };
-    match how % 4 {
-        0 | 1 => {
-            if let Some(payload) = fuzzing::dhcp4(frame, how % 4 == 0) {
-                // Within the frame, behind the shortest headers.
-                let (start, end) = (payload.start, payload.end);
-                assert!(28 <= start && start <= end && end <= frame.len());
-            }
-        }
-        2 => drop(fuzzing::arp(frame)),
-        _ => drop(fuzzing::neighbour(frame)),
-    }
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| hostlet_fuzz::frames::run(input));

@@ -6,7 +6,7 @@
 mod v4;
 mod v6;
 
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub(crate) use v4::message as message4;
 pub use v4::{Received, SendTo, Socket4};
 pub use v6::{Received6, Socket6};

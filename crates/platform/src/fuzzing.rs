@@ -1,4 +1,4 @@
-//! The readers of raw frames, for the fuzzer alone: elsewhere they are behind a packet socket.
+//! The readers of raw frames, for the fuzzer and the replay of what it kept alone: elsewhere they are behind a packet socket.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;

@@ -9,7 +9,7 @@ pub mod account;
 pub mod cgroup;
 pub mod dhcp;
 pub mod exec_watch;
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 pub mod launch;
 pub mod mounts;

@@ -88,12 +88,12 @@ trait Question {
     fn answer(&self, packet: &[u8], from: Mac) -> Option<Mac>;
 }
 
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub(crate) fn arp_answer(packet: &[u8], addr: std::net::Ipv4Addr) -> Option<Mac> {
     arp::Probe { addr, mac: [2; 6] }.answer(packet, [4; 6])
 }
 
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub(crate) fn nd_answer(packet: &[u8], addr: std::net::Ipv6Addr) -> Option<Mac> {
     nd::Probe { addr }.answer(packet, [4; 6])
 }

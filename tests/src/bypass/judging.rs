@@ -1,6 +1,7 @@
 //! What came of an attempt: where packets were seen, and what was read.
 
 use std::net::{IpAddr, UdpSocket};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use hostlet_testkit::oracle;
@@ -20,6 +21,9 @@ enum Judged {
     /// A step.
     Steps,
 }
+
+/// Where all that RDS sends by TCP goes.
+const RDS_TCP: u16 = 16_385;
 
 /// Where what is sent says that everything before it has arrived.
 const MARKER: u16 = 9;
@@ -58,6 +62,13 @@ impl Bench {
         }
         self.words.insert("P".into(), port.to_string());
         self.words.insert("Q".into(), (port + 1).to_string());
+        // The kernel keeps such a connection: each has one of its own.
+        let rds = match who(name) {
+            None => "10.0.0.100",
+            Some(Who::User) => "192.0.2.1",
+            Some(Who::Root) => "10.1.0.100",
+        };
+        self.words.insert("rds".into(), rds.into());
         let mut finding = Finding::default();
         let mut actors: Vec<String> = Vec::new();
         for line in lines(text)? {
@@ -89,6 +100,9 @@ impl Bench {
         self.flush()?;
         if who(name).is_some() {
             finding.told = self.told()?;
+        }
+        if text.contains("{rds}") && finding.refused.is_empty() {
+            finding.out = self.by_rds(rds.parse()?, at);
         }
         if finding.out.is_none() {
             finding.out = match judged {
@@ -137,6 +151,22 @@ impl Bench {
         wait::until("the sniffers to come to the end", || {
             marked(&self.at_peer) > before.0 && marked(&self.at_host) > before.1
         })
+    }
+
+    /// Waits for what the kernel sends there for a socket of RDS, which it does when it comes to it.
+    fn by_rds(&self, to: IpAddr, from: (usize, usize)) -> Option<String> {
+        let mut out = None;
+        let _ = wait::until_within(Duration::from_secs(5), "a packet of RDS", || {
+            let seen = self.at_peer.seen();
+            let mut new = seen.iter().skip(from.0);
+            let sent =
+                |seen: &&Seen| seen.port == RDS_TCP && seen.to == to && self.is_foreign(seen);
+            out = new
+                .find(sent)
+                .map(|seen| format!("{} → {to} by RDS", seen.from));
+            out.is_some()
+        });
+        out
     }
 
     /// What was seen for this port that is not the hostlet's; nor, if `named`, the address from which

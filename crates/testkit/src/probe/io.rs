@@ -100,7 +100,8 @@ fn send(fd: RawFd, to: &SockAddr, bytes: &[u8]) -> Outcome {
             fd,
             bytes.as_ptr().cast(),
             bytes.len(),
-            libc::MSG_NOSIGNAL,
+            // Of sockets of RDS no flag is taken, and to be told of a broken pipe by a signal is ignored in Rust's programs.
+            0,
             to.ptr(),
             to.len,
         )

@@ -6,6 +6,7 @@ use std::path::Path;
 use hostlet_kernel::Kernel;
 use hostlet_kernel::probe::{self, Presence};
 use hostlet_platform::exec_watch::ExecWatch;
+use hostlet_platform::launch::leads_out_by_io_uring;
 use hostlet_platform::{cgroup, sockdiag};
 use hostlet_store::Store;
 
@@ -122,6 +123,14 @@ impl Engine {
                 Some(sysctl("/proc/sys/net/ipv6/ip_nonlocal_bind") == Some(1)),
                 false,
                 "hostlets cannot own IPv6 prefixes: sysctl -w net.ipv6.ip_nonlocal_bind=1"
+                    .to_owned(),
+            ),
+            feature(
+                "no RDS over TCP",
+                Some(!leads_out_by_io_uring()),
+                false,
+                "who logs in to a hostlet, or was attached to it, sends from the machine's addresses by RDS, and programs that \
+                 are started in one have no io_uring, by which they could: modprobe -r rds_tcp"
                     .to_owned(),
             ),
         ]

@@ -72,6 +72,7 @@ fn attempt(what: &Exec) -> Result<std::convert::Infallible, LaunchError> {
         // A user's process has no rights to cgroups and pins that these calls would turn to account.
         let refused = Refusals {
             typing: families::typing_possible(),
+            io_uring: families::leads_out_by_io_uring(),
             ..Refusals::default()
         };
         plan::family_filter(&what.allow_families, refused)

@@ -3,11 +3,14 @@
 //! may be root it also refuses two calls by which root can leave although it has no capability for it:
 //! `clone3`, which puts a child into any cgroup whose directory can be opened, on a read-only mount too
 //! (programs fall back to `clone` on ENOSYS), and `bpf`, which needs no capability to change a table
-//! whose pin can be opened.
+//! whose pin can be opened. And it refuses io_uring, which makes sockets without passing any filter, while there is a family by
+//! which that leads out.
 //!
 //! Written by hand because it has to leave other calls, 32-bit programs and set-uid programs as they
 //! are: filter compilers kill calls of another architecture, and insist on no_new_privs, which
 //! CAP_SYS_ADMIN makes unnecessary.
+
+use std::path::Path;
 
 use libc::{
     BPF_ABS, BPF_ALU, BPF_AND, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W, sock_filter,
@@ -60,6 +63,7 @@ const UNKNOWN: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
 const NOT_PERMITTED: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
 /// New calls have the same number everywhere.
 const CLONE3: u32 = 435;
+const IO_URING_SETUP: u32 = 425;
 /// Pastes into the console that the caller sits at, among others.
 const TIOCLINUX: u32 = 0x541C;
 
@@ -72,6 +76,8 @@ pub(super) struct Refusals {
     pub(super) clone3: bool,
     /// `bpf`.
     pub(super) bpf: bool,
+    /// `io_uring_setup`, as `kernel.io_uring_disabled` would.
+    pub(super) io_uring: bool,
 }
 
 /// A place in the program.
@@ -146,6 +152,14 @@ pub(super) fn typing_possible() -> bool {
     std::fs::read_to_string("/proc/sys/dev/tty/legacy_tiocsti").map_or(true, |t| t.trim() != "0")
 }
 
+/// Where a module of RDS over TCP shows itself, which is never loaded for a program that asks for the family.
+const RDS_TCP: &str = "/sys/module/rds_tcp";
+
+/// Whether a socket that no filter sees leads out: the kernel carries RDS over TCP sockets of its own, which belong to nobody's cgroup.
+pub fn leads_out_by_io_uring() -> bool {
+    Path::new(RDS_TCP).exists()
+}
+
 /// The filter that lets `socket` and `socketpair` pass for these families only (at most 200), and
 /// refuses what else it is asked to.
 pub(super) fn filter(families: &[i32], refused: Refusals) -> Vec<sock_filter> {
@@ -172,6 +186,9 @@ pub(super) fn filter(families: &[i32], refused: Refusals) -> Vec<sock_filter> {
     if refused.bpf {
         p.jump_if(libc::SYS_bpf as u32, Label::NotPermitted);
     }
+    if refused.io_uring {
+        p.jump_if(IO_URING_SETUP, Label::NotPermitted);
+    }
     p.give(ALLOW);
 
     p.place(Label::Compat);
@@ -190,6 +207,9 @@ pub(super) fn filter(families: &[i32], refused: Refusals) -> Vec<sock_filter> {
     }
     if refused.bpf {
         p.jump_if(abi::COMPAT_BPF, Label::NotPermitted);
+    }
+    if refused.io_uring {
+        p.jump_if(IO_URING_SETUP, Label::NotPermitted);
     }
     p.give(ALLOW);
 
@@ -256,6 +276,7 @@ mod tests {
         typing: false,
         clone3: false,
         bpf: false,
+        io_uring: false,
     };
     const TYPING: Refusals = Refusals {
         typing: true,
@@ -326,6 +347,7 @@ mod tests {
             typing: true,
             clone3: true,
             bpf: true,
+            io_uring: true,
         };
         let bpf = libc::SYS_bpf as u32;
         // As many families as there may be: the jumps still reach.
@@ -333,9 +355,11 @@ mod tests {
         for (arch, number) in [(abi::NATIVE, bpf), (abi::COMPAT, abi::COMPAT_BPF)] {
             assert_eq!(run(&program, arch, number, 0), NOT_PERMITTED);
             assert_eq!(run(&program, arch, CLONE3, 0), UNKNOWN);
+            assert_eq!(run(&program, arch, IO_URING_SETUP, 8), NOT_PERMITTED);
         }
         let program = filter(&[libc::AF_UNIX], NOTHING);
         assert_eq!(run(&program, abi::NATIVE, bpf, 0), ALLOW);
         assert_eq!(run(&program, abi::NATIVE, CLONE3, 0), ALLOW);
+        assert_eq!(run(&program, abi::NATIVE, IO_URING_SETUP, 8), ALLOW);
     }
 }

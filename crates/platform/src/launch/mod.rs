@@ -30,6 +30,7 @@ use std::path::PathBuf;
 pub use activation::{ListenFd, listen_fds};
 pub use error::LaunchError;
 pub use exec::{Exec, exec};
+pub use families::leads_out_by_io_uring;
 pub use plan::check;
 pub use signals::{SignalHold, end_like};
 pub use wait::{Child, Extra};

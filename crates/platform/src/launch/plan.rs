@@ -161,6 +161,7 @@ impl Plan {
                 typing: families::typing_possible(),
                 clone3: confined,
                 bpf: confined && !keeps(Capability::CAP_BPF),
+                io_uring: families::leads_out_by_io_uring(),
             };
             family_filter(&launch.allow_families, refused)
         } else {

@@ -62,6 +62,19 @@ cases! {
     mptcp_makes_programs_fall_back: "A15", r"
         in a = socket mptcp4 => ok / EPROTONOSUPPORT [no-sctp-mptcp]
         in b = socket mptcp6 => ok / EPROTONOSUPPORT [no-sctp-mptcp]
+        in c = socket mptcp4|tcp4
+        in connect c 10.0.0.100:8080 => ECONNREFUSED
+        in name c => 10.0.0.5:* / 0.0.0.0:* [no-sctp-mptcp]
+        in join c 239.1.2.3 eth0 => ENOPROTOOPT / EPROTO [no-sctp-mptcp]
+        peer s = socket mptcp4|tcp4
+        peer bind s 0.0.0.0:8081
+        peer listen s
+        in d = socket mptcp4|tcp4
+        in connect d 10.0.0.100:8081
+        in name d => 10.0.0.5:*
+        peer e = accept s => from 10.0.0.5:*
+        in send d hello
+        peer recv e => hello
     ";
     what_cannot_be_confined_is_refused: "A15", r"
         in a = socket raw4 => ok / EPERM [raw]

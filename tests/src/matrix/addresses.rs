@@ -25,18 +25,10 @@ impl Family {
         }
     }
 
-    /// `tcp4`, `udp6`.
-    pub fn kind(self, protocol: &str) -> String {
-        let digit = if self == Family::V4 { 4 } else { 6 };
-        match protocol {
-            "mptcp" => format!("mptcp{digit}|tcp{digit}"),
-            protocol => format!("{protocol}{digit}"),
-        }
-    }
-
     /// Lines that make the socket.
     pub fn socket(self, actor: &str, name: &str, protocol: &str) -> String {
-        let mut text = format!("{actor} {name} = socket {}\n", self.kind(protocol));
+        let digit = if self == Family::V4 { 4 } else { 6 };
+        let mut text = format!("{actor} {name} = socket {}\n", kind(protocol, digit));
         if self == Family::V6 && protocol != "ping" {
             text += &format!("{actor} opt {name} v6only 1\n");
         }
@@ -49,6 +41,14 @@ impl Family {
             Family::Mapped => Family::V4,
             family => family,
         }
+    }
+}
+
+/// `tcp4`, `udp6`. Of MPTCP, TCP where there is none, as in a hostlet: so do programs that want it.
+pub(super) fn kind(protocol: &str, digit: u8) -> String {
+    match protocol {
+        "mptcp" => format!("mptcp{digit}|tcp{digit}"),
+        protocol => format!("{protocol}{digit}"),
     }
 }
 

@@ -33,7 +33,7 @@ const ASKED: [Place; 8] = [
 
 pub(super) fn cells() -> Vec<Cell> {
     let mut cells = Vec::new();
-    for protocol in ["tcp", "udp", "udplite"] {
+    for protocol in ["tcp", "mptcp", "udp", "udplite"] {
         for family in Family::ALL {
             for bound in BOUND {
                 for who in ["in", "other", "host", "peer"] {
@@ -59,7 +59,7 @@ fn cell(
     asked: Place,
     by_the_other_family: bool,
 ) -> Option<Cell> {
-    let stream = protocol == "tcp";
+    let stream = matches!(protocol, "tcp" | "mptcp");
     let clients = match family {
         Family::Dual if by_the_other_family => Family::V4,
         family => family.of_server(),

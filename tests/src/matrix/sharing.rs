@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use super::Cell;
+use super::addresses::kind;
 
 const PORT: u16 = 5300;
 
@@ -46,7 +47,14 @@ const SECONDS: [(&str, &str, &str); 5] = [
 
 pub(super) fn cells() -> Vec<Cell> {
     let mut cells = Vec::new();
-    for protocol in ["tcp", "tcp-listening", "udp", "udplite"] {
+    for protocol in [
+        "tcp",
+        "tcp-listening",
+        "mptcp",
+        "mptcp-listening",
+        "udp",
+        "udplite",
+    ] {
         for first in &PLACES {
             for flags in &FLAGS {
                 for second in &SECONDS {
@@ -62,7 +70,7 @@ pub(super) fn cells() -> Vec<Cell> {
             }
         }
     }
-    for protocol in ["tcp", "udp"] {
+    for protocol in ["tcp", "mptcp", "udp"] {
         for first in &PLACES {
             for second in &PLACES {
                 for flag in ["reuseaddr", "reuseport"] {
@@ -83,7 +91,8 @@ fn bound(
     flags: &[&str],
 ) -> String {
     let (_, digit, v6only, address) = place;
-    let mut text = format!("{actor} {name} = socket {protocol}{digit}\n");
+    let kind = kind(protocol, *digit);
+    let mut text = format!("{actor} {name} = socket {kind}\n");
     if *v6only {
         let _ = writeln!(text, "{actor} opt {name} v6only 1");
     }
@@ -104,6 +113,7 @@ fn binds(
 ) -> Cell {
     let (kind, listening) = match protocol {
         "tcp-listening" => ("tcp", true),
+        "mptcp-listening" => ("mptcp", true),
         other => (other, false),
     };
     let mut text = second.2.to_owned();
@@ -120,7 +130,7 @@ fn binds(
             debug_assert!(after.is_empty());
             text += &bound(actor, "b", kind, place, before);
             let _ = writeln!(text, "{actor} name b");
-            if kind == "tcp" {
+            if kind != "udp" && kind != "udplite" {
                 let _ = writeln!(text, "{actor} listen b");
             }
             let _ = writeln!(text, "{actor} close b");
@@ -147,7 +157,7 @@ fn deliveries(
     let flag_on = format!("{flag} 1");
     let mut text = bound("in", "a", protocol, first, &[&flag_on]);
     text += &bound("in", "b", protocol, second, &[&flag_on]);
-    if protocol == "tcp" {
+    if protocol != "udp" {
         text += "in listen a\nin listen b\n";
     }
     for (n, (who, digit, to)) in [
@@ -161,8 +171,8 @@ fn deliveries(
     .into_iter()
     .enumerate()
     {
-        let _ = writeln!(text, "{who} c{n} = socket {protocol}{digit}");
-        if protocol == "tcp" {
+        let _ = writeln!(text, "{who} c{n} = socket {}", kind(protocol, digit));
+        if protocol != "udp" {
             let _ = write!(
                 text,
                 "{who} connect c{n} {to}:{PORT}\nin d{n} = accept-any a b\n"

@@ -84,10 +84,7 @@ pub(super) fn cells() -> Vec<Cell> {
             for before in Before::all() {
                 for to in Place::ALL {
                     let actions: &[&str] = match protocol {
-                        "tcp" => &["connect"],
-                        // It is TCP once it is made: enough to see that it is.
-                        "mptcp" if before == Before::Nothing => &["connect"],
-                        "mptcp" => continue,
+                        "tcp" | "mptcp" => &["connect"],
                         _ => &["connect", "sendto"],
                     };
                     for action in actions {

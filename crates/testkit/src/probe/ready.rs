@@ -61,7 +61,11 @@ pub(crate) fn show(events: libc::c_short) -> String {
     }
 }
 
-fn poll(fd: RawFd, events: libc::c_short, wait: i32) -> Result<libc::c_short, super::Trouble> {
+pub(crate) fn poll(
+    fd: RawFd,
+    events: libc::c_short,
+    wait: i32,
+) -> Result<libc::c_short, super::Trouble> {
     let mut poll = libc::pollfd {
         fd,
         events,

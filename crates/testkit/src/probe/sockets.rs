@@ -4,8 +4,8 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use super::address::SockAddr;
 use super::{
-    Actor, Outcome, Trouble, breakout, check, held, io, message, options, patience, ready, uring,
-    usage,
+    Actor, Outcome, Trouble, breakout, check, held, io, message, options, patience, patience_ms,
+    ready, uring, usage,
 };
 
 /// IPPROTO_MPTCP.
@@ -72,6 +72,11 @@ pub(crate) fn family(fd: RawFd) -> Result<i32, Trouble> {
 }
 
 fn accept(listener: RawFd) -> Made {
+    // The kernel does not hand the limit of a socket of MPTCP to the one of TCP that it waits on.
+    let protocol = options::get(listener, libc::SOL_SOCKET, libc::SO_PROTOCOL)?;
+    if protocol == MPTCP && ready::poll(listener, libc::POLLIN, patience_ms())? == 0 {
+        return Err(Trouble::Errno(libc::EAGAIN));
+    }
     let mut from = SockAddr::room();
     // SAFETY: the address has room for as much as its length says.
     let fd = own(unsafe {

@@ -1,7 +1,8 @@
 //! Which known difference a difference in a cell is.
 
 mod pattern;
-mod table;
+mod sharing;
+mod talking;
 
 use std::collections::BTreeSet;
 
@@ -10,7 +11,6 @@ use hostlet_testkit::oracle::{Script, Traces};
 
 use super::Cell;
 use pattern::is_one_of;
-use table::RULES;
 
 /// A call, what machines answer to it, and what hostlets do: [patterns](pattern), `|` between several. The
 /// call is its first words.
@@ -26,6 +26,19 @@ struct Rule {
 
 /// What explained something: a rule, and one of its answers.
 pub(super) type Used = BTreeSet<(usize, Answers)>;
+
+const fn rule(
+    id: &'static str,
+    cell: &'static [&'static [&'static str]],
+    answers: &'static [&'static [Answers]],
+) -> Rule {
+    Rule { id, cell, answers }
+}
+
+/// All of them, the first that fits being the one: known differences, the cells that show them, and how.
+fn rules() -> impl Iterator<Item = &'static Rule> {
+    talking::RULES.iter().chain(sharing::RULES)
+}
 
 impl Rule {
     /// The answers that explain what both sides say to the call.
@@ -57,7 +70,7 @@ fn begins(call: &str, words: &str) -> bool {
 
 /// The ids that the rules name.
 pub fn ids() -> impl Iterator<Item = &'static str> {
-    RULES.iter().map(|rule| rule.id)
+    rules().map(|rule| rule.id)
 }
 
 /// The rules that say why the sides differ.
@@ -77,8 +90,7 @@ pub(super) fn explain(cell: &Cell, script: &Script, traces: &Traces) -> Result<U
             _ => &step.line,
         };
         let call = call.rsplit("= ").next().unwrap_or(call);
-        let mut rules = RULES.iter().enumerate();
-        let found = rules.find_map(|(at, rule)| {
+        let found = rules().enumerate().find_map(|(at, rule)| {
             let answers = rule.explains(&words, call, real, hostlet)?;
             Some((at, *answers))
         });
@@ -98,14 +110,13 @@ pub(super) fn explain(cell: &Cell, script: &Script, traces: &Traces) -> Result<U
 /// Rules and answers by which nothing differed.
 pub(super) fn unused(used: &Used) -> Vec<String> {
     let mut stale = Vec::new();
-    for (at, rule) in RULES.iter().enumerate() {
+    for (at, rule) in rules().enumerate() {
         if !used.iter().any(|(other, _)| *other == at) {
             stale.push(format!("{} in {:?}", rule.id, rule.cell));
         }
     }
     // Lists of answers are shared: it is enough that one rule needs them.
-    let all: BTreeSet<&Answers> = RULES
-        .iter()
+    let all: BTreeSet<&Answers> = rules()
         .flat_map(|rule| rule.answers.iter().flat_map(|some| some.iter()))
         .collect();
     let met: BTreeSet<&Answers> = used.iter().map(|(_, answers)| answers).collect();
@@ -120,7 +131,7 @@ mod tests {
     fn explained(cell: &str, call: &str, real: &str, hostlet: &str) -> Option<&'static str> {
         let words: Vec<&str> = cell.split('/').collect();
         let fits = |rule: &&Rule| rule.explains(&words, call, real, hostlet).is_some();
-        RULES.iter().find(fits).map(|rule| rule.id)
+        rules().find(fits).map(|rule| rule.id)
     }
 
     #[test]
@@ -173,8 +184,7 @@ mod tests {
     #[test]
     fn what_shows_nothing_is_stale() {
         let shared = ("drain", "0", "1");
-        let all: Used = RULES
-            .iter()
+        let all: Used = rules()
             .enumerate()
             .flat_map(|(at, rule)| rule.answers.iter().map(move |some| (at, some)))
             .flat_map(|(at, some)| some.iter().map(move |answers| (at, *answers)))

@@ -1,11 +1,9 @@
-//! The rules: known differences, the cells that show them, and how.
+//! Rules of the matrices of traffic and of serving.
 
-use super::{Answers, Rule};
+use super::{Answers, Rule, rule};
 
 const TRAFFIC: &[&str] = &["traffic"];
 const SERVING: &[&str] = &["serving"];
-const SHARING: &[&str] = &["sharing"];
-const DELIVERY: &[&str] = &["delivery"];
 const UDPLITE: &[&str] = &["udplite"];
 const PING: &[&str] = &["ping"];
 const SIX: &[&str] = &["ipv6", "dual"];
@@ -55,7 +53,7 @@ const NO_CONNECTION: &[Answers] = &[
 ];
 
 const DUAL_CONNECT: &[Answers] = &[
-    ("connect", "ok|EINPROGRESS", "EAFNOSUPPORT"),
+    ("connect", "ok|EINPROGRESS|ENETUNREACH", "EAFNOSUPPORT"),
     ("name c", "{own*,loopback}:{port}", "[::]:{port}"),
 ];
 
@@ -69,34 +67,6 @@ const ROUTED: &[Answers] = &[
     ("send", "ok", "EPERM|ENETUNREACH"),
 ];
 
-/// Whether a second socket of the port may be bound: the name shows it as well.
-const MAY: &[Answers] = &[
-    ("bind b", "EADDRINUSE", "ok"),
-    ("name b", "{wildcard}:0", "{*}:5300"),
-];
-const MAY_NOT: &[Answers] = &[
-    ("bind b", "ok", "EADDRINUSE"),
-    ("name b", "{*}:5300", "{wildcard}:0"),
-];
-
-/// Which of two has it.
-const WHICH: &[Answers] = &[
-    ("accept-any", "a from {*}:{port}", "b from {*}:{port}"),
-    ("accept-any", "b from {*}:{port}", "a from {*}:{port}"),
-    ("which", "a", "b"),
-    ("which", "b", "a"),
-    ("drain", "0", "1"),
-    ("drain", "1", "0"),
-];
-
-const fn rule(
-    id: &'static str,
-    cell: &'static [&'static [&'static str]],
-    answers: &'static [&'static [Answers]],
-) -> Rule {
-    Rule { id, cell, answers }
-}
-
 /// The first that fits is the one.
 pub(super) const RULES: &[Rule] = &[
     rule(
@@ -106,7 +76,13 @@ pub(super) const RULES: &[Rule] = &[
     ),
     rule(
         "dual-connect",
-        &[TRAFFIC, &["tcp", "udp"], DUAL, CONNECT, &["bound-wildcard"]],
+        &[
+            TRAFFIC,
+            &["tcp", "mptcp", "udp"],
+            DUAL,
+            CONNECT,
+            &["bound-wildcard"],
+        ],
         &[DUAL_CONNECT, NO_CONNECTION, LOST],
     ),
     rule(
@@ -235,7 +211,12 @@ pub(super) const RULES: &[Rule] = &[
     ),
     rule(
         "loopback-to-all",
-        &[TRAFFIC, &["tcp", "udp", "udplite"], ON_LOOPBACK, TO_ALL],
+        &[
+            TRAFFIC,
+            &["tcp", "mptcp", "udp", "udplite"],
+            ON_LOOPBACK,
+            TO_ALL,
+        ],
         &[&[
             ("connect|sendto", "ok|EACCES|ENETUNREACH", "EINVAL"),
             ("peer c", "{to}:{port}", "ENOTCONN"),
@@ -357,79 +338,15 @@ pub(super) const RULES: &[Rule] = &[
             ),
         ]],
     ),
-    rule("reuse-after-bind", &[SHARING, &["*-late"]], &[MAY_NOT]),
-    rule("reuse-after-bind", &[SHARING, &["*-undone"]], &[MAY]),
-    // A machine remembers as well who has bound there meanwhile.
+    // What it is instead.
     rule(
-        "reuse-after-bind",
-        &[
-            SHARING,
-            &["tcp*"],
-            &["port-undone"],
-            &["wildcard", "wildcard4"],
-        ],
-        &[MAY_NOT],
-    ),
-    rule(
-        "reuse-user",
-        &[SHARING, &["user"], &["both", "port"]],
-        &[MAY],
-    ),
-    rule(
-        "reuse-listen",
-        &[SHARING, &["tcp"], DELIVERY, &["reuseaddr"]],
+        "no-sctp-mptcp",
+        &[&["mptcp"], &["traffic", "serving"]],
         &[&[
-            ("listen b", "EADDRINUSE", "ok"),
-            ("connect", "ECONNREFUSED", "ok"),
-            ("accept-any", "EAGAIN", "b from {*}:{port}"),
-            ("accept-any", "a from {*}:{port}", "b from {*}:{port}"),
+            ("name c", "{*}:*", "{wildcard}:*"),
+            ("join", "ENOPROTOOPT", "EPROTO"),
+            ("opt c mcast-if", "ENOPROTOOPT", "EINVAL"),
+            ("send c", "EPIPE", "ECONNRESET"),
         ]],
-    ),
-    rule(
-        "reuse-delivery",
-        &[
-            SHARING,
-            DELIVERY,
-            &["wildcard4", "wildcard", "mapped-wildcard"],
-            &["own4"],
-        ],
-        &[WHICH],
-    ),
-    rule(
-        "reuse-delivery",
-        &[SHARING, DELIVERY, &["wildcard6"], &["own6"]],
-        &[WHICH],
-    ),
-    rule(
-        "reuse-delivery",
-        &[SHARING, DELIVERY, &["wildcard"], &["mapped-wildcard"]],
-        &[WHICH],
-    ),
-    rule(
-        "reuse-delivery",
-        &[
-            SHARING,
-            DELIVERY,
-            &["wildcard", "mapped-wildcard"],
-            &["wildcard4"],
-        ],
-        &[WHICH],
-    ),
-    rule(
-        "reuse-delivery",
-        &[SHARING, DELIVERY, &["udp"], &["wildcard"], &["wildcard6"]],
-        &[WHICH],
-    ),
-    rule(
-        "reuse-delivery",
-        &[
-            SHARING,
-            DELIVERY,
-            &["tcp"],
-            &["reuseport"],
-            &["mapped"],
-            &["second4"],
-        ],
-        &[WHICH],
     ),
 ];

@@ -1,11 +1,13 @@
 //! What was measured, as `bench/results.json` keeps it and the page shows it.
 
 mod interval;
+mod lines;
 mod overview;
 mod page;
 mod plot;
 mod print;
 mod row;
+mod scale;
 mod svg;
 mod tables;
 
@@ -58,7 +60,7 @@ pub enum Plot {
     Shares,
     /// For each row a group of bars, each a way's value, on a logarithmic scale.
     Values,
-    /// For each row a panel with a line over the numbers that its ways are at, on a logarithmic scale; upwards from zero.
+    /// For each row a panel with a line over the numbers that its ways are at, on a logarithmic scale; with bars if there is one alone.
     Lines,
     /// None: the table says it all.
     None,

@@ -1,9 +1,9 @@
 //! All goals that are a share of native, in one picture.
 
 use super::Results;
-use super::plot::Scale;
 use super::print::number;
 use super::row::{Against, Verdict};
+use super::scale::Scale;
 use super::svg::{Anchor, Svg};
 
 const WIDTH: f64 = 900.0;
@@ -36,7 +36,7 @@ pub fn draw(results: &Results) -> Option<String> {
     let mut svg = Svg::new(WIDTH, "hostlet as a share of native, by figure");
     let title = "hostlet as a share of native";
     svg.text(16.0, 26.0, Anchor::Start, "ink", 15, title);
-    let about = "dot: median of the rounds' pairs; line: its interval; mark: the goal; ring: what hostlet's programs leave by the kernel's count";
+    let about = "dot: median of the rounds' pairs; line: its interval; mark: the goal; faint dot: programs that do nothing; ring: what is left by the kernel's count";
     svg.text(16.0, 44.0, Anchor::Start, "faint", 11, about);
     let first = 64.0;
     let mut headlines = 0.0;
@@ -50,7 +50,7 @@ pub fn draw(results: &Results) -> Option<String> {
         .map(|(section, ..)| section.id.as_str())
         .collect();
     let bottom = first + (lines.len() + sections.len()) as f64 * STEP;
-    for tick in scale.ticks() {
+    for tick in scale.about(8.0) {
         let x = scale.at(tick);
         svg.line((x, first - 8.0), (x, bottom), "grid");
         svg.text(x, bottom + 14.0, Anchor::Middle, "faint", 10, &number(tick));
@@ -68,7 +68,13 @@ pub fn draw(results: &Results) -> Option<String> {
         svg.text(LEFT - 12.0, y + 4.0, Anchor::End, "ink", 12, &row.what);
         let wanted = scale.at(goal.bound.value());
         svg.line((wanted, y - 9.0), (wanted, y + 9.0), "mark");
-        svg.whisker(scale.at(samples.low), scale.at(samples.high), y);
+        svg.whisker(&scale, (samples.low, samples.high), y);
+        let part = row
+            .kernels_part(&goal.of)
+            .and_then(|way| way.against.as_ref());
+        if let Some(part) = part {
+            svg.dot(scale.at(part.median), y, "part");
+        }
         svg.dot(scale.at(samples.median), y, "hostlet");
         if let Some(leaves) = row.kernel.and_then(|kernel| kernel.leaves) {
             svg.ring(scale.at(leaves), y, "whisker");
@@ -81,7 +87,7 @@ pub fn draw(results: &Results) -> Option<String> {
         let text = format!("{} {mark}", number(samples.median));
         svg.text(RIGHT + 14.0, y + 4.0, Anchor::Start, "ink", 12, &text);
     }
-    let key = "✓ met   ≈ missed by less than the noise   ✗ missed";
+    let key = "✓ met · ≈ missed by less than the noise · ✗ missed";
     svg.text(16.0, bottom + 30.0, Anchor::Start, "faint", 11, key);
     Some(svg.finish(bottom + 44.0))
 }

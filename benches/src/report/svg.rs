@@ -2,17 +2,20 @@
 
 use std::fmt::Write as _;
 
+use super::scale::Scale;
+
 /// Light first; whoever looks at it in the dark has others. Nothing is told by a colour alone.
 const STYLE: &str = "\
 .surface{fill:#fcfcfb;stroke:#e4e3df}.ink{fill:#1f1f1d}.faint{fill:#6b6a66}\
 .grid{stroke:#e4e3df}.goal{stroke:#c2410c;stroke-dasharray:4 3}.mark{stroke:#c2410c;stroke-width:2}.goaltext{fill:#c2410c}.whisker{stroke:#1f1f1d}\
-.bar{fill:#b9b7b0}.native{fill:#7a7872}.hostlet{fill:#2a78d6}\
-.line{fill:none;stroke:#2a78d6;stroke-width:2}\
+.bar{fill:#b9b7b0}.native{fill:#7a7872}.hostlet{fill:#2a78d6}.part{fill:#9cc4f0}\
+.halo{paint-order:stroke;stroke:#fcfcfb;stroke-width:4px;stroke-linejoin:round}\
+.line,.partline{fill:none;stroke:#2a78d6;stroke-width:2}.partline{stroke:#9cc4f0;stroke-dasharray:5 3}\
 @media(prefers-color-scheme:dark){\
 .surface{fill:#1a1a19;stroke:#34332f}.ink{fill:#f2f1ee}.faint{fill:#a3a29c}\
 .grid{stroke:#34332f}.goal,.mark{stroke:#fb923c}.goaltext{fill:#fb923c}.whisker{stroke:#f2f1ee}\
-.bar{fill:#5c5a54}.native{fill:#8e8c85}.hostlet{fill:#3d8bea}\
-.line{stroke:#3d8bea}}";
+.bar{fill:#5c5a54}.native{fill:#8e8c85}.hostlet{fill:#3d8bea}.part{fill:#2f5f96}\
+.halo{stroke:#1a1a19}.line{stroke:#3d8bea}.partline{stroke:#4a7db8}}";
 
 /// Where a text stands to its point.
 #[derive(Debug, Clone, Copy)]
@@ -86,21 +89,22 @@ impl Svg {
     }
 
     /// A line through these points.
-    pub fn path(&mut self, points: &[(f64, f64)]) {
+    pub fn path(&mut self, points: &[(f64, f64)], class: &str) {
         let points: Vec<String> = points
             .iter()
             .map(|(x, y)| format!("{x:.1},{y:.1}"))
             .collect();
         let points = points.join(" ");
         self.add(format_args!(
-            r#"<polyline points="{points}" class="line"/>"#
+            r#"<polyline points="{points}" class="{class}"/>"#
         ));
     }
 
-    /// From low to high at one height, with ends.
-    pub fn whisker(&mut self, low: f64, high: f64, y: f64) {
-        self.line((low, y), (high, y), "whisker");
-        for x in [low, high] {
+    /// From low to high on a scale at one height, with ends where they are on it.
+    pub fn whisker(&mut self, scale: &Scale, (low, high): (f64, f64), y: f64) {
+        self.line((scale.at(low), y), (scale.at(high), y), "whisker");
+        for end in [low, high].into_iter().filter(|end| scale.has(*end)) {
+            let x = scale.at(end);
             self.line((x, y - 3.0), (x, y + 3.0), "whisker");
         }
     }

@@ -293,8 +293,9 @@ fn inode(ns: &NetNs) -> Option<u64> {
 }
 
 /// Performs the scenario on real machines and on hostlets, side by side, and compares what the
-/// programs wrote into their logs. `differ`: texts of lines that are not compared, each with its
-/// reason beside it where the scenario is.
+/// programs wrote into their logs. `differ`: lines that are not compared, each with its
+/// reason beside it where the scenario is: a text that is in the line, or, with `*` for what may be anything,
+/// the whole of what is found: `PROGRAM on MACHINE, only in a hostlet: LINE`, `… only on a real machine: …`.
 ///
 /// # Errors
 /// When either fails, or the logs differ.
@@ -333,9 +334,13 @@ fn compare(real: &[Written], hostlets: &[Written], differ: &[&str]) -> Result<()
         ensure!(real.name == hostlet.name, "the sides ran other programs");
         let mut only = |here: &Written, there: &Written, side: &str| {
             for line in &here.before {
-                let known = differ.iter().any(|text| line.contains(text));
-                if !known && !there.all.contains(line) {
-                    found.insert(format!("{}, only {side}: {line}", here.name));
+                let whole = format!("{}, only {side}: {line}", here.name);
+                let known = |text: &&str| match text.contains('*') {
+                    true => fits(text, &whole),
+                    false => line.contains(text),
+                };
+                if !differ.iter().any(known) && !there.all.contains(line) {
+                    found.insert(whole);
                 }
             }
         };
@@ -349,4 +354,37 @@ fn compare(real: &[Written], hostlets: &[Written], differ: &[&str]) -> Result<()
         found.join("\n")
     );
     Ok(())
+}
+
+/// Whether all of the text is like the pattern, in which `*` stands for anything.
+fn fits(pattern: &str, text: &str) -> bool {
+    let Some((begin, mut pattern)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(mut text) = text.strip_prefix(begin) else {
+        return false;
+    };
+    while let Some((part, rest)) = pattern.split_once('*') {
+        let Some(at) = text.find(part) else {
+            return false;
+        };
+        text = &text[at + part.len()..];
+        pattern = rest;
+    }
+    text.ends_with(pattern)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fits;
+
+    #[test]
+    fn a_pattern_is_for_the_whole() {
+        assert!(fits("a * on *: b", "a x on y: b"));
+        assert!(fits("*b", "ab"));
+        assert!(!fits("a * on *: b", "a x on y: bc"));
+        assert!(!fits("a * on *: b", "za x on y: b"));
+        assert!(!fits("a*on*b", "a b"));
+        assert!(!fits("ab*ba", "aba"));
+    }
 }

@@ -306,14 +306,15 @@ SHARED int rewrite(struct __sk_buff *skb, const struct ends *its, const struct h
 
 /*
  * At the exit: the source that was noted. Others may use such a mark for something else: what is of no
- * connection here goes its way, unless its socket says that it is of one.
+ * connection here goes its way, unless its socket is of that hostlet. Since the guard let it go that socket may have been
+ * connected or bound anew: packets wait until the kernel knows their next hop.
  */
 SHARED int mend_source(struct __sk_buff *skb)
 {
 	__u32 id = skb->mark & ~MARK_MASK;
 	struct bpf_sock *sk = skb->sk;
 	struct hl_sock *s = sk ? bpf_sk_storage_get(&socks, sk, 0, 0) : 0;
-	int otherwise = s && (s->flags & HL_SOCK_ABROAD) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+	int otherwise = s && s->id == id ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 	const struct hl_owner *o;
 	struct hl_known_key key;
 	struct hl_known *k;
@@ -330,6 +331,42 @@ SHARED int mend_source(struct __sk_buff *skb)
 	o = foreign_loop(&e.to) ? owner_of(&e.to) : 0;
 	skb->mark = o && o->id == id ? LOOP_MARKED | id : 0;
 	return rewrite(skb, &e, &to, false) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+}
+
+/*
+ * What this machine itself gets of what it sends to a group or to all over IPv4: the kernel makes that copy before the
+ * guard's turn, and without the socket. It gets the source that was noted as well; true if it must not arrive.
+ */
+SHARED int mend_looped(struct __sk_buff *skb)
+{
+	const struct hl_owner *o;
+	struct hl_known_at *at;
+	struct bpf_sock *sk;
+	struct hl_addr to;
+	struct hl_sock *s;
+	struct ends e;
+	__u32 id;
+
+	if (!find_ends(skb, &e) || e.proto != IPPROTO_UDP || owner_of(&e.from))
+		return false;
+	sk = UDP_SOCKET(skb, &e.to, e.to_port, &e.from, e.from_port);
+	/* Whoever sent it is gone. */
+	if (!sk)
+		return true;
+	s = bpf_sk_storage_get(&socks, sk, 0, 0);
+	at = s && (s->flags & HL_SOCK_ABROAD) ? bpf_sk_storage_get(&known_at, sk, 0, 0) : 0;
+	if (!at) {
+		/* Of the host, or as outside; else one of a hostlet that is another by now. */
+		bool stays = s && s->flags;
+
+		bpf_sk_release(sk);
+		return stays;
+	}
+	to = at->shown;
+	id = s->id;
+	bpf_sk_release(sk);
+	o = owner_of(&to);
+	return !o || o->id != id || rewrite(skb, &e, &to, false);
 }
 
 #endif

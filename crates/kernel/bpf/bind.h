@@ -129,17 +129,38 @@ static inline void check_host(struct bpf_sock_addr *ctx, const struct hl_hostlet
 	}
 }
 
+/*
+ * Where what this thread binds is kept until post_bind; none where nothing can be kept.
+ *
+ * Threat: a member whose number meets a neighbour's here, and that binds all the time. It must not have the neighbour's
+ * calls fail: what is taken stays so until it is given back, or is old.
+ */
+static inline struct hl_binding *place_to_bind(struct bpf_sock *sk)
+{
+	__u32 thread = bpf_get_current_pid_tgid(), index = thread % HL_BINDING, at = bpf_jiffies64();
+	struct hl_binding *now = bpf_map_lookup_elem(&binding, &index);
+	__u64 was, is = (__u64)at << 32 | thread;
+
+	if (!now)
+		return 0;
+	was = ONCE(now->thread);
+	if ((!was || (__u32)was == thread || at - (__u32)(was >> 32) > HL_BINDING_ENDS) &&
+	    __sync_val_compare_and_swap(&now->thread, was, is) == was)
+		return now;
+	now = sk ? bpf_sk_storage_get(&held, sk, 0, BPF_SK_STORAGE_GET_F_CREATE) : 0;
+	if (now)
+		now->thread = is;
+	return now;
+}
+
 /* For post_bind: what the socket stands for. */
 static inline bool remember(struct bpf_sock *sk, const struct hl_hostlet *h, const struct binding *b,
 			    __u16 port)
 {
-	__u64 thread = bpf_get_current_pid_tgid();
-	__u32 index = thread % HL_BINDING;
-	struct hl_binding *now = bpf_map_lookup_elem(&binding, &index);
+	struct hl_binding *now = place_to_bind(sk);
 
 	if (!now)
 		return false;
-	now->thread = thread;
 	now->flags = b->flags;
 	now->port = port;
 	now->class_ = b->facts.class_;

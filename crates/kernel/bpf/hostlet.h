@@ -205,12 +205,13 @@ struct hl_sock {
 
 /*
  * binding (array): from bind to post_bind of the same thread. Making socket storage in bind
- * would double its cost; most of what bind decides needs none.
+ * would double its cost; most of what bind decides needs none. Threads whose numbers meet in one place do not
+ * take it from each other: who finds it taken has it kept with its socket (held).
  */
-enum { HL_BINDING = 4096 };
+enum { HL_BINDING = 4096, HL_BINDING_ENDS = 4096 /* jiffies; a bind that failed leaves its place taken */ };
 
 struct hl_binding {
-	__u64 thread; /* pid and tid */
+	__u64 thread; /* its number, above it when it began, in jiffies; 0: nobody's */
 	__u16 flags; /* enum hl_sock_flag */
 	__u16 port; /* as asked for */
 	__u32 uid;

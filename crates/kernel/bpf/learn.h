@@ -327,6 +327,9 @@ int hl_learn(struct __sk_buff *skb)
 	if (type == PACKET_LOOPBACK && (skb->mark & MARK_MASK) == ABROAD_MARK &&
 	    mend_source(skb) == TC_ACT_SHOT)
 		return TC_ACT_SHOT;
+	if (type == PACKET_LOOPBACK && skb->protocol == bpf_htons(ETH_P_IP) && any_abroad(g) &&
+	    mend_looped(skb))
+		return TC_ACT_SHOT;
 	if (any_abroad(g) && may_come_home(g, skb)) {
 		if (comes_home(skb))
 			return TC_ACT_UNSPEC;

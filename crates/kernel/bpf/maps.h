@@ -68,6 +68,14 @@ struct {
 /* Written by bind, read by post_bind. */
 TABLE(binding, ARRAY, __u32, struct hl_binding, HL_BINDING, 0);
 
+/* The same, for who finds its place in that table taken; goes with its socket. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct hl_binding);
+} held SEC(".maps");
+
 /* Written by post_bind, LISTEN_CB, the first sendmsg, sock_release and the learner. */
 TABLE(ports, HASH, struct hl_port_key, struct hl_port, 131072, BPF_F_NO_PREALLOC); /* set at load */
 TABLE(wild_udp, HASH, struct hl_wild_udp_key, __u32, 16384, BPF_F_NO_PREALLOC);

@@ -105,8 +105,7 @@ SHARED int note_connected(struct bpf_sock_addr *ctx)
 /* A socket got its address and port. */
 static inline int bound(struct bpf_sock *ctx, const struct hl_hostlet *h, const struct hl_addr *addr)
 {
-	__u64 thread = bpf_get_current_pid_tgid();
-	__u32 index = thread % HL_BINDING;
+	__u32 thread = bpf_get_current_pid_tgid(), index = thread % HL_BINDING;
 	struct hl_binding *now = bpf_map_lookup_elem(&binding, &index);
 	__u16 port = ONCE(ctx->src_port);
 	struct hl_sock *s, fresh = {.id = h->id, .port = port, .addr = *addr};
@@ -114,8 +113,10 @@ static inline int bound(struct bpf_sock *ctx, const struct hl_hostlet *h, const 
 
 	if (!has_ports(ONCE(ctx->protocol)))
 		return ALLOW;
-	/* Another thread of the same number modulo the table's size binds at this very moment. */
-	if (!now || now->thread != thread)
+	if (now && (__u32)now->thread != thread)
+		now = bpf_sk_storage_get(&held, ctx, 0, 0);
+	/* It took so long that the place was given to another. */
+	if (!now || (__u32)now->thread != thread)
 		goto full;
 	fresh.flags = now->flags | HL_SOCK_BOUND;
 	fresh.proto = proto;
@@ -125,6 +126,7 @@ static inline int bound(struct bpf_sock *ctx, const struct hl_hostlet *h, const 
 		fresh.port = now->port;
 		fresh.hidden = port;
 	}
+	now->thread = 0;
 	s = bpf_sk_storage_get(&socks, ctx, &fresh, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!s)
 		goto full;

@@ -24,6 +24,7 @@ mod loopbacks;
 mod processes;
 mod receiving;
 mod report;
+mod waiting;
 
 pub use absent::{Absence, MAY_BE_ABSENT, Sign};
 pub use bench::Bench;
@@ -245,4 +246,5 @@ pub const ALL: &[(&str, &[Attempt])] = &[
     ("processes", processes::ATTEMPTS),
     ("kernel", kernel::ATTEMPTS),
     ("life", life::ATTEMPTS),
+    ("waiting", waiting::ATTEMPTS),
 ];

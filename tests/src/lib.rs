@@ -9,6 +9,7 @@ pub mod foreign;
 pub mod generated;
 pub mod matrix;
 pub mod named;
+pub mod traps;
 
 use std::fmt;
 

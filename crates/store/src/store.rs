@@ -19,10 +19,6 @@ pub struct Store {
     pub(crate) path: PathBuf,
 }
 
-/// How large the pages of a new file are, in bytes. A change writes those that it touches into the log, and the first to open
-/// the file reads the log: rows are short, and a command is over in milliseconds.
-const PAGE: i64 = 1024;
-
 /// From how many pages on the log is long, and, for those who stay, too long.
 const LONG_LOG: i64 = 128;
 const TOO_LONG_LOG: i64 = 1024;
@@ -88,8 +84,6 @@ impl Store {
             .pragma_query_value(None, "journal_mode", |r| r.get(0))
             .map_err(fail)?;
         if mode != "wal" {
-            // Of a file that is there already it changes nothing.
-            conn.pragma_update(None, "page_size", PAGE).map_err(fail)?;
             keep_log(&conn).map_err(fail)?;
         }
         // All that a command asks, once prepared.

@@ -8,6 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use hostlet_testkit::agent::Agent;
 
 use super::ending::Program;
 use super::{Attempt, Bench, Finding, Layer, Who, code};
@@ -54,6 +55,14 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         Layer::Capability,
         capability_sets,
     ),
+    code(
+        "raw-capable",
+        "raw sockets with CAP_NET_RAW, kept by name (`--keep-capability`)",
+        Layer::Hook,
+        raw_with_the_capability,
+    )
+    .root_only()
+    .remains("packet sockets by io_uring are not stopped then: it reads and writes frames; do not keep it"),
     code(
         "forks",
         "fork all the time while addresses come and go, and after the hostlet is removed",
@@ -199,6 +208,38 @@ fn capability_sets(bench: &mut Bench, who: Who) -> Result<Finding> {
             return Ok(finding(Some(format!("{set} has {:#x}", has & gone))));
         }
     }
+    Ok(finding(None))
+}
+
+/// The kernel would let it: it is the hook that refuses, and tells so.
+fn raw_with_the_capability(bench: &mut Bench, _: Who) -> Result<Finding> {
+    let probe = bench.probe.to_str().context("a path in UTF-8")?;
+    let args = ["enter", "in", "--keep-capability", "NET_RAW", "--", probe];
+    let mut command = bench.install()?.command(bench.lan().host(), &args);
+    command.current_dir("/");
+    let mut agent = Agent::start("in-capable", command)?;
+    bench.told()?;
+    for line in [
+        "a = socket raw4",
+        "b = socket raw6",
+        "c = socket 2/3/255",
+        "d = uring-socket raw4",
+    ] {
+        let said = agent.ask(line)?;
+        if said != "EPERM" {
+            return Ok(finding(Some(format!("{line}: {said}"))));
+        }
+        let told = bench.told()?;
+        ensure!(
+            told == ["EPERM"],
+            "{line}: a hook tells of it, but not so: {told:?}"
+        );
+    }
+    let sees = agent.ask("e = uring-socket packet")?;
+    ensure!(
+        sees == "ok",
+        "a packet socket by io_uring: {sees}, documented as possible"
+    );
     Ok(finding(None))
 }
 

@@ -89,6 +89,23 @@ fn what_is_assigned_is_taken_away_again_and_nothing_else() {
     assert_eq!(w, World::of(&start));
 }
 
+/// With the first IPv4 address of a network the kernel takes all others off: the last goes first.
+#[test]
+fn addresses_leave_in_the_opposite_order() {
+    let wanted = ["10.77.0.1/16", "10.77.0.2/16", "10.77.0.3/16"];
+    let (_, h) = with(&machine(), &assigned("web", &wanted, "eth0"));
+    let plan = lines(&plan_remove(&h, false).unwrap());
+    let leave: Vec<_> = plan.iter().filter(|l| l.contains("from eth0")).collect();
+    assert_eq!(
+        leave,
+        [
+            "remove 10.77.0.3/16 from eth0",
+            "remove 10.77.0.2/16 from eth0",
+            "remove 10.77.0.1/16 from eth0",
+        ]
+    );
+}
+
 #[test]
 fn a_link_local_address_is_that_of_its_interface() {
     let p = plan_create(&spec("web", &["fe80::1%eth1"]), &Lifetime::Kept, &machine()).unwrap();

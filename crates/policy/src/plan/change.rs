@@ -166,7 +166,8 @@ pub fn plan_remove(h: &Existing, kill: bool) -> Result<Vec<Action>, Refusal> {
         flags: *flags,
     }));
     actions.push(Action::Forget { id });
-    actions.extend(h.entries.iter().filter_map(take_away));
+    // The last first: with the first IPv4 address of a network the kernel takes all others off, and puts them back one by one.
+    actions.extend(h.entries.iter().rev().filter_map(take_away));
     actions.push(Action::DelLoopback6 { id });
     actions.push(Action::Unremember { name: name() });
     Ok(actions)

@@ -132,6 +132,52 @@ fn a_connection_from_the_real_wildcard_does_not_outlive_its_address() -> Result<
     )
 }
 
+/// The same of TCP, which nobody tells: known difference `revoked-real-wildcard`.
+#[test]
+fn a_tcp_connection_from_the_real_wildcard_stands_still_without_its_address() -> Result<()> {
+    let mut s = Stage::new("two")?;
+    s.play(
+        "peer a = socket tcp6
+         peer bind a [::]:8080
+         peer listen a
+         in c = socket tcp6
+         in bind c [::]:0
+         in connect c [2001:db8::100]:8080
+         peer b = accept a => from [2001:db8::5]:*
+         in send c one
+         peer recv b => one
+         hostlet revoke in 2001:db8::5
+         in send c two
+         peer quiet b => quiet
+         peer send b back
+         in quiet c => quiet
+         in getopt c error => none",
+    )
+}
+
+/// Sockets stay where they stand: known difference `wildcard-revoked`.
+#[test]
+fn a_wildcard_socket_stays_on_a_primary_address_that_is_revoked() -> Result<()> {
+    let mut s = Stage::new("two")?;
+    s.play(
+        "in u = socket udp4
+         in bind u 0.0.0.0:5300
+         hostlet revoke in 10.0.0.5
+         in name u => 0.0.0.0:5300
+         host a = socket udp4
+         host bind a 10.0.0.5:5300 => EADDRINUSE
+         host b = socket udp4
+         host sendto b 10.0.0.5:5300 lost
+         in quiet u => quiet
+         peer v = socket udp4
+         peer sendto v 10.0.0.6:5300 there
+         in recvfrom u => there from 10.0.0.100:*
+         in close u
+         host c = socket udp4
+         host bind c 10.0.0.5:5300",
+    )
+}
+
 /// A17: a server that stands on the wildcard answers on an address that joins, and no longer on
 /// one that left, without being touched.
 #[test]

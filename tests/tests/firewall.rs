@@ -94,3 +94,42 @@ fn connections_from_the_real_wildcard_pass_a_stateful_firewall() -> Result<()> {
     }
     play("two", &STATEFUL, &script)
 }
+
+/// A socket on the host's real wildcard that asks where its datagrams were sent to, and one that does not: known
+/// differences `told-behind-firewall` and `marked-real-wildcard`.
+#[test]
+fn some_rules_of_a_firewall_drop_answers_to_the_real_wildcard() -> Result<()> {
+    let script = |receives: &str| {
+        format!(
+            "peer u = socket udp6
+             peer bind u [::]:5300
+             in v = socket udp6
+             in bind v [::]:0
+             {receives}
+             in connect v [2001:db8::100]:5300
+             in send v ask
+             peer recvfrom u => ask from [2001:db8::5]:*
+             peer sendto u [2001:db8::5]:{{in.v}} answer
+             in recvmsg v => "
+        )
+    };
+    let (told, plain) = (script("in opt v pktinfo 1"), script(""));
+    let marks = [
+        "add table inet f",
+        "add chain inet f in { type filter hook prerouting priority mangle; }",
+        "add rule inet f in meta mark set ct mark",
+    ];
+    let came = "answer from [2001:db8::100]:5300";
+    let to = "to 2001:db8::5 via eth0";
+    for (rules, script, answer) in [
+        (&[][..], &told, &format!("{came} {to}")[..]),
+        (&[], &plain, came),
+        (&STATEFUL, &told, "EAGAIN"),
+        (&STATEFUL, &plain, came),
+        (&marks, &told, &format!("{came} {to}")),
+        (&marks, &plain, "EAGAIN"),
+    ] {
+        play("two", rules, &format!("{script}{answer}"))?;
+    }
+    Ok(())
+}

@@ -119,6 +119,7 @@ u = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); u.connect('{}'); socket.se
     );
 }
 
+/// Known difference `limit-of-loopbacks`.
 #[test]
 fn there_is_an_end_to_them() {
     let m = machine("loopbacks-many");

@@ -188,6 +188,27 @@ fn the_limit() {
     m.ok(&["remove", "one"]);
 }
 
+/// Known difference `limit-of-sockets`.
+#[test]
+fn the_limit_of_sockets() {
+    let m = Machine::new("limit-sockets");
+    fs::write(m.path("hostlet.toml"), "[limits]\nsockets = 64\n").unwrap();
+    let many = "import errno, socket
+all, said = [], []
+for port in range(1000, 1200):
+    all.append(socket.socket())
+    try: all[-1].bind(('10.1.0.1', port)); said.append('ok')
+    except OSError as e: said.append(errno.errorcode[e.errno])
+print(said.count('ok') >= 64, set(said[:64]), set(said[-64:]))";
+    m.ok(&["create", "web", "-a", "10.1.0.1"]);
+    assert_eq!(
+        m.ok(&["enter", "web", "--", "python3", "-c", many]),
+        "True {'ok'} {'ENOBUFS'}\n"
+    );
+    assert!(m.ok(&["events", "web", "--json"]).contains("table-full"));
+    m.ok(&["remove", "web"]);
+}
+
 #[test]
 fn programs() {
     let m = Machine::new("programs");

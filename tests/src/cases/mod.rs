@@ -62,6 +62,7 @@ files! {
     held
     hostports
     known
+    limits
     listening
     loopback
     loopback_rest

@@ -62,13 +62,19 @@ pub(crate) fn perform(op: &str, fd: RawFd, args: &[&str]) -> Outcome {
             Ok(count.to_string())
         }
         // An ICMP echo request; the kernel fills in checksum and identifier.
-        ("echo", [to]) => {
+        // With a number: so many bytes more.
+        ("echo", [to, more @ ..]) => {
             let kind = if family(fd)? == libc::AF_INET {
                 ECHO_REQUEST4
             } else {
                 ECHO_REQUEST6
             };
-            let request = [kind, 0, 0, 0, 0, 0, 0, 7, b'h', b'i'];
+            let more = more.first().map_or(Ok(0), |n| n.parse::<usize>());
+            let Ok(more) = more else {
+                return usage("echo SOCKET TO [BYTES]");
+            };
+            let mut request = vec![kind, 0, 0, 0, 0, 0, 0, 7, b'h', b'i'];
+            request.resize(request.len() + more, b'x');
             if *to == "-" {
                 // SAFETY: the buffer is as long as said.
                 let sent = unsafe { libc::send(fd, request.as_ptr().cast(), request.len(), 0) };

@@ -40,11 +40,11 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         in bind a 10.0.0.2:0 => EADDRNOTAVAIL
         in connect a 10.0.0.100:{P} => ECONNREFUSED
     "),
-    script("uring-rds", "RDS by io_uring: the kernel carries it over TCP sockets of its own", Layer::Nothing, "
-        in a = uring-socket 21/5/0
-        in bind a 10.0.0.2:{Q}
-        in sendto a {rds}:{P} x
-    ").possible("where somebody has loaded `rds_tcp`, as nothing does by itself on common systems: do without, or set `kernel.io_uring_disabled`"),
+    script("uring-rds", "RDS by io_uring: the kernel carries it over TCP sockets of its own", Layer::Seccomp, "
+        in a = uring-socket 21/5/0 => EPERM
+        in bind a 10.0.0.2:{Q} => no-socket
+        in sendto a {rds}:{P} x => no-socket
+    ").remains("who was started before `rds_tcp` was loaded, which nothing does by itself on common systems, and who logged in or was attached: `hostlet doctor` tells; unload it, or set `kernel.io_uring_disabled`"),
     script("address", "add an address to an interface", Layer::Capability, "
         in! command ip address add 10.0.0.77/24 dev eth0 => EPERM
         in command ip address del 10.0.0.77/24 dev eth0 => EPERM

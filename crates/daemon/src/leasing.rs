@@ -1,5 +1,6 @@
 //! Leases from DHCP servers: between the state machines, which do no I/O, and the sockets, the record and the probe.
 
+mod farewell;
 mod moving;
 mod probing;
 
@@ -63,6 +64,8 @@ impl Entry {
 #[derive(Default)]
 pub(crate) struct Leasing {
     entries: BTreeMap<Key, Entry>,
+    /// What was given back, while its server has not said that it heard so.
+    farewells: BTreeMap<Key, Box<Client>>,
     links: Links,
     /// Interfaces of entries that are not there; it was said of each.
     gone: BTreeSet<String>,
@@ -72,7 +75,8 @@ impl Leasing {
     /// When the next of them has something to do.
     pub fn next_timeout(&self) -> Option<Time> {
         let all = self.entries.values();
-        all.filter_map(Entry::next_timeout).min()
+        let next = all.filter_map(Entry::next_timeout).min();
+        next.into_iter().chain(self.next_farewell()).min()
     }
 
     /// Where the entry is now that had this key once.
@@ -148,6 +152,7 @@ impl Keeper {
                 return;
             }
         }
+        self.leasing.welcome(key);
         self.leasing.entries.insert(key, entry);
         self.settle(key);
     }
@@ -176,6 +181,10 @@ impl Keeper {
             for key in moved {
                 self.settle(key);
             }
+            self.farewells(
+                |key| (key.ifindex, key.v6) == (ifindex, v6),
+                |client| client.receive(&payload, now),
+            );
         }
     }
 
@@ -203,6 +212,7 @@ impl Keeper {
             }
             self.settle(key);
         }
+        self.farewells(|_| true, |client| client.timeout(now));
     }
 
     /// Does what a client asks for until it asks for nothing more.
@@ -375,22 +385,21 @@ impl Keeper {
                     self.leasing.links.send(key.ifindex, &payload, &to);
                 }
             }
-            if let Some(entry) = self.leasing.entries.remove(&key)
-                && let Some(address) = entry.claimed
-            {
-                self.leasing.links.forget(key.ifindex, address);
-                self.shared.free(address);
+            if let Some(entry) = self.leasing.entries.remove(&key) {
+                if let Some(address) = entry.claimed {
+                    self.leasing.links.forget(key.ifindex, address);
+                    self.shared.free(address);
+                }
+                self.leasing.part(key, entry.client);
             }
             self.close_unused(key);
         }
     }
 
     fn close_unused(&mut self, key: Key) {
-        let all = &self.leasing.entries;
-        if !all
-            .keys()
-            .any(|k| (k.ifindex, k.v6) == (key.ifindex, key.v6))
-        {
+        let (held, parting) = (&self.leasing.entries, &self.leasing.farewells);
+        let mut all = held.keys().chain(parting.keys());
+        if !all.any(|k| (k.ifindex, k.v6) == (key.ifindex, key.v6)) {
             self.leasing.links.close(key.ifindex, key.v6);
         }
     }

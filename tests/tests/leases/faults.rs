@@ -99,6 +99,46 @@ fn no_server_hears() -> Result<()> {
     stage.nothing_left()
 }
 
+/// B5: a server that does not hear of the end of a lease is told again (RFC 8415, 18.2.7), and who comes back meanwhile keeps what
+/// he gets.
+fn told_again(kind: Kind) -> Result<()> {
+    let mut stage = Stage::bare(Some((7, Trouble::default())))?;
+    stage.serve(kind, Options::new("eth0", &RANGES)?)?;
+    stage.configure("[pool.lab]\ninterface = \"eth0\"\ndhcp = [\"ipv6\"]\nprobe = \"off\"\n")?;
+    stage.begin()?;
+    let agents = ["returns", "leaves"].map(|name| stage.hold(&["--pool", "lab", "--name", name]));
+    let wire = stage.wire.as_ref().context("a wire")?;
+    let server = stage.server.as_ref().context("a server")?;
+    wire.cut();
+    for agent in agents {
+        agent?.finish()?;
+    }
+    wait::until("both to be gone here", || {
+        stage.leases().is_ok_and(|l| l.is_empty())
+    })?;
+    let theirs = server.leases()?;
+    ensure!(theirs.len() == 2, "they are not lost: {theirs:?}");
+    wire.mend();
+    let agent = stage.hold(&["--pool", "lab", "--name", "returns"])?;
+    let held = stage.placed()?;
+    // A lease lasts for an hour: no end of time takes it from the server.
+    let mut left = String::new();
+    let only_one = wait::until_within(Duration::from_secs(30), "the other to be back", || {
+        let theirs = server.leases();
+        left = format!("{theirs:?}");
+        theirs.is_ok_and(|l| l.iter().map(|l| l.address).collect::<BTreeSet<_>>() == held)
+    });
+    only_one.with_context(|| format!("held: {held:?}; at the server: {left}"))?;
+    agent.finish()?;
+    stage.nothing_left()
+}
+
+#[test]
+fn a_server_that_did_not_hear_of_the_end_is_told_again() -> Result<()> {
+    told_again(Kind::Dnsmasq)?;
+    told_again(Kind::Kea)
+}
+
 /// The kernel forgets the IPv6 addresses of an interface that goes down: those that are lent come back with it.
 #[test]
 fn an_interface_that_is_switched_off_and_on() -> Result<()> {

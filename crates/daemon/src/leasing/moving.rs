@@ -64,7 +64,7 @@ impl Leasing {
 impl Keeper {
     /// The network changed: leases follow their interfaces, and sockets that are missing are opened.
     pub(crate) fn follow_interfaces(&mut self) {
-        if self.leasing.entries.is_empty() {
+        if self.leasing.entries.is_empty() && self.leasing.farewells.is_empty() {
             return;
         }
         let all = match netlink::interfaces() {
@@ -90,6 +90,9 @@ impl Keeper {
                 missed.insert(entry.template.interface.clone());
             }
         }
+        let parting = self.leasing.farewells.keys();
+        let parting = parting.filter(|key| there.contains(&key.ifindex));
+        wanted.extend(parting.map(|key| (key.ifindex, key.v6)));
         missed.iter().for_each(|name| self.leasing.miss(name));
         let links = &mut self.leasing.links;
         links.close_all_but(&wanted);

@@ -126,12 +126,14 @@ pub fn measure(stage: &Stage) -> Result<Section> {
         stage.hostlet(&words.iter().map(String::as_str).collect::<Vec<_>>())?;
     }
     let mut rows = whole(stage)?;
+    rows.extend(crate::net::calls(stage)?);
     rows.extend(cost(stage)?);
     rows.push(established(stage)?);
     for name in [ONE.0, MANY.0] {
         stage.hostlet(&["remove", name])?;
     }
-    let about = "First the calls themselves, in a tight loop. Then nanoseconds of each kernel program by the kernel's own count, over \
+    let about = "First the calls themselves, in a tight loop: in hostlets of one address and of eight of each family; then, by the C library, in each \
+                 way and on machines of their own, as above, where a call of a supervised program waits for another process. Then nanoseconds of each kernel program by the kernel's own count, over \
                  those of an empty one.";
     Ok(Section::new("calls", "What the hooks cost", about, Plot::None).with(rows))
 }

@@ -176,7 +176,8 @@ fn create(stage: &Stage, floor: &Floor) -> Result<Row> {
 
 /// A remove, as a command.
 fn remove(stage: &Stage, floor: &Floor) -> Result<Row> {
-    let row = Row::new("to remove a hostlet", "ms", Better::Less).command("hostlet remove NAME");
+    let what = "to remove a hostlet, or a namespace with veth";
+    let row = Row::new(what, "ms", Better::Less).command("hostlet remove NAME");
     let hostlet = |_| {
         stage.hostlet(&["create", "figure", "--address", ANOTHER4])?;
         took(stage.command().args(["remove", "figure"]))
@@ -185,7 +186,17 @@ fn remove(stage: &Stage, floor: &Floor) -> Result<Row> {
         floor.took("create")?;
         floor.took("remove")
     };
-    let takers = vec![needed("hostlet", hostlet), often(KERNELS_PART, floor)];
+    let netns = |_| {
+        let (make, end) = NETNS.split_once("ip netns exec").context("the script")?;
+        let end = end.split_once('\n').context("the script")?.1;
+        output(Command::new("sh").args(["-c", make]))?;
+        took(Command::new("sh").args(["-c", end]))
+    };
+    let takers = vec![
+        needed("hostlet", hostlet),
+        often(KERNELS_PART, floor),
+        other("ip(8)", netns),
+    ];
     by_turns(row, stage.rounds(30), takers)
 }
 

@@ -27,6 +27,8 @@ pub fn run(words: &[&str]) -> Result<()> {
         ["ask", address, span] => ask(address.parse()?, seconds(span)?),
         ["echo", address] => echo(address.parse()?),
         ["pace", addresses, rate, span] => pace(addresses, rate.parse()?, seconds(span)?),
+        ["bind", address, times] => bind(address.parse()?, times.parse()?),
+        ["connect", address, times] => connect(address.parse()?, times.parse()?),
         ["idle", cgroup, ref program @ ..] => super::idle::become_program(cgroup, program),
         _ => bail!("unknown work: {}", words.join(" ")),
     }
@@ -34,6 +36,35 @@ pub fn run(words: &[&str]) -> Result<()> {
 
 fn seconds(word: &str) -> Result<Duration> {
     Ok(Duration::from_secs_f64(word.parse()?))
+}
+
+/// socket, bind, close, so many times, by the C library, where a preloaded one is asked; prints nanoseconds each.
+fn bind(mut address: SocketAddr, times: u32) -> Result<()> {
+    let begin = Instant::now();
+    let mut busy = 0;
+    for _ in 0..times {
+        while let Err(why) = UdpSocket::bind(address) {
+            // Whoever looks at this process's descriptors at that moment keeps the last socket open a little longer.
+            busy += 1;
+            if why.kind() != ErrorKind::AddrInUse || busy > 100 {
+                return Err(why).with_context(|| format!("bind {address}"));
+            }
+            address.set_port(address.port() + 1);
+        }
+    }
+    println!("{}", (begin.elapsed() / times.max(1)).as_nanos());
+    Ok(())
+}
+
+/// socket, connect, close with a reset, so that no port waits; as above.
+fn connect(address: SocketAddr, times: u32) -> Result<()> {
+    let begin = Instant::now();
+    for _ in 0..times {
+        let socket = TcpStream::connect(address).with_context(|| format!("connect {address}"))?;
+        rustix::net::sockopt::set_socket_linger(&socket, Some(Duration::ZERO))?;
+    }
+    println!("{}", (begin.elapsed() / times.max(1)).as_nanos());
+    Ok(())
 }
 
 /// Counts datagrams; says how many came so far whenever it is given a line.

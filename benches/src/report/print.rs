@@ -71,17 +71,19 @@ fn line(row: &Row, way: &Way) -> String {
     if let Some(against) = &way.against {
         let sign = match row.baseline {
             Some((_, Against::Share)) => "×",
+            _ if against.median < 0.0 => "",
             _ => "+",
         };
         line += &format!(
-            "  {sign}{:<8} ({} to {})",
-            number(against.median),
+            "  {:<9} ({} to {})",
+            format!("{sign}{}", number(against.median)),
             number(against.low),
             number(against.high)
         );
     } else {
+        let nothing = "";
         line += &format!(
-            "            ({} to {})",
+            "  {nothing:<9} ({} to {})",
             number(samples.low),
             number(samples.high)
         );

@@ -81,8 +81,8 @@ SHARED int go_abroad(struct bpf_sock_addr *ctx, const struct hl_known_key *ends,
 	known.stands = *from;
 	known.shown = *source;
 	known.sock = (__u64)kernel_sock(sk);
-	/* Connected already: the source stays. */
-	if (!addr_wild(from) && at->key.id)
+	/* Connected already: the source stays, if it is one for there. */
+	if (!addr_wild(from) && at->key.id && addr_is4(&at->shown) == addr_is4(&key.peer))
 		known.shown = at->shown;
 	/* One entry a socket: who connects often shall not push out what others have. */
 	if (s->flags & HL_SOCK_ABROAD)
@@ -158,7 +158,10 @@ static inline bool noted_abroad(struct __sk_buff *skb, const struct hl_hostlet *
 		k = bpf_map_lookup_elem(&known_as, &key);
 	}
 	/* The hostlet may have lost the address meanwhile, and another have got it. */
-	if (!k || !owns(h, &k->shown))
+	if (!k || addr_is4(&k->shown) != addr_is4(from) || !owns(h, &k->shown))
+		return false;
+	/* As the guard has it of what leaves by itself. */
+	if (is_loop(h, &k->shown) && !is_loop(h, to) && !owns(h, to))
 		return false;
 	if (addr_wild(&k->stands))
 		k->stands = *from;
@@ -325,7 +328,7 @@ SHARED int mend_source(struct __sk_buff *skb)
 		return otherwise;
 	key = known_key(id, e.proto, bpf_ntohs(e.from_port), &e.to, bpf_ntohs(e.to_port));
 	k = bpf_map_lookup_elem(&known_as, &key);
-	if (!k || !addr_eq(&k->stands, &e.from))
+	if (!k || !addr_eq(&k->stands, &e.from) || addr_is4(&k->shown) != addr_is4(&e.from))
 		return otherwise;
 	to = k->shown;
 	o = foreign_loop(&e.to) ? owner_of(&e.to) : 0;
@@ -341,23 +344,27 @@ SHARED int mend_looped(struct __sk_buff *skb)
 {
 	const struct hl_owner *o;
 	struct hl_known_at *at;
+	struct hl_port_key key;
 	struct bpf_sock *sk;
 	struct hl_addr to;
 	struct hl_sock *s;
 	struct ends e;
 	__u32 id;
 
-	if (!find_ends(skb, &e) || e.proto != IPPROTO_UDP || owner_of(&e.from))
+	if (!find_ends(skb, &e) || e.proto != IPPROTO_UDP)
 		return false;
 	sk = UDP_SOCKET(skb, &e.to, e.to_port, &e.from, e.from_port);
-	/* Whoever sent it is gone. */
-	if (!sk)
-		return true;
+	o = owner_of(&e.from);
+	/* Whoever sent it is gone, or stands elsewhere: then its hostlet has the port in its book. */
+	if (!sk) {
+		key = port_key(o ? o->id : 0, bpf_ntohs(e.from_port), IPPROTO_UDP, family_of(&e.from));
+		return !o || !bpf_map_lookup_elem(&ports, &key);
+	}
 	s = bpf_sk_storage_get(&socks, sk, 0, 0);
 	at = s && (s->flags & HL_SOCK_ABROAD) ? bpf_sk_storage_get(&known_at, sk, 0, 0) : 0;
-	if (!at) {
+	if (!at || (o && o->id == s->id)) {
 		/* Of the host, or as outside; else one of a hostlet that is another by now. */
-		bool stays = s && s->flags;
+		bool stays = s && s->flags && !(o && o->id == s->id);
 
 		bpf_sk_release(sk);
 		return stays;
@@ -366,7 +373,7 @@ SHARED int mend_looped(struct __sk_buff *skb)
 	id = s->id;
 	bpf_sk_release(sk);
 	o = owner_of(&to);
-	return !o || o->id != id || rewrite(skb, &e, &to, false);
+	return !o || o->id != id || foreign_loop(&to) || !addr_is4(&to) || rewrite(skb, &e, &to, false);
 }
 
 #endif

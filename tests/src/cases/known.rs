@@ -157,10 +157,13 @@ cases! {
         in name a => [::1]:* / [2001:db8::5]:* [wildcard-connect]
     ";
     the_host_s_address_named_as_the_source: "A8", r"
+        peer p = socket udp4
+        peer bind p 10.0.0.100:5300
         in a = socket udp4
         in sendto a 10.0.0.100:5300 x
         in connect a 10.0.0.100:5300
         in sendmsg a 10.0.0.100:5300 y src=10.0.0.1 => ENETUNREACH / ok [source-foreign]
+        in sendmsg a - y src=10.0.0.9 => ENETUNREACH / ok [source-foreign]
         in b = socket udp6
         in bind b [::]:0
         in connect b [2001:db8::100]:5300

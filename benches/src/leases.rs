@@ -16,7 +16,7 @@ const ROUNDS: usize = 6;
 /// How many are held at once.
 const HELD: usize = 1000;
 /// For how many seconds it is watched what holding them wakes.
-const SPAN: u64 = 10;
+const SPAN: u64 = 5;
 /// Who asks for what is measured: these ask over the same socket, and start nothing.
 const RUN: &str = "hostlet run --pool POOL -- PROGRAM";
 /// What shows how much memory hostletd has, and how often it wakes.

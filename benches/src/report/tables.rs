@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Section;
+use super::interval::Samples;
 use super::print::number;
 use super::row::{Against, Goal, Row, Verdict, Way};
 
@@ -17,13 +18,16 @@ pub fn verdict(goal: &Goal) -> &'static str {
 
 /// What goals are about, with its interval.
 pub fn judged(row: &Row, way: &Way) -> String {
-    row.judged(way).map_or("–".to_owned(), |s| {
-        let (median, low, high) = (number(s.median), number(s.low), number(s.high));
-        match s.n {
-            1 => median,
-            _ => format!("{median} [{low} – {high}]"),
-        }
-    })
+    row.judged(way).map_or("–".to_owned(), spread)
+}
+
+/// A median with its interval, if it has one.
+fn spread(samples: &Samples) -> String {
+    let (median, low, high) = (samples.median, samples.low, samples.high);
+    match samples.n {
+        1 => number(median),
+        _ => format!("{} [{} – {}]", number(median), number(low), number(high)),
+    }
 }
 
 /// A column for each figure, a line for each way.
@@ -82,7 +86,7 @@ pub fn matrix(page: &mut String, section: &Section) {
 fn cell<'a>(row: &Row, way: &'a Way, notes: &mut Vec<&'a str>) -> String {
     let mut text = match (&way.samples, &way.against) {
         (None, _) => "–".to_owned(),
-        (Some(samples), None) => number(samples.median),
+        (Some(samples), None) => spread(samples),
         (Some(samples), Some(_)) => {
             format!("{}<br>**{}**", number(samples.median), judged(row, way)).replace(" [", "** [")
         }
@@ -143,13 +147,8 @@ pub fn list(page: &mut String, section: &Section) {
         for (n, way) in row.ways.iter().enumerate() {
             let what = if n == 0 { row.what.as_str() } else { "" };
             let (median, count) = way.samples.as_ref().map_or(("–".to_owned(), 0), |s| {
-                let (low, high) = (number(s.low), number(s.high));
-                let spread = if s.n > 1 {
-                    format!(" [{low} – {high}]")
-                } else {
-                    String::new()
-                };
-                (format!("{} {}{spread}", number(s.median), row.unit), s.n)
+                let value = format!("{} {}", number(s.median), row.unit);
+                (spread(s).replacen(&number(s.median), &value, 1), s.n)
             });
             let note = way
                 .note

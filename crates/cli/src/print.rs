@@ -5,11 +5,11 @@ mod sessions;
 
 use std::io::{self, Write};
 
-use hostlet_engine::HistoryRow;
 use hostlet_engine::report::{
     AttachReport, ChangeReport, DoctorReport, EventReport, ExplainReport, Finding, HolderReport,
     HostletReport, MemberReport, Reason, SocketReport,
 };
+use hostlet_engine::{HistoryQuery, HistoryRow};
 use serde::Serialize;
 
 pub use lent::{changes, leases, pools};
@@ -270,7 +270,7 @@ fn with_port(address: &str, port: u16) -> String {
 }
 
 /// `hostlet history`.
-pub fn history(out: &mut dyn Write, rows: &[HistoryRow]) -> io::Result<()> {
+pub fn history(out: &mut dyn Write, rows: &[HistoryRow], query: &HistoryQuery) -> io::Result<()> {
     let mut table = Table::new(["ADDRESS", "HOSTLET", "FROM", "TO", "USER", "PROGRAM"]);
     for r in rows {
         table.row([
@@ -285,7 +285,12 @@ pub fn history(out: &mut dyn Write, rows: &[HistoryRow]) -> io::Result<()> {
             r.program.join(" "),
         ]);
     }
-    table.print(out, "Nobody had an address.")
+    let nobody = match query.address {
+        _ if *query == HistoryQuery::default() => "Nobody had an address.".to_owned(),
+        Some(address) => format!("The history has nobody who had {address} as was asked."),
+        None => "The history has nobody who had an address as was asked.".to_owned(),
+    };
+    table.print(out, &nobody)
 }
 
 /// `hostlet doctor`.

@@ -180,7 +180,7 @@ fn read(engine: &Engine, verb: Verb, out: &mut dyn Write) -> Result<End> {
             let query = HistoryQuery {
                 hostlet: a.name.or(a.hostlet),
                 address: a.address,
-                user: a.user.filter(|_| uid.is_none()),
+                user: a.user.clone().filter(|_| uid.is_none()),
                 since: a.since,
                 until: a.until,
             };
@@ -189,7 +189,11 @@ fn read(engine: &Engine, verb: Verb, out: &mut dyn Write) -> Result<End> {
             if a.json {
                 print::json(out, &rows)?
             } else {
-                print::history(out, &rows)?
+                let asked = HistoryQuery {
+                    user: a.user,
+                    ..query
+                };
+                print::history(out, &rows, &asked)?
             }
         }
         _ => {}

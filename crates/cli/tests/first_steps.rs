@@ -227,6 +227,8 @@ fn what_cannot_run_is_refused_before_anything_is_made() {
     }
     assert!(m.names().is_empty());
     assert!(m.ok(&["history"]).contains("Nobody had an address"));
+    let of_one = m.ok(&["history", "--address", "10.1.0.9"]);
+    assert!(of_one.contains("had 10.1.0.9"), "{of_one}");
 }
 
 /// Without its tables, all would seem well.

@@ -162,7 +162,8 @@ fn what_cannot_be_executed_has_the_status_of_a_shell() {
             "no such program in PATH",
         ),
         (&["--", "/no/such"], 127, "no such program"),
-        (&["--", "/etc/passwd"], 126, "cannot be executed"),
+        (&["--", "/etc/passwd"], 126, "chmod +x"),
+        (&["--", "/etc"], 126, "it is a directory"),
         (&["--", &format!("{dir}/lost")], 126, "interpreter"),
         (&["--", &format!("{dir}/data")], 126, "cannot be executed"),
         (

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::RawFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why a program did not start, or was lost.
 #[derive(Debug, thiserror::Error)]
@@ -15,7 +15,7 @@ pub enum LaunchError {
         program: OsString,
     },
     /// It is there, but cannot be executed.
-    #[error("{}: cannot be executed: {source}", .program.display())]
+    #[error("{}: cannot be executed: {source}{}", .program.display(), exec_hint(.program, .source))]
     NotExecutable {
         /// The program.
         program: OsString,
@@ -89,6 +89,19 @@ fn place(program: &OsStr) -> &'static str {
         ""
     } else {
         " in PATH"
+    }
+}
+
+/// The kernel says of a directory what it says of a file without the right to be executed.
+fn exec_hint(program: &OsStr, error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::EACCES) if place(program).is_empty() && Path::new(program).is_dir() => {
+            "; it is a directory"
+        }
+        Some(libc::EACCES) => {
+            "; the user whom it is started as needs the right to execute it (chmod +x) and to get there"
+        }
+        _ => "",
     }
 }
 

@@ -1,8 +1,10 @@
 //! What happens between two steps of the kernel's: copies, packets that wait, calls of others in between.
 
 use std::io::{BufRead, BufReader};
-use std::net::IpAddr;
+use std::net::{IpAddr, UdpSocket};
+use std::os::fd::FromRawFd;
 use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use hostlet_testkit::wait;
@@ -16,6 +18,13 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         Layer::Guard,
         looped,
     ),
+    code(
+        "looped-echo",
+        "ping a group over IPv4: the copy that the machine itself gets",
+        Layer::Nothing,
+        looped_echo,
+    )
+    .possible("of echo requests and UDP-Lite the kernel makes that copy past guard and hooks, with the source by route: it stays on the machine, and is heard by its raw sockets and servers of UDP-Lite; the kernel answers no such ping (`icmp_echo_ignore_broadcasts`)"),
     code(
         "waiting-packet",
         "bind anew what has sent before, while a datagram waits for its neighbour's answer",
@@ -72,6 +81,41 @@ fn looped(bench: &mut Bench, who: Who) -> Result<Finding> {
         bench.ask("host", "reset")?;
         bench.ask(name, "reset")?;
     }
+    Ok(finding(out))
+}
+
+fn looped_echo(bench: &mut Bench, who: Who) -> Result<Finding> {
+    let name = name_of(who);
+    // A sniffer is not shown such copies.
+    let socket = bench.lan.host().within(|| {
+        // SAFETY: a plain system call.
+        let fd = unsafe {
+            libc::socket(
+                libc::AF_INET,
+                libc::SOCK_RAW | libc::SOCK_CLOEXEC,
+                libc::IPPROTO_ICMP,
+            )
+        };
+        if fd < 0 {
+            return Err(std::io::Error::last_os_error());
+        }
+        // SAFETY: it is ours, and speaks datagrams as those of UDP do.
+        Ok(unsafe { UdpSocket::from_raw_fd(fd) })
+    })??;
+    socket.set_read_timeout(Some(Duration::from_millis(500)))?;
+    bench.ask(name, "a = socket ping4")?;
+    bench.ask(name, "opt a mcast-if eth0")?;
+    bench.ask(name, "echo a 224.0.0.1:0")?;
+    let mut out = None;
+    let mut packet = [0u8; 1500];
+    while let (None, Ok(got)) = (&out, socket.recv(&mut packet)) {
+        let from: [u8; 4] = packet[12..16].try_into()?;
+        let asks = got > 20 && packet.get(usize::from(packet[0] & 15) * 4) == Some(&8);
+        if asks && packet[16..20] == [224, 0, 0, 1] && !bench.own.contains(&from.into()) {
+            out = Some(format!("{} heard at the host", IpAddr::from(from)));
+        }
+    }
+    bench.ask(name, "reset")?;
     Ok(finding(out))
 }
 

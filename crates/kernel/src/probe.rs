@@ -1,6 +1,7 @@
 //! What this kernel offers, found by trying; "unknown" is not "no".
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::path::Path;
 
 use libbpf_rs::{MapType, Object, ProgramInput, ProgramType};
@@ -36,6 +37,25 @@ fn presence(answer: libbpf_rs::Result<bool>) -> Presence {
         Ok(false) => Presence::No,
         Err(_) => Presence::Unknown,
     }
+}
+
+/// Whether this process may have BPF tables: root in most containers may not.
+fn allowed() -> bool {
+    let options = sys::bpf_map_create_opts {
+        sz: size_of::<sys::bpf_map_create_opts>() as _,
+        map_flags: sys::BPF_F_NO_PREALLOC,
+        ..Default::default()
+    };
+    // SAFETY: the options live through the call; without a name the kernel takes none.
+    let table = unsafe {
+        let kind = sys::BPF_MAP_TYPE_LPM_TRIE;
+        sys::bpf_map_create(kind, std::ptr::null(), 8, 8, 1, &raw const options)
+    };
+    if table >= 0 {
+        // SAFETY: it is this function's own.
+        drop(unsafe { OwnedFd::from_raw_fd(table) });
+    }
+    table != -libc::EPERM
 }
 
 fn helper(program: ProgramType, id: sys::bpf_func_id) -> Presence {
@@ -156,12 +176,28 @@ pub fn features() -> Vec<Feature> {
         required: false,
         without,
     };
+    // Whom the kernel refuses everything, it tells nothing of what it has.
+    let allowed = allowed();
+    let presence = |answer| match allowed {
+        true => presence(answer),
+        false => Presence::Unknown,
+    };
+    let helper = |program, id| match allowed {
+        true => helper(program, id),
+        false => Presence::Unknown,
+    };
     let btf = if Path::new("/sys/kernel/btf/vmlinux").exists() {
         Presence::Yes
     } else {
         Presence::No
     };
     vec![
+        Feature {
+            name: "the right to load programs",
+            presence: if allowed { Presence::Yes } else { Presence::No },
+            required: true,
+            without: "the rest cannot be asked: be root outside of containers, or in one with --privileged",
+        },
         required("kernel types (BTF)", btf),
         required(
             "programs on a cgroup's socket calls",

@@ -97,13 +97,13 @@ static void list(int fd, int type, int family)
 	ask(fd, type, NLM_F_DUMP, &any, sizeof(any));
 }
 
-/* As a database does for so many pages of 1 KiB, but for its locks. */
+/* As a database does for so many pages, but for its locks. */
 static void note(int pages)
 {
 	int fd = memfd_create("notes", MFD_CLOEXEC);
 
 	for (int page = 0; page < pages; page++)
-		if (pwrite(fd, buffer, 1048, page * 1048) < 0)
+		if (pwrite(fd, buffer, 4120, page * 4120) < 0)
 			err(1, "write");
 	close(fd);
 }

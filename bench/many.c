@@ -106,8 +106,8 @@ static void many(const char *parent, int count, const char *addresses)
 	char cgroup[4096];
 	int records;
 
-	/* Two rows fit on a page; what is to be is written before, and that it is, behind. */
-	note(6 + count / 2);
+	/* Eight rows fit on a page; what is to be is written before, and that it is, behind. */
+	note(6 + count / 8);
 	observe(netlink(NETLINK_ROUTE));
 	open_programs();
 	records = open_pin("maps", "hostlets");
@@ -123,10 +123,10 @@ static void many(const char *parent, int count, const char *addresses)
 		record(records, fd);
 		close(fd);
 	}
-	note(4 + count / 2);
+	note(4 + count / 8);
 	between = now();
 	list_sockets();
-	note(4 + count / 2);
+	note(4 + count / 8);
 	for (int n = 0; n < count; n++) {
 		snprintf(cgroup, sizeof(cgroup), "%s/%05d", parent, n);
 		if (rmdir(cgroup))
@@ -136,7 +136,7 @@ static void many(const char *parent, int count, const char *addresses)
 	}
 	if (rmdir(parent))
 		err(1, "%s", parent);
-	note(6 + count / 2);
+	note(6 + count / 8);
 	printf("%f %f\n", between - begin, now() - between);
 }
 

@@ -214,4 +214,10 @@ cases! {
         in send a y
         in recv a => ECONNREFUSED
     ";
+    a_mapped_broadcast_address_after_a_refused_connect: "A7", r"
+        in a = socket udp6
+        in bind a [::ffff:10.0.0.255]:5300
+        in connect a [::ffff:10.0.0.100]:5301 => ENETUNREACH
+        in sendto a [::ffff:10.0.0.6]:5301 x => ENETUNREACH / ok [group-connect]
+    ";
 }

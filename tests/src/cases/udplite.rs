@@ -47,6 +47,13 @@ cases! {
         in name a => 10.0.0.5:* / 10.0.0.1:* [udplite-connect]
         in send a x => ok / EPERM [udplite-connect]
     ";
+    to_an_address_where_the_host_alone_listens: "A6", r"
+        host h = socket udplite4
+        host bind h 0.0.0.0:5300
+        peer c = socket udplite4
+        peer sendto c 10.0.0.6:5300 x
+        host recvfrom h => EAGAIN / x from 10.0.0.100:* [udplite-wildcard]
+    ";
     told_of_the_loopback: "A8", r"
         in a = socket udplite4
         in opt a pktinfo 1

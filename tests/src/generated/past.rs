@@ -273,14 +273,14 @@ pub(super) fn bare(host: &str) -> &str {
 }
 
 /// Who has the address, seen from that actor; nothing if it is nobody's or many's.
-fn owner<'s>(host: &str, from: &'s str) -> Option<&'s str> {
+pub(super) fn owner<'s>(host: &str, from: &'s str) -> Option<&'s str> {
     match bare(host) {
         "10.0.0.5" | "10.0.0.6" | "10.1.0.5" | "2001:db8::5" | "2001:db8::6" | "2001:db8:1::5" => {
             Some("in")
         }
         "10.0.0.100" | "10.1.0.100" | "2001:db8::100" | "2001:db8:1::100" => Some("peer"),
         "10.0.0.9" | "2001:db8::9" => Some("other"),
-        "10.0.0.1" | "2001:db8::1" => Some("host"),
+        "10.0.0.1" | "10.1.0.1" | "2001:db8::1" | "2001:db8:1::1" => Some("host"),
         "0.0.0.0" | "::" | "::1" => Some(from),
         host if host.starts_with("127.") => Some(from),
         _ => None,

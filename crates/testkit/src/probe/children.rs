@@ -81,7 +81,10 @@ impl Actor {
             // The program started anew with the named sockets and no others.
             ("exec", [name, sockets @ ..]) => {
                 let program = std::env::current_exe()?;
-                self.exec(&program, name, sockets)
+                self.exec(&program, name, sockets)?;
+                // It is there when it answers: until then there are copies of all sockets.
+                let line = format!("patience {}", super::patience_ms());
+                self.child(name)?.ask(&line, None)
             }
             // The same with another program, a copy of this one.
             ("exec-as", [program, name, sockets @ ..]) => {

@@ -73,7 +73,7 @@ pub(super) fn six_then_four(d: &Difference) -> Option<bool> {
                 || d.step.hostlet == "EINVAL"
                     && matches!(d.step.real, "ok" | "EADDRINUSE" | "EADDRNOTAVAIL")
         }
-        "getopt" => d.step.words[2] == "v6only",
+        "getopt" => d.step.words[2] == "v6only" && d.is("getopt", "0", "1"),
         // By the last connect, from the source of the one before.
         "send" if d.step.hostlet == "EPERM" => {
             let connects = d.past.with(d.step.socket(), "connect");
@@ -134,6 +134,9 @@ pub(super) fn group_connect(d: &Difference) -> Option<bool> {
         op if op.starts_with("send") && d.is(op, "ok", "EINVAL") => {
             let mut to = connects.filter(|c| c.real == "ok").filter_map(Done::place);
             group && to.any(|(to, _)| loopback(to))
+        }
+        op if op.starts_with("send") && d.is(op, "ENETUNREACH", "ok") => {
+            group && host.starts_with("[::ffff:") && connects.any(|c| c.refused())
         }
         op if op.starts_with("send") && d.is(op, "EINVAL", "ok") => {
             let mapped = host.starts_with("[::ffff:");

@@ -5,6 +5,7 @@ mod binds;
 mod connects;
 mod datagrams;
 mod lite;
+mod sane;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,9 @@ pub(super) fn explain(script: &Script, at: usize, traces: &Traces) -> Option<&'s
     let mut past = Past::new(&script.steps[..=at], traces);
     let step = past.pop()?;
     let difference = Difference { past, step };
+    if !sane::is_sane(&difference) {
+        return None;
+    }
     KNOWN
         .iter()
         .find(|(_, explains)| explains(&difference) == Some(true))

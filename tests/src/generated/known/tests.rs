@@ -6,7 +6,7 @@ mod more;
 use super::*;
 
 /// What explains the last line; answers stand behind `=>` as in named cases.
-fn explained(text: &str) -> Option<&'static str> {
+pub(super) fn explained(text: &str) -> Option<&'static str> {
     let script = Script::parse(text).expect("a script");
     let ok = || "ok".to_owned();
     let mut traces = Traces {

@@ -113,7 +113,8 @@ stage_remove_cgroups() {
     hash=$((((hash ^ (byte & 0xff)) * 0x01000193) & 0xffffffff))
   done
   printf -v dir 'hostlet-%08x' "$hash"
-  for dir in /sys/fs/cgroup/{,unified/}"$dir"; do
+  # Beside it may be the one of the kernel part.
+  for dir in /sys/fs/cgroup/{,unified/}"$dir"{,.ready}; do
     [ ! -d "$dir" ] || find "$dir" -depth -type d -exec rmdir {} + 2>/dev/null || true
     [ ! -d "$dir" ] || return 1
   done

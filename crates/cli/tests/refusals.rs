@@ -482,26 +482,3 @@ fn no_cgroup2() {
         "{output:?}"
     );
 }
-
-/// As root in a container: what the kernel refuses to say, it does not lack.
-#[test]
-fn doctor_without_capabilities_does_not_blame_the_kernel() {
-    let m = Machine::new("doctor-rights");
-    let output = m
-        .inside("setpriv")
-        .args(["--bounding-set=-sys_admin,-bpf", "--", HOSTLET, "doctor"])
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("NO   the right to load programs"), "{said}");
-    assert!(said.contains("--privileged"), "{said}");
-    assert!(
-        said.contains("?    programs on a cgroup's sockets"),
-        "{said}"
-    );
-    assert!(
-        m.ok(&["doctor"])
-            .contains("yes  the right to load programs")
-    );
-}

@@ -42,13 +42,6 @@ pub struct Crowd<'s> {
 impl<'s> Crowd<'s> {
     fn gather(stage: &'s Stage) -> Result<Self> {
         let paths = Paths::under(&stage.root);
-        // As on any machine, where it is /run.
-        fs::create_dir_all(&paths.run)?;
-        output(
-            Command::new("mount")
-                .args(["-t", "tmpfs", "tmpfs"])
-                .arg(&paths.run),
-        )?;
         output(Command::new("ip").args(["route", "replace", "local", "10.0.0.0/8", "dev", "lo"]))?;
         fs::write(NONLOCAL_BIND, "1").context("switch ip_nonlocal_bind on")?;
         Ok(Self {
@@ -82,7 +75,6 @@ impl Drop for Crowd<'_> {
         let _ = self.become_many(0, Set::Single(1));
         let _ = fs::remove_file(&self.paths.config);
         let _ = fs::write(NONLOCAL_BIND, "0");
-        let _ = Command::new("umount").arg(&self.paths.run).status();
         let _ = Command::new("ip")
             .args(["route", "del", "local", "10.0.0.0/8"])
             .status();

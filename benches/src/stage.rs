@@ -91,10 +91,13 @@ impl Stage {
         let bpf = self.root.join("bpf");
         fs::create_dir(&bpf).with_context(|| format!("make {}", bpf.display()))?;
         mount(&["-t", "bpf", "bpf", &text(&bpf)])?;
+        // On a machine this is below /run.
+        let run = self.root.join("run");
+        fs::create_dir(&run).with_context(|| format!("make {}", run.display()))?;
         let pam = self.root.join("pam.d");
         output(Command::new("cp").args(["-a", "/etc/pam.d"]).arg(&pam))?;
         mount(&["--bind", &text(&pam), "/etc/pam.d"])?;
-        for at in ["/var/log", "/run"] {
+        for at in ["/var/log", "/run", &text(&run)] {
             mount(&["-t", "tmpfs", "-o", "mode=755", "tmpfs", at])?;
         }
         fs::create_dir("/run/sshd").context("make /run/sshd")

@@ -311,13 +311,17 @@ SHARED int rewrite(struct __sk_buff *skb, const struct ends *its, const struct h
  * At the exit: the source that was noted. Others may use such a mark for something else: what is of no
  * connection here goes its way, unless its socket is of that hostlet. Since the guard let it go that socket may have been
  * connected or bound anew: packets wait until the kernel knows their next hop.
+ *
+ * The copy that this machine itself gets over IPv6 has passed the guard, but no exit and has no socket any more: that of no
+ * connection here is dropped.
  */
 SHARED int mend_source(struct __sk_buff *skb)
 {
 	__u32 id = skb->mark & ~MARK_MASK;
 	struct bpf_sock *sk = skb->sk;
 	struct hl_sock *s = sk ? bpf_sk_storage_get(&socks, sk, 0, 0) : 0;
-	int otherwise = s && s->id == id ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+	bool drop = skb->pkt_type == PACKET_LOOPBACK || (s && s->id == id);
+	int otherwise = drop ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 	const struct hl_owner *o;
 	struct hl_known_key key;
 	struct hl_known *k;
@@ -334,6 +338,16 @@ SHARED int mend_source(struct __sk_buff *skb)
 	o = foreign_loop(&e.to) ? owner_of(&e.to) : 0;
 	skb->mark = o && o->id == id ? LOOP_MARKED | id : 0;
 	return rewrite(skb, &e, &to, false) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+}
+
+/* No machine sends from its loopback to a group, and no hostlet: the call was another's, between two threads. */
+static inline bool looped_from_loop(struct __sk_buff *skb)
+{
+	struct hl_addr from = addr4(0);
+
+	return !bpf_skb_load_bytes_relative(skb, offsetof(struct iphdr, saddr), &from.w[3], sizeof(from.w[3]),
+					    BPF_HDR_START_NET) &&
+	       addr_loopback(&from) && owner_of(&from);
 }
 
 /*

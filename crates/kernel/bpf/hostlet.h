@@ -13,7 +13,7 @@
 #include <linux/bpf.h>
 
 /* Raised whenever a structure or a table below changes its shape. */
-enum { HL_LAYOUT = 10 };
+enum { HL_LAYOUT = 11 };
 
 struct hl_addr {
 	__u32 w[4];

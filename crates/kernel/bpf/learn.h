@@ -324,11 +324,11 @@ int hl_learn(struct __sk_buff *skb)
 	if (!g)
 		return TC_ACT_UNSPEC;
 	/* The copy that this machine gets of what it sends to a group has not passed the exit. */
-	if (type == PACKET_LOOPBACK && (skb->mark & MARK_MASK) == ABROAD_MARK &&
+	if (type == PACKET_LOOPBACK && (skb->mark & MARK_MASK) == ABROAD_MARK && any_abroad(g) &&
 	    mend_source(skb) == TC_ACT_SHOT)
 		return TC_ACT_SHOT;
-	if (type == PACKET_LOOPBACK && skb->protocol == bpf_htons(ETH_P_IP) && any_abroad(g) &&
-	    mend_looped(skb))
+	if (type == PACKET_LOOPBACK && skb->protocol == bpf_htons(ETH_P_IP) &&
+	    (looped_from_loop(skb) || (any_abroad(g) && mend_looped(skb))))
 		return TC_ACT_SHOT;
 	if (any_abroad(g) && may_come_home(g, skb)) {
 		if (comes_home(skb))

@@ -64,6 +64,39 @@ pub fn come_and_go(crowd: &Crowd, set: Set) -> Result<Vec<Row>> {
     Ok(figures.rows())
 }
 
+/// The same where the process keeps open what a command opens for itself.
+pub fn where_hostletd_does(crowd: &Crowd, set: Set) -> Result<Vec<Row>> {
+    let (mut make, mut remove) = (Values::new(), Values::new());
+    for many in crowd.steps.into_iter().filter(|many| *many <= 100) {
+        let engine = crowd.that_stays();
+        for round in 0..=rounds(crowd, many) {
+            let made = crowd.become_many_by(&engine, many, set)?;
+            let removed = crowd.become_many_by(&engine, 0, set)?;
+            // In the first it opens them.
+            if round > 0 {
+                enter(&mut make, many, made / f64::from(many));
+                enter(&mut remove, many, removed / f64::from(many));
+            }
+        }
+    }
+    let took = |what, values| {
+        let what = format!("to {what} one with {}, where hostletd does it", set.text());
+        let row = Row::new(what, "ms", Better::Less).command("the calls of `hostlet apply`");
+        line(row, values, Some(EACH))
+    };
+    Ok(vec![took("make", make), took("remove", remove)])
+}
+
+/// Of how many rounds it takes the median: one alone is made quickly, and says little.
+fn rounds(crowd: &Crowd, many: u32) -> usize {
+    let stage = crowd.stage;
+    match many {
+        0..10 => stage.rounds(20),
+        10..=100 => stage.rounds(5),
+        _ => stage.few(3),
+    }
+}
+
 /// Values, by how many there are.
 pub type Values = Vec<(u32, Vec<f64>)>;
 
@@ -101,12 +134,7 @@ impl<'c, 's> Figures<'c, 's> {
         many: u32,
         mut meanwhile: impl FnMut(bool) -> Result<()>,
     ) -> Result<()> {
-        let stage = self.crowd.stage;
-        // One alone says little, and the very first one of a process opens what the others find.
-        let rounds = match many {
-            0..=100 => stage.rounds(5),
-            _ => stage.few(3),
-        };
+        let rounds = rounds(self.crowd, many);
         for round in 1..=rounds {
             self.made(many)?;
             let looked = meanwhile(round == rounds);

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use hostlet_engine::{Engine, Paths};
 
 use crate::beside::{Beside, Side};
-use crate::coming::{Figures, Set, Values, come_and_go, enter, line, text};
+use crate::coming::{Figures, Set, Values, come_and_go, enter, line, text, where_hostletd_does};
 use crate::empty::Empty;
 use crate::everywhere;
 use crate::lending::Daemon;
@@ -52,8 +52,20 @@ impl<'s> Crowd<'s> {
         })
     }
 
-    /// Makes it so many; milliseconds.
+    /// As hostletd has it, that stays.
+    pub fn that_stays(&self) -> Engine {
+        let engine = Engine::new(self.paths.clone(), |warning| eprintln!("{warning}"));
+        engine.stay();
+        engine
+    }
+
+    /// Makes it so many, as a command does; milliseconds.
     pub fn become_many(&self, many: u32, set: Set) -> Result<f64> {
+        self.become_many_by(&self.engine, many, set)
+    }
+
+    /// As [`Crowd::become_many`], by whom.
+    pub fn become_many_by(&self, engine: &Engine, many: u32, set: Set) -> Result<f64> {
         let mut text = "[limits]\nhostlets = 10100\nsockets = 65536\n".to_owned();
         for hostlet in 0..many {
             let addresses = set.of(hostlet);
@@ -64,7 +76,7 @@ impl<'s> Crowd<'s> {
         }
         fs::write(&self.paths.config, text)?;
         let begin = Instant::now();
-        self.engine.apply(false, false, &mut |_| {})?;
+        engine.apply(false, false, &mut |_| {})?;
         Ok(begin.elapsed().as_secs_f64() * 1e3)
     }
 }
@@ -100,6 +112,8 @@ pub fn measure(stage: &Stage) -> Result<Section> {
                  Those are compared, by turns, with the same on a machine beside it that never had a hostlet, and has the same addresses. \
                  *The kernel's part* of making and removing is [`bench/many.c`](../bench/many.c), measured by turns with it: a cgroup with \
                  its attachments for each, the entries of tables like hostlet's, and what has to be listed and written. \
+                 A command opens the database and the programs for itself, whether it makes one or thousands; *where hostletd does it*, as \
+                 for leases and logins, they are open. \
                  What such a machine notices itself, since it shares the kernel, is measured with and without a hostlet. \
                  *Programs that do nothing* are of one instruction: on a third machine, at the places where hostlet has its own \
                  on a machine (the interfaces' entries and exits, `sk_lookup`); and, for the machine beside, at all its places on a cgroup and a \
@@ -123,6 +137,9 @@ fn rows(crowd: &Crowd) -> Result<Vec<Row>> {
     let mut rows = others_and_members(crowd)?;
     for set in [Set::Single(2), Set::Single(256), Set::Prefix] {
         rows.extend(come_and_go(crowd, set)?);
+    }
+    for set in [Set::Single(1), Set::Single(256)] {
+        rows.extend(where_hostletd_does(crowd, set)?);
     }
     Ok(rows)
 }

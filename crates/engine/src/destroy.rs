@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use hostlet_kernel::{BoundPort, Kernel, PortBook};
+use hostlet_kernel::{BoundPort, Ends, Kernel, KnownAs, KnownBook, PortBook};
 use hostlet_model::{HostletId, Name, Owned};
 use hostlet_platform::sockdiag::Protocol;
 use hostlet_platform::{proc, sockdiag};
@@ -18,6 +18,13 @@ use crate::machine::Machine;
 
 /// How long the end of a run waits for what was sent to be acknowledged.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// The sockets that there are, and what was noted of them.
+#[derive(Debug, Default)]
+pub(crate) struct Listed {
+    sockets: Vec<sockdiag::Socket>,
+    known: KnownBook,
+}
 
 impl Machine<'_> {
     /// The sockets of a hostlet on one address. A wildcard socket stands on an address
@@ -32,12 +39,15 @@ impl Machine<'_> {
         let on_loopback = |ip: IpAddr| {
             loopback.contains(&ip) || matches!(ip, IpAddr::V4(v4) if further.contains_key(&v4))
         };
-        let on_it: Vec<_> = self
-            .listed()?
+        let listed = self.listed()?;
+        let on_it: Vec<_> = listed
+            .sockets
             .iter()
             .filter(|s| {
                 let ip = s.local.ip().to_canonical();
-                owned.contains(ip) || on_loopback(ip) && !loopback.contains(&ip)
+                owned.contains(ip)
+                    || on_loopback(ip) && !loopback.contains(&ip)
+                    || known_as(&listed.known, id, s).is_some_and(|k| owned.contains(k.shown))
             })
             .cloned()
             .collect();
@@ -85,21 +95,37 @@ impl Machine<'_> {
                 && s.local.ip().to_canonical().is_unspecified()
                 && s.cgroup_id.is_some_and(|cgroup| mine.contains(&cgroup))
         };
-        let unbound: Vec<_> = self.listed()?.iter().filter(theirs).cloned().collect();
+        let unbound: Vec<_> = self
+            .listed()?
+            .sockets
+            .iter()
+            .filter(theirs)
+            .cloned()
+            .collect();
         let ended = unbound.iter().map(sockdiag::destroy);
         Error::several(ended.filter_map(Result::err).map(Error::from).collect())
     }
 
     /// All sockets, as of the last time when something was done to them.
-    fn listed(&mut self) -> Result<&[sockdiag::Socket]> {
-        if self.listed.is_none() {
-            self.listed = Some(sockdiag::sockets(&sockdiag::Filter {
-                // The kernel cannot be told to destroy any other.
-                protocols: vec![Protocol::Tcp, Protocol::Udp, Protocol::UdpLite],
-                living: false,
-            })?);
-        }
-        Ok(self.listed.as_deref().unwrap_or_default())
+    fn listed(&mut self) -> Result<&Listed> {
+        let listed = match self.listed.take() {
+            Some(listed) => listed,
+            None => Listed {
+                sockets: sockdiag::sockets(&sockdiag::Filter {
+                    // The kernel cannot be told to destroy any other.
+                    protocols: vec![Protocol::Tcp, Protocol::Udp, Protocol::UdpLite],
+                    living: false,
+                })?,
+                known: self.known_book()?,
+            },
+        };
+        Ok(self.listed.insert(listed))
+    }
+
+    /// What is noted of connections that are known by another address than the kernel has.
+    pub fn known_book(&self) -> Result<KnownBook> {
+        let book = self.kernel.as_ref().map(Kernel::known_book).transpose()?;
+        Ok(book.unwrap_or_default())
     }
 
     /// Gives TCP a moment to deliver what the program has sent before it ended, as a machine
@@ -114,7 +140,7 @@ impl Machine<'_> {
                 matches!(s.state, FinWait1 | Closing | LastAck)
                     && s.cgroup_id.is_some_and(|id| mine.contains(&id))
             };
-            if self.listed()?.iter().find(unsent).is_none() || Instant::now() > deadline {
+            if self.listed()?.sockets.iter().find(unsent).is_none() || Instant::now() > deadline {
                 return Ok(());
             }
             // No event tells of an acknowledgement: look again soon.
@@ -151,13 +177,31 @@ pub(crate) fn bound(
     id: HostletId,
     socket: &sockdiag::Socket,
 ) -> Option<BoundPort> {
+    book?.find(id.0, ends(socket)?.protocol, socket.local)
+}
+
+/// By what address its connection is known, if the kernel has another.
+pub(crate) fn known_as(
+    book: &KnownBook,
+    id: HostletId,
+    socket: &sockdiag::Socket,
+) -> Option<KnownAs> {
+    book.own(id.0, socket.cookie, &ends(socket)?)
+}
+
+/// None where it has no ports.
+pub(crate) fn ends(socket: &sockdiag::Socket) -> Option<Ends> {
     let protocol = match socket.protocol {
-        sockdiag::Protocol::Tcp => libc::IPPROTO_TCP,
-        sockdiag::Protocol::Udp => libc::IPPROTO_UDP,
-        sockdiag::Protocol::UdpLite => libc::IPPROTO_UDPLITE,
-        sockdiag::Protocol::Icmp | sockdiag::Protocol::Raw => return None,
+        Protocol::Tcp => libc::IPPROTO_TCP,
+        Protocol::Udp => libc::IPPROTO_UDP,
+        Protocol::UdpLite => libc::IPPROTO_UDPLITE,
+        Protocol::Icmp | Protocol::Raw => return None,
     };
-    book?.find(id.0, u8::try_from(protocol).unwrap_or(0), socket.local)
+    Some(Ends {
+        protocol: u8::try_from(protocol).ok()?,
+        local: socket.local,
+        remote: socket.remote,
+    })
 }
 
 fn collect_ids(dir: &Path, ids: &mut BTreeSet<u64>) {

@@ -9,10 +9,10 @@ use hostlet_model::{Lifetime, Name, Paths};
 use hostlet_platform::cgroup::{Cgroup, CgroupError, Tree};
 use hostlet_platform::netlink::{self, Asking, Following};
 use hostlet_platform::proc;
-use hostlet_platform::sockdiag::Socket;
 use hostlet_policy::{Existing, Observed};
 use hostlet_store::{Definition, State};
 
+use crate::destroy::Listed;
 use crate::error::{Error, Result};
 use crate::kept::{Inode, Keep, Opened, inode};
 use crate::lock::Lock;
@@ -47,7 +47,7 @@ pub(crate) struct Machine<'p> {
     /// What this command itself wrote into the kernel's tables, by id.
     pub(crate) published: BTreeMap<u32, Tables>,
     /// A listing of sockets, until something else is done.
-    pub(crate) listed: Option<Vec<Socket>>,
+    pub(crate) listed: Option<Listed>,
     /// Whether what goes is looked for in whole tables: what a crash left may be anything; and where many go, it is quicker.
     pub(crate) sweeps: bool,
     /// What the kernel's tables hold of each hostlet, until something else is done.

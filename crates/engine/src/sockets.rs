@@ -5,14 +5,14 @@ mod logins;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use hostlet_kernel::{Kernel, PortBook};
+use hostlet_kernel::{Kernel, KnownBook, PortBook};
 use hostlet_model::Name;
 use hostlet_platform::proc;
-use hostlet_platform::sockdiag::{self, Filter, Protocol, Socket, State};
+use hostlet_platform::sockdiag::{self, Filter, Protocol, SockDiagError, Socket, State};
 use hostlet_store::Definition;
 
 use crate::Engine;
-use crate::destroy::bound;
+use crate::destroy::{bound, ends, known_as};
 use crate::error::Result;
 use crate::gone::There;
 use crate::machine::Machine;
@@ -27,16 +27,13 @@ impl Engine {
     pub fn sockets(&self, name: Option<&Name>) -> Result<Vec<SocketReport>> {
         let machine = self.reading("list sockets")?;
         machine.must_be_here()?;
-        let listed = sockdiag::sockets(&Filter {
-            living: true,
-            ..Filter::default()
-        })?;
-        let book = machine.kernel.as_ref().map(Kernel::port_book).transpose()?;
+        let listed = living()?;
+        let noted = Noted::now(&machine)?;
         let mut all = Vec::new();
         for row in chosen(&machine, name)? {
             let inside = Inside::of(&machine, row)?;
             let own = listed.iter().filter(|socket| inside.has(socket));
-            all.extend(own.map(|socket| inside.report(book.as_ref(), socket)));
+            all.extend(own.map(|socket| inside.report(&noted, socket)));
         }
         Ok(all)
     }
@@ -86,22 +83,27 @@ pub(crate) fn outside(
         // Nothing is outside: whatever they have is this machine's.
         return Ok(Vec::new());
     }
-    let passing = machine.passing(&row.spec)?;
     let mut inside = Inside::of(machine, row)?;
     if let Some(pids) = of {
         inside.holders = holders(pids);
         inside.cgroups_count = false;
     }
-    let book = machine.kernel.as_ref().map(Kernel::port_book).transpose()?;
+    let listed = living()?;
+    let noted = Noted::now(machine)?;
+    let passing = machine.passing(&inside.row.spec)?;
+    // What may have the machine's address is not outside.
+    let of_row = |s: &&Socket| inside.has(s) && !passing.contains(&s.cookie);
+    let judged = listed.iter().filter(of_row);
+    let suspects = judged.filter_map(|s| Some((s, inside.judge(&noted, s)?)));
+    let suspects: Vec<_> = suspects.collect();
     let mut found = Vec::new();
-    for socket in sockdiag::sockets(&Filter {
-        living: true,
-        ..Filter::default()
-    })? {
-        // What may have the machine's address is not outside.
-        if inside.has(&socket) && !passing.contains(&socket.cookie) {
-            found.extend(inside.judge(book.as_ref(), &socket));
-        }
+    if !suspects.is_empty() {
+        // What was noted is true of those alone that were the same before and after.
+        let after: BTreeSet<_> = living()?.iter().map(same).collect();
+        let stayed = suspects
+            .into_iter()
+            .filter(|(s, _)| after.contains(&same(s)));
+        found.extend(stayed.map(|(_, finding)| finding));
     }
     for socket in sockdiag::packet_sockets()? {
         if let Some(processes) = inside.holders.get(&socket.inode) {
@@ -119,6 +121,40 @@ pub(crate) fn outside(
         }
     }
     Ok(found)
+}
+
+fn living() -> Result<Vec<Socket>, SockDiagError> {
+    sockdiag::sockets(&Filter {
+        living: true,
+        ..Filter::default()
+    })
+}
+
+/// By what a socket is the one that it was, and connected as it was. The kernel has no cookie for some kinds.
+fn same(socket: &Socket) -> (Protocol, u64, u64, SocketAddr, SocketAddr) {
+    let inode = if socket.cookie == 0 { socket.inode } else { 0 };
+    (
+        socket.protocol,
+        socket.cookie,
+        inode,
+        socket.local,
+        socket.remote,
+    )
+}
+
+/// What the kernel part has noted of sockets.
+struct Noted {
+    ports: Option<PortBook>,
+    known: KnownBook,
+}
+
+impl Noted {
+    fn now(machine: &Machine<'_>) -> Result<Self> {
+        Ok(Self {
+            ports: machine.kernel.as_ref().map(Kernel::port_book).transpose()?,
+            known: machine.known_book()?,
+        })
+    }
 }
 
 /// Who has which socket open, by inode.
@@ -187,10 +223,10 @@ impl Inside {
         }
     }
 
-    fn report(&self, book: Option<&PortBook>, socket: &Socket) -> SocketReport {
-        let known = bound(book, self.row.id, socket);
-        let wildcard = socket.local.ip().is_unspecified() || known.is_some_and(|k| k.wildcard);
-        let port = known.map_or(socket.local.port(), |k| k.port);
+    fn report(&self, noted: &Noted, socket: &Socket) -> SocketReport {
+        let bound = bound(noted.ports.as_ref(), self.row.id, socket);
+        let wildcard = socket.local.ip().is_unspecified() || bound.is_some_and(|b| b.wildcard);
+        let port = bound.map_or(socket.local.port(), |b| b.port);
         let connected = !matches!(socket.state, State::Listen | State::Close);
         let local = if wildcard && !connected {
             if socket.ipv6 {
@@ -199,9 +235,12 @@ impl Inside {
                 Ipv4Addr::UNSPECIFIED.into()
             }
         } else {
-            self.shown(socket.ipv6, socket.local.ip())
+            let known = known_as(&noted.known, self.row.id, socket)
+                .filter(|k| !(k.by_route && self.may_have(socket.local.ip().to_canonical())));
+            self.shown(socket.local.ip(), known.map(|k| k.shown))
         };
-        let remote = self.shown(socket.ipv6, socket.remote.ip());
+        let peer = ends(socket).and_then(|ends| noted.known.peer(self.row.id.0, &ends));
+        let remote = self.shown(socket.remote.ip(), peer);
         SocketReport {
             hostlet: self.row.name.clone(),
             protocol: protocol(socket.protocol).to_owned(),
@@ -218,18 +257,27 @@ impl Inside {
         }
     }
 
-    /// An address as the program sees it: its own loopback has the usual name.
-    fn shown(&self, ipv6: bool, ip: IpAddr) -> IpAddr {
-        match self.loopback(ip.to_canonical()) {
-            Some(IpAddr::V4(shown)) if ipv6 && ip.is_ipv6() => shown.to_ipv6_mapped().into(),
-            shown => shown.unwrap_or(ip),
+    /// An address as the program sees it: `known`, if it is known by another; and its own loopback has the usual name.
+    fn shown(&self, ip: IpAddr, known: Option<IpAddr>) -> IpAddr {
+        let is = known.unwrap_or(ip.to_canonical());
+        match self.loopback(is).unwrap_or(is) {
+            // As the socket has it.
+            IpAddr::V4(shown) if ip.is_ipv6() => shown.to_ipv6_mapped().into(),
+            shown => shown,
         }
     }
 
     /// What is wrong with a socket; the first rule that it breaks.
-    fn judge(&self, book: Option<&PortBook>, socket: &Socket) -> Option<Finding> {
-        // On an address that was revoked a socket for the wildcard serves what is left of the set.
-        let wildcard = || bound(book, self.row.id, socket).is_some_and(|k| k.wildcard);
+    fn judge(&self, noted: &Noted, socket: &Socket) -> Option<Finding> {
+        let allowed = || {
+            self.may_have(socket.local.ip().to_canonical())
+                // On an address that was revoked a socket for the wildcard serves what is left of the set.
+                || bound(noted.ports.as_ref(), self.row.id, socket).is_some_and(|b| b.wildcard)
+                // The guard lets nothing go from where the route has put it, and has the source replaced.
+                || self.row.spec.guard
+                    && known_as(&noted.known, self.row.id, socket)
+                        .is_some_and(|k| self.has_own(k.shown))
+        };
         let (reason, text) = if socket.protocol == Protocol::Raw && !self.row.spec.raw {
             (Reason::Raw, "a raw socket, which was not granted: it can send what it likes inside the guard's limits; end the program".to_owned())
         } else if socket
@@ -237,13 +285,15 @@ impl Inside {
             .is_some_and(|id| !self.cgroups.contains(&id))
         {
             (Reason::ForeignCgroup, "made outside the hostlet (inherited, passed in, or open before the process was attached), so its calls are not checked; restart the program inside".to_owned())
-        } else if !self.may_have(socket.local.ip().to_canonical()) && !wildcard() {
+        } else if !allowed() {
+            let what_helps = if closing(socket) {
+                "no program has it any more, and the kernel ends the connection by itself, within minutes: there is nothing to do"
+            } else {
+                "end the program, or grant the address"
+            };
             (
                 Reason::ForeignAddress,
-                format!(
-                    "{} is not in the set; end the program, or grant the address",
-                    socket.local.ip()
-                ),
+                format!("{} is not in the set; {what_helps}", socket.local.ip()),
             )
         } else {
             return None;
@@ -271,13 +321,19 @@ impl Inside {
         ip.is_unspecified()
             || ip.is_multicast()
             || ip == IpAddr::V4(Ipv4Addr::BROADCAST)
-            || self.loopback(ip).is_some()
-            || self
-                .row
-                .entries
-                .iter()
-                .any(|e| e.owned.contains(ip) || broadcast(e))
+            || self.has_own(ip)
+            || self.row.entries.iter().any(broadcast)
     }
+
+    fn has_own(&self, ip: IpAddr) -> bool {
+        self.loopback(ip).is_some() || self.row.entries.iter().any(|e| e.owned.contains(ip))
+    }
+}
+
+/// Has its program closed it? What nobody has open besides waits to be accepted.
+fn closing(socket: &Socket) -> bool {
+    use State::{Closing, FinWait1, FinWait2, LastAck};
+    socket.inode == 0 && matches!(socket.state, FinWait1 | FinWait2 | Closing | LastAck)
 }
 
 fn protocol(p: Protocol) -> &'static str {

@@ -61,6 +61,8 @@ plain!(
     hl_port,
     hl_listener_key,
     hl_asked_key,
+    hl_known,
+    hl_known_key,
     hl_event,
     hl_globals,
     hl_wild_udp_key,

@@ -1,4 +1,4 @@
-//! Which sockets are as outside although members have them (rows B8, B10, B11).
+//! Sockets of which something is stored, as those that are as outside although members have them (rows B8, B10, B11).
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use crate::error::{Error, Result};
 use crate::install::{Kernel, owned};
 
-/// The program that lists them.
+/// The program that lists them, of whichever table it is told: it looks at nothing but the socket.
 const LIST: &str = "hl_list_passing";
 
 impl Kernel {
@@ -17,12 +17,17 @@ impl Kernel {
     /// # Errors
     /// If they cannot be listed.
     pub fn passing(&self) -> Result<BTreeSet<u64>> {
+        self.sockets_in("passing")
+    }
+
+    /// The cookies of the sockets that a table of socket storage has something of.
+    pub(crate) fn sockets_in(&self, table: &'static str) -> Result<BTreeSet<u64>> {
         let failed = |cause| Error::Os {
-            what: "list the sockets that pass",
+            what: "list the sockets of a table",
             cause,
         };
         let program = self.program(LIST)?;
-        let map = self.map("passing")?.as_fd().as_raw_fd();
+        let map = self.map(table)?.as_fd().as_raw_fd();
         let mut target = libbpf_sys::bpf_iter_link_info::default();
         target.map.map_fd = map as u32;
         let options = libbpf_sys::bpf_link_create_opts {

@@ -1,17 +1,19 @@
 //! How results look: tables for people, JSON for programs.
 
+mod events;
 mod lent;
 mod sessions;
 
 use std::io::{self, Write};
 
 use hostlet_engine::report::{
-    AttachReport, ChangeReport, DoctorReport, EventReport, ExplainReport, Finding, HolderReport,
-    HostletReport, MemberReport, Reason, SocketReport,
+    AttachReport, ChangeReport, DoctorReport, ExplainReport, Finding, HolderReport, HostletReport,
+    MemberReport, Reason, SocketReport,
 };
 use hostlet_engine::{HistoryQuery, HistoryRow};
 use serde::Serialize;
 
+pub use events::event;
 pub use lent::{changes, leases, pools};
 pub use sessions::{decided, sessions};
 
@@ -212,61 +214,6 @@ pub fn explained(out: &mut dyn Write, e: &ExplainReport) -> io::Result<()> {
     writeln!(out, "{}", e.call)?;
     writeln!(out, "  {}: {}", e.verdict, e.text)?;
     writeln!(out, "  by rule: {} (promise {})", e.rule, e.row)
-}
-
-/// One line of `hostlet events`.
-pub fn event(out: &mut dyn Write, e: &EventReport) -> io::Result<()> {
-    let target = if e.port == 0 {
-        e.address.clone()
-    } else {
-        with_port(&e.address, e.port)
-    };
-    let from = e
-        .other
-        .as_ref()
-        .map_or_else(String::new, |other| format!(" from {other}"));
-    let who = if e.pid == 0 {
-        "-".to_owned()
-    } else {
-        format!("{}[{}] uid {}", e.program, e.pid, e.uid)
-    };
-    let more = if e.more == 0 {
-        String::new()
-    } else {
-        format!(" (and {} more like it)", e.more)
-    };
-    writeln!(
-        out,
-        "{} {} {} {} {} {target}{from}: {} ({}{}){more}",
-        e.time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ"),
-        e.hostlet,
-        printable(&who),
-        e.call,
-        e.protocol,
-        e.error,
-        e.reason,
-        match e.reason.as_str() {
-            "dual-stack" => DUAL_STACK.to_owned(),
-            "accepted" => ACCEPTED.to_owned(),
-            _ => e
-                .holder
-                .as_ref()
-                .map_or_else(String::new, |holder| format!(" by {holder}")),
-        }
-    )
-}
-
-// The reasons that nobody finds out by himself.
-const DUAL_STACK: &str = ": it was bound to :: and a port by number, for both families; bind the IPv6 address itself, set IPV6_V6ONLY, or bind port 0";
-const ACCEPTED: &str =
-    ": it was accepted from a listener itself, and nobody reaches it; listen on a new socket";
-
-fn with_port(address: &str, port: u16) -> String {
-    if address.contains(':') {
-        format!("[{address}]:{port}")
-    } else {
-        format!("{address}:{port}")
-    }
 }
 
 /// `hostlet history`.

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use hostlet_engine::report::{ChangeReport, Reason};
+use hostlet_engine::report::{ChangeReport, EventLine, Reason};
 use hostlet_engine::{Engine, HistoryQuery, LaunchOptions, Paths, Program};
 use hostlet_model::{HostletSpec, Name};
 
@@ -233,13 +233,16 @@ fn attach(engine: &Engine, a: &Attach, out: &mut dyn Write) -> Result<()> {
 }
 
 fn events(engine: &Engine, a: &Events, out: &mut dyn Write) -> Result<()> {
-    let (mut failed, mut some) = (None, false);
-    engine.events(a.name.as_ref(), a.since, a.follow, &mut |event| {
-        some = true;
+    let (mut failed, mut some, mut lost) = (None, false, false);
+    engine.events(a.name.as_ref(), a.since, a.follow, &mut |line| {
+        match line {
+            EventLine::Event(_) => some = true,
+            EventLine::Lost(_) => lost = true,
+        }
         let printed = if a.json {
-            print::json_line(out, event)
+            print::json_line(out, line)
         } else {
-            print::event(out, event)
+            print::event(out, line)
         };
         match printed.and_then(|()| if a.follow { out.flush() } else { Ok(()) }) {
             Ok(()) => ControlFlow::Continue(()),
@@ -253,7 +256,10 @@ fn events(engine: &Engine, a: &Events, out: &mut dyn Write) -> Result<()> {
         return Err(error.into());
     }
     if !some && !a.json {
-        writeln!(out, "Nothing was refused.")?;
+        match &a.name {
+            Some(name) if lost => writeln!(out, "No event of {name} is left.")?,
+            _ => writeln!(out, "Nothing was refused.")?,
+        }
     }
     Ok(())
 }

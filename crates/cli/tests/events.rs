@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use common::{HOSTLET, Machine};
+use serde_json::Value;
 
 /// C6.
 #[test]
@@ -40,7 +41,106 @@ fn events_are_followed() {
     m.ok(&["remove", "web"]);
 }
 
-/// A14.
+/// Has itself refused so often, at that port.
+fn refused(m: &Machine, name: &str, count: u32, port: u16) {
+    let bind = format!(
+        "import socket\nfor n in range({count}):\n\
+         \x20with socket.socket() as s:\n\
+         \x20\x20try: s.bind(('10.1.0.3', {port}))\n\
+         \x20\x20except OSError: pass"
+    );
+    m.ok(&["enter", name, "--", "python3", "-c", &bind]);
+}
+
+fn json(line: &str) -> Value {
+    serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}"))
+}
+
+/// C6: one hostlet cannot hide what it or another did without its being told that something is missing.
+#[test]
+fn events_that_were_crowded_out_are_told() {
+    let m = Machine::new("crowded");
+    m.ok(&["create", "quiet", "-a", "10.1.0.1"]);
+    m.ok(&["create", "loud", "-a", "10.1.0.2"]);
+    refused(&m, "quiet", 1, 81);
+    refused(&m, "loud", 4095, 82);
+    let all = m.ok(&["events", "--json"]);
+    assert_eq!(all.lines().count(), 4096, "the ring is full, and has all");
+    assert_eq!(json(all.lines().next().unwrap())["hostlet"], "quiet");
+    assert!(!all.contains("lost"), "nothing is lost yet");
+
+    refused(&m, "loud", 1905, 83);
+    let all = m.ok(&["events", "--json"]);
+    let lines: Vec<Value> = all.lines().map(json).collect();
+    assert_eq!(lines.len(), 1 + 4096);
+    assert_eq!(lines[0]["lost"], 1905);
+    assert_eq!(lines[0]["until"], lines[1]["time"]);
+    assert_eq!(lines[1]["seq"], 1906);
+    let help = m.ok(&["help", "events"]);
+    for field in ["lost", "until"] {
+        assert!(help.contains(&format!("\"{field}\"")), "{field}: {help}");
+    }
+    let all = m.ok(&["events"]);
+    let first = all.lines().next().unwrap();
+    let said = "-- 1905 earlier events, of whichever hostlets, are lost";
+    assert!(first.starts_with(said), "{first}");
+    // Whose own are among the lost is not known.
+    let quiet = m.ok(&["events", "quiet"]);
+    assert!(quiet.starts_with(said), "{quiet}");
+    assert!(
+        quiet.ends_with("No event of quiet is left.\n") && quiet.lines().count() == 2,
+        "{quiet}"
+    );
+    // What is asked for begins later.
+    let since = lines[1000]["time"].as_str().unwrap();
+    let later = m.ok(&["events", "--since", since, "--json"]);
+    // The moments of events are as exact as the machine's clock goes.
+    let first = json(later.lines().next().unwrap())["seq"].as_u64();
+    assert!(first.is_some_and(|seq| seq > 2000), "{first:?}");
+    let none = m.ok(&["events", "--since", "2100-01-01T00:00:00Z"]);
+    assert_eq!(none, "Nothing was refused.\n");
+    m.ok(&["remove", "quiet"]);
+    m.ok(&["remove", "loud"]);
+}
+
+/// C6: who follows and is too slow hears of that as well.
+#[test]
+fn a_follower_that_is_overtaken_is_told() {
+    let m = Machine::new("overtaken");
+    m.ok(&["create", "web", "-a", "10.1.0.1"]);
+    let mut follow = m
+        .inside(HOSTLET)
+        .args(["events", "-f", "web", "--json"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(follow.stdout.take().unwrap()).lines();
+    let mut lines = lines.map(|line| json(&line.unwrap()));
+    refused(&m, "web", 1, 81);
+    assert_eq!(lines.next().unwrap()["seq"], 1);
+    let pid = follow.id().to_string();
+    m.sh(&format!("kill -STOP {pid}"));
+    refused(&m, "web", 5000, 82);
+    m.sh(&format!("kill -CONT {pid}"));
+    // It may have been about to read when it stopped.
+    let mut next = 2;
+    let mut lost = 0;
+    while next <= 5001 {
+        let line = lines.next().unwrap();
+        if let Some(some) = line["lost"].as_u64() {
+            lost += some;
+            next += some;
+        } else {
+            assert_eq!(line["seq"], next, "{line}");
+            next += 1;
+        }
+    }
+    assert!(lost > 0, "nothing was lost");
+    follow.kill().unwrap();
+    follow.wait().unwrap();
+    m.ok(&["remove", "web"]);
+}
+
 /// C4, C6: a UDP port of the host's cannot be shared, and the event says who has it.
 #[test]
 fn a_held_port_names_its_holder() {

@@ -13,14 +13,14 @@ use jiff::{SignedDuration, Timestamp};
 use crate::Engine;
 use crate::error::Result;
 use crate::read::names;
-use crate::report::EventReport;
+use crate::report::{EventLine, EventReport, LostReport};
 use crate::sockets::holders;
 
 /// How long to wait before looking whether the kernel part was made anew.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Engine {
-    /// Hands over the events of one hostlet, or of all, the oldest first; with `follow`, goes on
+    /// Hands over the events of one hostlet, or of all, the oldest first, and how many are lost; with `follow`, goes on
     /// until told to stop.
     ///
     /// # Errors
@@ -30,7 +30,7 @@ impl Engine {
         name: Option<&Name>,
         since: Option<Timestamp>,
         follow: bool,
-        take: &mut dyn FnMut(&EventReport) -> ControlFlow<()>,
+        take: &mut dyn FnMut(&EventLine) -> ControlFlow<()>,
     ) -> Result<()> {
         let mut machine = self.reading("read events")?;
         if !follow {
@@ -51,12 +51,21 @@ impl Engine {
                     self.names_now()?
                 };
                 for event in events {
+                    let (until, wanted) = (moment(event.since_boot), id.unwrap_or(event.id));
+                    let lost = event.seq - last - 1;
                     last = event.seq;
-                    if id.is_some_and(|id| id != event.id) {
+                    if since.is_some_and(|since| until < since) {
                         continue;
                     }
-                    let report = report(event, &names);
-                    if since.is_none_or(|since| report.time >= since) && take(&report).is_break() {
+                    // Whose they were, only they said.
+                    let before = (lost > 0).then_some(EventLine::Lost(LostReport { lost, until }));
+                    let itself = (wanted == event.id)
+                        .then(|| EventLine::Event(Box::new(report(event, until, &names))));
+                    if before
+                        .iter()
+                        .chain(&itself)
+                        .any(|line| take(line).is_break())
+                    {
                         return Ok(());
                     }
                 }
@@ -96,10 +105,10 @@ impl Engine {
     }
 }
 
-fn report(event: Event, names: &BTreeMap<u32, Name>) -> EventReport {
+fn report(event: Event, time: Timestamp, names: &BTreeMap<u32, Name>) -> EventReport {
     EventReport {
         seq: event.seq,
-        time: moment(event.since_boot),
+        time,
         hostlet: names
             .get(&event.id)
             .map_or_else(|| format!("#{}", event.id), ToString::to_string),

@@ -181,10 +181,29 @@ pub struct ExplainReport {
     pub row: String,
 }
 
+/// What `events` tells, one after the other.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum EventLine {
+    /// A refusal or a drop.
+    Event(Box<EventReport>),
+    /// There were others before the next one.
+    Lost(LostReport),
+}
+
+/// Refusals and drops, of whichever hostlets, of which nothing is kept any more: others took their places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct LostReport {
+    /// How many.
+    pub lost: u64,
+    /// When the next one was that is kept.
+    pub until: Timestamp,
+}
+
 /// A refusal or a drop.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EventReport {
-    /// Its number; they have no gaps unless some were overwritten.
+    /// Its number; they have no gaps unless some are lost, or of other hostlets.
     pub seq: u64,
     /// When.
     pub time: Timestamp,

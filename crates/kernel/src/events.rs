@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use libbpf_rs::RingBufferBuilder;
+use libbpf_rs::{ErrorKind, RingBufferBuilder};
 
 use crate::abi::{
     self, HL_CALL_BIND, HL_CALL_CONNECT, HL_CALL_LISTEN, HL_CALL_RECEIVE, HL_CALL_SENDMSG,
@@ -16,6 +16,9 @@ use crate::abi::{
 };
 use crate::error::{Error, Result};
 use crate::install::Kernel;
+
+/// How often an event that is only begun is looked at again: it takes its writer less than a microsecond.
+const UNFINISHED: u32 = 1000;
 
 /// What a process, or a packet, tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,7 +196,8 @@ impl Event {
 }
 
 impl Kernel {
-    /// The events after number `since` that are still in the ring, oldest first.
+    /// The events after number `since` that are still in the ring, oldest first. Of numbers that are missing between them, others
+    /// have taken the places.
     ///
     /// # Errors
     /// If the ring cannot be read.
@@ -202,17 +206,30 @@ impl Kernel {
         let oldest = written.saturating_sub(u64::from(HL_EVENTS)) + 1;
         let mut all = Vec::new();
         for seq in (since + 1).max(oldest)..=written {
-            let index = (seq % u64::from(HL_EVENTS)) as u32;
-            let Some(bytes) = self.get("events", &index.to_ne_bytes())? else {
-                continue;
-            };
-            let event = hl_event::from_bytes(&bytes);
-            // Another number: half written, or overwritten since.
-            if event.seq == seq {
-                all.push(Event::from_kernel(&event));
-            }
+            all.extend(self.event(seq)?.map(|e| Event::from_kernel(&e)));
         }
         Ok(all)
+    }
+
+    /// An event that was begun; none if another has its place.
+    fn event(&self, seq: u64) -> Result<Option<hl_event>> {
+        let index = (seq % u64::from(HL_EVENTS)) as u32;
+        let read = || self.get("events", &index.to_ne_bytes());
+        for _ in 0..UNFINISHED {
+            let (first, then) = (read()?, read()?);
+            let [event, after] =
+                [first, then].map(|b| hl_event::from_bytes(&b.unwrap_or_default()));
+            // The same before and after: nobody wrote meanwhile.
+            if event.seq == seq && after.seq == seq {
+                return Ok(Some(event));
+            }
+            if after.seq > seq {
+                break;
+            }
+            // Whoever writes it may wait for his turn on a processor.
+            std::thread::yield_now();
+        }
+        Ok(None)
     }
 
     /// Something to wait on for new events.
@@ -239,16 +256,19 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// Waits until something was written, or the time is over.
+    /// Waits until something was written, the time is over, or a signal came, as to who is stopped and goes on.
     ///
     /// # Errors
-    /// If waiting is interrupted by a signal, or fails.
+    /// If waiting fails.
     pub fn wait(&self, timeout: Duration) -> Result<()> {
-        self.ring.poll(timeout).map_err(|cause| Error::Table {
-            what: "wait on",
-            table: "wake",
-            cause,
-        })
+        match self.ring.poll(timeout) {
+            Err(cause) if cause.kind() != ErrorKind::Interrupted => Err(Error::Table {
+                what: "wait on",
+                table: "wake",
+                cause,
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// A descriptor that is readable when something was written; then call [`Watcher::wait`]

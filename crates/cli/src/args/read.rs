@@ -117,7 +117,11 @@ pub struct Check {
 #[command(after_long_help = "\
 JSON (--json): one object a line: {\"seq\", \"time\" (RFC 3339), \"hostlet\", \"pid\", \"program\", \"uid\", \"call\", \
 \"protocol\", \"address\", \"port\", \"other\", \"reason\", \"error\", \"more\", \
-\"holder\" (who has the port now, for port-held)}
+\"holder\" (who has the port now, for port-held)}; and, where earlier ones are lost, {\"lost\" (how many), \
+\"until\" (when the next one was that is kept)}
+
+Kept are the last 4,096 of all hostlets together, and how many more there were is told. Whoever needs all has \
+'hostlet events -f' running into a log.
 
 Told is what hostlet's kernel programs refuse and drop. Not told: what the kernel refuses for want of a \
 capability (raw sockets, SO_MARK), and what the launcher's filter refuses (packet, vsock and other \

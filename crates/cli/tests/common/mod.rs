@@ -150,6 +150,19 @@ impl Drop for Machine {
     }
 }
 
+/// Fails with that code, says all of `words`, and leaves no hostlet behind.
+pub fn refused(machine: &Machine, code: i32, args: &[&str], words: &[&str]) {
+    let before = machine.names();
+    let said = machine.fails(code, args);
+    for word in words {
+        assert!(
+            said.contains(word),
+            "hostlet {args:?} does not say '{word}': {said}"
+        );
+    }
+    assert_eq!(machine.names(), before);
+}
+
 /// A program that waits until its standard input ends.
 pub fn waiting(command: &mut Command) -> Child {
     let mut child = command

@@ -204,6 +204,10 @@ impl Bench {
         let (mut new, mut last) = (Vec::new(), self.last_event);
         for line in text.lines() {
             let event: serde_json::Value = serde_json::from_str(line)?;
+            // Earlier ones may be lost: of the last attempt there are not as many as are kept.
+            if event.get("lost").is_some() {
+                continue;
+            }
             let number = event["seq"].as_u64().context("an event's number")?;
             if number > self.last_event {
                 new.push(event["error"].as_str().unwrap_or("").to_owned());

@@ -89,7 +89,8 @@ pub struct Sockets {
 /// `hostlet check`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-Looks at every socket that a member has open: one whose local address is outside the set, one that was \
+Looks at every socket that a member has open: one whose local address is outside the set (where the \
+kernel part replaces the source of its packets, that counts, as `hostlet sockets` shows it), one that was \
 made in another cgroup (inherited, passed in, socket activation) and so is not checked by the kernel, and \
 raw or packet sockets. And at every address: one that somebody removed from its interface is told.
 

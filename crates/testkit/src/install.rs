@@ -98,6 +98,8 @@ impl Installation {
 
 impl Drop for Installation {
     fn drop(&mut self) {
+        // What outlives its test would make its directories and cgroups anew behind this.
+        let _ = sweep::end_programs(self.root.path());
         // The product keeps the parent of its cgroups for the next hostlet, and a test that
         // fails keeps its hostlets.
         for cgroup in sweep::cgroups(self.root.path()) {

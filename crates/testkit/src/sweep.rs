@@ -70,9 +70,10 @@ pub fn cgroup_parent(root: &Path) -> String {
     format!("hostlet-{:08x}", fnv1a(root.as_os_str().as_bytes()))
 }
 
-/// Mounts at or below a directory that this process sees, the last first.
+/// Mounts at or below a directory that this thread sees, the last first.
 pub fn mounts_below(dir: &Path) -> Vec<PathBuf> {
-    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    // `self` would be those of the process's first thread, and a test may have mounts of its own.
+    let mounts = fs::read_to_string("/proc/thread-self/mounts").unwrap_or_default();
     let all = mounts.lines().filter_map(|line| line.split(' ').nth(1));
     let below = all.map(PathBuf::from).filter(|at| at.starts_with(dir));
     let mut below: Vec<_> = below.collect();
@@ -150,7 +151,7 @@ fn remove(dir: &Path) -> Result<bool> {
 
 /// Ends programs that lie in the directory, and commands of its installation: what these make after
 /// this would stay.
-fn end_programs(dir: &Path) -> Result<()> {
+pub(crate) fn end_programs(dir: &Path) -> Result<()> {
     let args = [b"--root", dir.as_os_str().as_bytes()];
     wait::until(&format!("programs of {} to end", dir.display()), || {
         let mut ended = true;

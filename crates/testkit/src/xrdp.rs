@@ -106,6 +106,8 @@ impl Drop for Xrdp {
 pub struct Desktop {
     client: NetNs,
     home: PathBuf,
+    /// Where the program of RDP remembers what it met.
+    memory: PathBuf,
     /// What the program of RDP is started with.
     words: Vec<String>,
     free: Daemon,
@@ -147,9 +149,10 @@ impl Desktop {
             "/size:1024x768".into(),
         ];
         Ok(Desktop {
-            free: connect(client, &words)?,
+            free: connect(client, people.path(), &words)?,
             client: client.try_clone()?,
             home,
+            memory: people.path().to_owned(),
             words,
             _screen: screen,
         })
@@ -162,7 +165,7 @@ impl Desktop {
     /// When the client cannot be started.
     pub fn again(&mut self) -> Result<()> {
         self.free.stop()?;
-        self.free = connect(&self.client, &self.words)?;
+        self.free = connect(&self.client, &self.memory, &self.words)?;
         Ok(())
     }
 
@@ -224,11 +227,11 @@ impl Desktop {
     }
 }
 
-fn connect(client: &NetNs, words: &[String]) -> Result<Daemon> {
+fn connect(client: &NetNs, memory: &Path, words: &[String]) -> Result<Daemon> {
     // Its third version has the number in its name.
     let old = Path::new("/usr/bin/xfreerdp").exists();
     let mut free = client.command(if old { "xfreerdp" } else { "xfreerdp3" });
-    free.env("DISPLAY", DISPLAY).env("HOME", "/run/tmp");
+    free.env("DISPLAY", DISPLAY).env("HOME", memory);
     free.args(words);
     Daemon::start("xfreerdp", free)
 }

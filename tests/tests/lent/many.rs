@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use hostlet_engine::{Engine, Paths};
-use hostlet_testkit::dir::TestDir;
+use hostlet_testkit::install::Installation;
 use hostlet_testkit::netns::NetNs;
 
 use crate::stage::{by, name, spec, while_lives};
@@ -17,7 +17,7 @@ fn many_hostlets_cost_the_next_one_little() -> Result<()> {
         Err(_) => 200,
     };
     let ns = NetNs::new("many")?;
-    let root = TestDir::new("root")?;
+    let install = Installation::new()?;
     let address = |i: usize| format!("10.1.{}.{}", i / 250, i % 250 + 1);
     ns.ip([
         "link add eth0 type veth peer name eth1",
@@ -28,7 +28,7 @@ fn many_hostlets_cost_the_next_one_little() -> Result<()> {
     ns.ip((0..count).map(|i| format!("address add {}/32 dev eth0", address(i))))?;
     let lifetime = while_lives(std::process::id())?;
     let (lends, ends) = ns.within(|| -> Result<_> {
-        let engine = Engine::new(Paths::under(root.path()), |_| {});
+        let engine = Engine::new(Paths::under(install.root()), |_| {});
         let timed = |work: &dyn Fn(&str, usize) -> Result<()>| -> Result<Vec<Duration>> {
             let one = |i| {
                 let start = Instant::now();

@@ -84,16 +84,29 @@ const GO_UDP: Recipe = Recipe {
     ..GO
 };
 
+/// Java keeps figures about each run in a directory in /tmp that stays, unless told not to.
 const JAVA: Recipe = Recipe {
     name: "java",
     files: &[("Server.java", include_str!("programs/Server.java"))],
-    setup: &[&["javac", "-d", "@dir@", "@dir@/Server.java"]],
-    command: start!("tcp", "java -XX:TieredStopAtLevel=1 -cp @dir@ Server"),
+    setup: &[&[
+        "javac",
+        "-J-XX:-UsePerfData",
+        "-d",
+        "@dir@",
+        "@dir@/Server.java",
+    ]],
+    command: start!(
+        "tcp",
+        "java -XX:-UsePerfData -XX:TieredStopAtLevel=1 -cp @dir@ Server"
+    ),
     ..NODE
 };
 
 const JAVA_UDP: Recipe = Recipe {
-    command: start!("udp", "java -XX:TieredStopAtLevel=1 -cp @dir@ Server"),
+    command: start!(
+        "udp",
+        "java -XX:-UsePerfData -XX:TieredStopAtLevel=1 -cp @dir@ Server"
+    ),
     ..JAVA
 };
 
@@ -188,7 +201,7 @@ fn multipath(machines: &Machines) -> Result<()> {
 #[test]
 fn java_by_connection() -> Result<()> {
     on_both(
-        |machines| connections(machines, &JAVA, "java -cp @dir@ Server"),
+        |machines| connections(machines, &JAVA, "java -XX:-UsePerfData -cp @dir@ Server"),
         &[],
     )
 }

@@ -31,7 +31,7 @@ macro_rules! groups {
     };
 }
 
-groups!(calls receiving loopbacks kinds cgroups processes kernel life waiting);
+groups!(calls receiving loopbacks kinds cgroups processes kernel life waiting quarrels);
 
 #[test]
 fn every_group_is_tested() {

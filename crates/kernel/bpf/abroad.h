@@ -217,6 +217,9 @@ static inline bool find_ends(struct __sk_buff *skb, struct ends *e)
 			return false;
 		__builtin_memcpy(&e->from, &ip.saddr, sizeof(e->from));
 		__builtin_memcpy(&e->to, &ip.daddr, sizeof(e->to));
+		/* Whose addresses are mapped ones is no packet of IPv4, and is not to be changed as one. */
+		if (addr_is4(&e->from) || addr_is4(&e->to))
+			return false;
 		e->proto = ip.nexthdr;
 		e->ports_at = sizeof(ip);
 		if (ip.nexthdr == IPPROTO_FRAGMENT) {
@@ -307,6 +310,19 @@ SHARED int rewrite(struct __sk_buff *skb, const struct ends *its, const struct h
 	}
 }
 
+/* Is it an address of that hostlet? */
+SHARED int is_of(__u32 id, const struct hl_addr *a)
+{
+	const struct hl_owner *o;
+	struct hl_addr copy;
+
+	if (!a)
+		return false;
+	copy = *a;
+	o = owner_of(&copy);
+	return o && o->id == id;
+}
+
 /*
  * At the exit: the source that was noted. Others may use such a mark for something else: what is of no
  * connection here goes its way, unless its socket is of that hostlet. Since the guard let it go that socket may have been
@@ -322,9 +338,9 @@ SHARED int mend_source(struct __sk_buff *skb)
 	struct hl_sock *s = sk ? bpf_sk_storage_get(&socks, sk, 0, 0) : 0;
 	bool drop = skb->pkt_type == PACKET_LOOPBACK || (s && s->id == id);
 	int otherwise = drop ? TC_ACT_SHOT : TC_ACT_UNSPEC;
-	const struct hl_owner *o;
 	struct hl_known_key key;
 	struct hl_known *k;
+	bool home, own;
 	struct hl_addr to;
 	struct ends e;
 
@@ -334,9 +350,15 @@ SHARED int mend_source(struct __sk_buff *skb)
 	k = bpf_map_lookup_elem(&known_as, &key);
 	if (!k || !addr_eq(&k->stands, &e.from) || addr_is4(&k->shown) != addr_is4(&e.from))
 		return otherwise;
+	/* As the guard has it: another thread may have connected the socket since, or the table another entry in this place. */
 	to = k->shown;
-	o = foreign_loop(&e.to) ? owner_of(&e.to) : 0;
-	skb->mark = o && o->id == id ? LOOP_MARKED | id : 0;
+	if (!is_of(id, &to))
+		return TC_ACT_SHOT;
+	home = foreign_loop(&e.to);
+	own = (home || foreign_loop(&to)) && is_of(id, &e.to);
+	if (foreign_loop(&to) && !own)
+		return TC_ACT_SHOT;
+	skb->mark = home && own ? LOOP_MARKED | id : 0;
 	return rewrite(skb, &e, &to, false) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
 

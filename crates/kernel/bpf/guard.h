@@ -50,6 +50,9 @@ static inline bool parse(struct __sk_buff *skb, struct packet *p)
 			return false;
 		__builtin_memcpy(&p->from, &ip->saddr, sizeof(p->from));
 		__builtin_memcpy(&p->to, &ip->daddr, sizeof(p->to));
+		/* As if from a socket of IPv6 that is connected over IPv4, between two threads: no machine takes that. */
+		if (addr_is4(&p->from) || addr_is4(&p->to))
+			return false;
 		p->proto = ip->nexthdr;
 		p->header = sizeof(*ip);
 	} else {
@@ -128,11 +131,15 @@ static inline bool is_echo(struct __sk_buff *skb, const struct packet *p, bool r
 	return !bpf_skb_load_bytes(skb, p->header, &type, sizeof(type)) && type == wanted;
 }
 
-/* The loopback asked by echo: the kernel answers on every machine, and says nothing by it. */
+/*
+ * The loopback asked by echo: the kernel answers on every machine, and says nothing by it. A socket that is bound to another
+ * interface would have it leave there.
+ */
 static inline bool echo_at_home(struct __sk_buff *skb, const struct hl_hostlet *h, const struct packet *p,
 				bool out)
 {
-	return (at_home(&p->from) || (out && owns(h, &p->from))) && at_home(&p->to) && is_echo(skb, p, out);
+	return (at_home(&p->from) || (out && owns(h, &p->from))) && at_home(&p->to) &&
+	       (!out || skb->ifindex == LOOPBACK_IFINDEX) && is_echo(skb, p, out);
 }
 
 /*

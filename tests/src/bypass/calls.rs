@@ -346,6 +346,17 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
     ",
     ),
     script(
+        "ping-interface",
+        "ping the loopback by another interface (SO_BINDTODEVICE): from the host's",
+        Layer::Guard,
+        "
+        in a = socket ping6
+        in bind a [::1]:0
+        in opt a device eth0
+        in echo a [::1]:0
+    ",
+    ),
+    script(
         "address-form",
         "an IPv6 socket turned into one of IPv4 (IPV6_ADDRFORM), then bound",
         Layer::Hook,

@@ -132,6 +132,16 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         in sendmsg c 127.0.0.1:{P} x if=lo
         host! quiet a
     "),
+    script("host-from-loopback", "the host's service from the hostlet's loopback: TCP that is bound to a group, and was refused there before", Layer::GuardAndKernel, "
+        host a = socket tcp4
+        host bind a 10.0.0.1:{P}
+        host listen a
+        in b = socket tcp4
+        in bind b 239.1.2.3:{Q}
+        in connect b 127.0.0.1:9 => ECONNREFUSED
+        in connect b 10.0.0.1:{P} => EINPROGRESS
+        host! quiet a
+    "),
     script("host-wildcard", "the host's service on the wildcard, by the hostlet's own address", Layer::Lookup, "
         host a = socket tcp4
         host bind a 0.0.0.0:{P}

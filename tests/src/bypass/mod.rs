@@ -22,6 +22,7 @@ mod kinds;
 mod life;
 mod loopbacks;
 mod processes;
+mod quarrels;
 mod receiving;
 mod report;
 mod waiting;
@@ -247,4 +248,5 @@ pub const ALL: &[(&str, &[Attempt])] = &[
     ("kernel", kernel::ATTEMPTS),
     ("life", life::ATTEMPTS),
     ("waiting", waiting::ATTEMPTS),
+    ("quarrels", quarrels::ATTEMPTS),
 ];

@@ -19,6 +19,12 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         looped,
     ),
     code(
+        "looped-neighbour",
+        "the same with a neighbour's address as its source (IP_MULTICAST_IF)",
+        Layer::Guard,
+        looped_neighbour,
+    ),
+    code(
         "looped-echo",
         "ping a group over IPv4: the copy that the machine itself gets",
         Layer::Nothing,
@@ -30,6 +36,12 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         "bind anew what has sent before, while a datagram waits for its neighbour's answer",
         Layer::Guard,
         waiting,
+    ),
+    code(
+        "crowded-out",
+        "connect UDP that has sent before over IPv6, then to `::ffff:…`, and push its connection out of the kernel part's table",
+        Layer::Guard,
+        crowded_out,
     ),
     code(
         "bind-clash",
@@ -54,9 +66,18 @@ fn finding(out: Option<String>) -> Finding {
 }
 
 fn looped(bench: &mut Bench, who: Who) -> Result<Finding> {
+    copies(bench, who, &["239.1.2.3:18895", "10.0.0.255:18895"], None)
+}
+
+fn looped_neighbour(bench: &mut Bench, who: Who) -> Result<Finding> {
+    copies(bench, who, &["239.1.2.3:18895"], Some("10.0.0.9"))
+}
+
+/// Has a member send to groups, from that address if there is one; whether the host hears it from a foreign one.
+fn copies(bench: &mut Bench, who: Who, groups: &[&str], from: Option<&str>) -> Result<Finding> {
     let name = name_of(who);
     let mut out = None;
-    for to in ["239.1.2.3:18895", "10.0.0.255:18895"] {
+    for to in groups {
         for line in [
             "g = socket udp4",
             "bind g 0.0.0.0:18895",
@@ -68,6 +89,9 @@ fn looped(bench: &mut Bench, who: Who) -> Result<Finding> {
         bench.ask(name, "a = socket udp4")?;
         bench.ask(name, "opt a broadcast 1")?;
         bench.ask(name, "sendto a 10.0.0.100:9 x")?;
+        if let Some(from) = from {
+            bench.ask(name, &format!("opt a mcast-if {from}"))?;
+        }
         bench.ask(name, &format!("connect a {to}"))?;
         bench.ask(name, "send a looped")?;
         let heard = bench.ask("host", "recvfrom g")?;
@@ -151,6 +175,48 @@ fn waiting(bench: &mut Bench, who: Who) -> Result<Finding> {
     let out = bench.foreign(port, at, false);
     let command = format!("address del {neighbour}/24 dev br0");
     bench.lan.peer().ip([command.as_str()])?;
+    bench.ask(name, "reset")?;
+    Ok(finding(out))
+}
+
+/// More connections than the table holds, each of a socket that has sent before; on all processors, since what one of them has
+/// entered last is its own.
+const CROWD: &str = "import os, socket
+for cpu in os.sched_getaffinity(0):
+    os.sched_setaffinity(0, {cpu})
+    for n in range(20000):
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        s.sendto(b'x', ('10.0.0.5', 11))
+        try: s.connect(('10.0.0.100', 1000 + n))
+        except OSError: pass
+        s.close()
+print('well')
+";
+
+/// The guard finds what it knows of a connection with the socket then, where nothing says on which address it stands.
+fn crowded_out(bench: &mut Bench, who: Who) -> Result<Finding> {
+    let name = name_of(who);
+    let port = bench.next_port;
+    bench.next_port += 2;
+    let at = (bench.at_peer.seen().len(), bench.at_host.seen().len());
+    for line in [
+        "a = socket udp6".to_owned(),
+        "sendto a [::ffff:10.0.0.100]:9 x".into(),
+        format!("connect a [2001:db8::100]:{port}"),
+        format!("connect a [::ffff:10.0.0.100]:{port}"),
+    ] {
+        let said = bench.ask(name, &line)?;
+        ensure!(said == "ok", "{line}: {said}");
+    }
+    let crowd = bench
+        .member(who, "/usr/bin/python3", &["-c", CROWD])?
+        .stdin(Stdio::null())
+        .current_dir("/")
+        .output()?;
+    ensure!(crowd.stdout == b"well\n", "the crowd: {crowd:?}");
+    bench.ask(name, "send a crowded")?;
+    bench.flush()?;
+    let out = bench.foreign(port, at, false);
     bench.ask(name, "reset")?;
     Ok(finding(out))
 }

@@ -20,6 +20,7 @@ mod io;
 mod knock;
 mod message;
 mod options;
+mod quarrel;
 mod ready;
 mod sockets;
 mod uring;
@@ -173,6 +174,7 @@ impl Actor {
                 breakout::perform(op, args)
             }
             "which" => self.on_sockets(op, args),
+            "quarrel" => quarrel::start(args),
             _ => match args.split_first() {
                 Some((name, args)) => self.on_socket(op, self.socket(name)?, args),
                 None => usage(format!("unknown op {op}")),

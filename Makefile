@@ -11,7 +11,7 @@ LIBDIR  ?= /usr/lib/$(shell cc -print-multiarch 2>/dev/null)
 
 .PHONY: build demo demo-leases demo-sessions conformance test lint bench bench-quick suites fuzz endurance vm-test bypass install clean
 
-build: ; @scripts/install-missing build && cargo build --release -p hostlet -p hostlet-daemon -p hostlet-pam -p hostlet-nss
+build: ; @scripts/build
 
 demo: ; @scripts/demo
 

@@ -1,11 +1,14 @@
 //! A machine and a client beside those of the stage, where there never was a hostlet: what is measured there, by turns with the
 //! same on the stage, is what the same thing costs without hostlet.
 
+use std::process::Command;
+
 use anyhow::{Context, Result};
 use hostlet_testkit::netns::NetNs;
 
 use crate::net::Idle;
 use crate::stage::{Place, Stage, Talking, addresses, output};
+use crate::stats::Programs;
 
 /// Where a loop runs.
 #[derive(Debug, Clone, Copy)]
@@ -14,6 +17,8 @@ pub enum Side<'a> {
     Ours(Place<'a>),
     /// On the machine without hostlet.
     Plain,
+    /// There, in the cgroup of the programs that do nothing.
+    Idle,
     /// On the client of that.
     PlainClient,
 }
@@ -25,7 +30,7 @@ pub struct Beside<'s> {
     machine: NetNs,
     client: NetNs,
     /// The last to be dropped: its programs are on the machine.
-    _idle: Option<Idle>,
+    idle: Option<Idle>,
 }
 
 impl<'s> Beside<'s> {
@@ -43,37 +48,52 @@ impl<'s> Beside<'s> {
             stage,
             machine,
             client,
-            _idle: None,
+            idle: None,
         })
     }
 
     /// The same with programs that do nothing where hostlet has its own on the machine.
     pub fn with_idle_programs(stage: &'s Stage) -> Result<Self> {
         let mut this = Self::of(stage)?;
-        this._idle = Some(Idle::on(&this.machine, &stage.root)?);
+        this.idle = Some(Idle::on(&this.machine, &stage.root)?);
         Ok(this)
     }
 
     /// Runs one of the loops to its end; nanoseconds a round.
     pub fn work(&self, side: Side, words: &[&str]) -> Result<f64> {
-        let ns = match side {
-            Side::Ours(place) => return self.stage.work(place, words),
-            Side::Plain => &self.machine,
-            Side::PlainClient => &self.client,
-        };
-        let printed = output(ns.command(&self.stage.myself).arg("work").args(words))?;
+        let printed = output(self.command(side)?.arg("work").args(words))?;
         let number = printed.trim().parse();
         number.with_context(|| format!("'{printed}' from work {words:?} is not a number"))
     }
 
     /// Starts one of the loops that talk over stdin and stdout.
     pub fn start(&self, side: Side, words: &[&str]) -> Result<Talking> {
-        let ns = match side {
-            Side::Ours(place) => return self.stage.start(place, words),
-            Side::Plain => &self.machine,
-            Side::PlainClient => &self.client,
-        };
-        Talking::start(ns.command(&self.stage.myself).arg("work").args(words)).map(|(t, _)| t)
+        Talking::start(self.command(side)?.arg("work").args(words)).map(|(t, _)| t)
+    }
+
+    /// This program at a place of these machines.
+    fn command(&self, side: Side) -> Result<Command> {
+        let myself = &self.stage.myself;
+        Ok(match side {
+            Side::Ours(place) => self.stage.at(place, myself),
+            Side::Plain => self.machine.command(myself),
+            Side::PlainClient => self.client.command(myself),
+            Side::Idle => {
+                let mut command = self.idle()?.command(&self.machine);
+                command.arg(myself);
+                command
+            }
+        })
+    }
+
+    fn idle(&self) -> Result<&Idle> {
+        let idle = self.idle.as_ref();
+        idle.context("the machine has no programs that do nothing")
+    }
+
+    /// What the kernel counts of its programs that do nothing.
+    pub fn idle_programs(&self) -> Result<Programs> {
+        self.idle()?.programs()
     }
 
     /// How long a loop takes on this machine against another, done before and after that.

@@ -20,6 +20,9 @@ const MEMORY: Bound = Bound::AtMost(16.0);
 /// How many it takes to judge that: what else the kernel takes and gives back meanwhile is some MiB.
 const JUDGED: u32 = 10_000;
 
+/// How the figure of what one holds is called, of one address.
+pub const ONES_MEMORY: &str = "kernel memory of one with 1 address";
+
 /// The addresses that each hostlet has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Set {

@@ -10,13 +10,15 @@ use anyhow::{Context, Result};
 use hostlet_engine::{Engine, Paths};
 
 use crate::beside::{Beside, Side};
-use crate::coming::{Figures, Set, Values, come_and_go, enter, line, text, where_hostletd_does};
-use crate::empty::Empty;
+use crate::coming::{
+    Figures, ONES_MEMORY, Set, Values, come_and_go, enter, line, text, where_hostletd_does,
+};
 use crate::everywhere;
 use crate::lending::Daemon;
 use crate::report::{Against, Better, Bound, IDLE, Kernel, Plot, Row, Section, median};
 use crate::stage::{Place, Stage, output};
-use crate::stats::{Count, Counting, Programs, between};
+use crate::starting;
+use crate::stats::{Counting, Programs, between, beyond, total};
 
 /// How many there are, from step to step.
 const STEPS: [u32; 3] = [1, 100, 10_000];
@@ -108,6 +110,13 @@ pub fn measure(stage: &Stage) -> Result<Section> {
     let done = rows(&crowd);
     drop(crowd);
     stage.hostlet(&["remove", "stays"])?;
+    let mut done = done?;
+    if !stage.quick {
+        let namespaces = starting::namespaces(stage)?;
+        let row = done.iter_mut().find(|row| row.what == ONES_MEMORY);
+        let row = row.context("what one holds was measured")?;
+        *row = row.clone().way("a namespace with veth", namespaces);
+    }
     let about = "What it takes to make and to remove one of so many, all by one `hostlet apply`, and what of them others notice. \
                  Those are compared, by turns, with the same on a machine beside it that never had a hostlet, and has the same addresses. \
                  *The kernel's part* of making and removing is [`bench/many.c`](../bench/many.c), measured by turns with it: a cgroup with \
@@ -129,7 +138,7 @@ pub fn measure(stage: &Stage) -> Result<Section> {
                  only 10,000 are judged.";
     let title = "From one hostlet to ten thousand";
     Ok(Section::new("crowd", title, about, Plot::Lines)
-        .with(done?)
+        .with(done)
         .with(everywhere))
 }
 
@@ -167,18 +176,18 @@ fn calls() -> [Call; 6] {
         by_others: true,
     };
     [
-        outside("bind by others, of without hostlets", BIND),
-        outside("connect by others, of without hostlets", CONNECT),
-        outside("connect over IPv6 by others, of without hostlets", CONNECT6),
-        outside("sendto by others, of without hostlets", SEND),
+        outside("bind by others", BIND),
+        outside("connect by others", CONNECT),
+        outside("connect over IPv6 by others", CONNECT6),
+        outside("sendto by others", SEND),
         Call {
-            what: "connect in a hostlet, of without hostlets",
+            what: "connect in a hostlet",
             of: (Side::Ours(Place::Hostlet("crowd-00000")), CONNECT),
             plain: (Side::Plain, CONNECT),
             by_others: false,
         },
         Call {
-            what: "connections to a hostlet, of without hostlets",
+            what: "connections to a hostlet",
             of: (
                 Side::Ours(Place::Client),
                 ["connect", "192.0.2.41:7002", CONNECTIONS],
@@ -232,7 +241,7 @@ fn others_and_members(crowd: &Crowd) -> Result<Vec<Row>> {
             }
             if many == crowd.steps[2] {
                 let by_others = calls.iter().filter(|call| call.by_others);
-                let counted = by_others.map(|call| counted(stage, &beside, call));
+                let counted = by_others.map(|call| counted(stage, (&beside, &idle), call));
                 counts = counted.collect::<Result<Vec<_>>>()?;
             }
             Ok(())
@@ -272,29 +281,24 @@ fn daemon_row(all: &Values) -> Result<Row> {
     Ok(line(row, vec![(*many, each.collect())], None))
 }
 
-/// What the kernel itself counts of hostlet's programs, for one call.
-fn counted(stage: &Stage, beside: &Beside, call: &Call) -> Result<Kernel> {
+/// What the kernel itself counts of hostlet's programs, for one call, beyond what it counts of programs that do nothing.
+fn counted(stage: &Stage, (beside, idle): (&Beside, &Beside), call: &Call) -> Result<Kernel> {
     let (side, words) = call.of;
     let calls: f64 = words[2].parse()?;
     let each = beside.work(call.plain.0, &call.plain.1)?;
     let programs = Programs::pinned_below(&stage.root.join("bpf"))?;
+    let nothing = idle.idle_programs()?;
     let _counting = Counting::start()?;
-    let floor = Empty::load(stage)?.cost(stage)?;
     let (mut runs, mut nanoseconds) = (Vec::new(), Vec::new());
     // A program that is interrupted is counted with what interrupts it.
     for _ in 0..3 {
-        let before = programs.read()?;
+        let before = (programs.read()?, nothing.read()?);
         beside.work(side, &words)?;
-        let counts = between(&before, &programs.read()?);
-        let sum = |of: fn(&Count) -> u64| counts.values().map(of).sum::<u64>() as f64 / calls;
-        let ran = sum(|count| count.runs);
-        runs.push(ran);
-        nanoseconds.push(sum(|count| count.nanoseconds) - ran * floor);
+        idle.work(call.plain.0, &call.plain.1)?;
+        let counts = between(&before.0, &programs.read()?);
+        let idle = between(&before.1, &nothing.read()?);
+        runs.push(total(&counts).runs as f64 / calls);
+        nanoseconds.push(beyond(&counts, &idle) / calls);
     }
-    let nanoseconds = median(nanoseconds).context("nothing was counted")?;
-    Ok(Kernel {
-        runs: median(runs).context("nothing was counted")?,
-        nanoseconds,
-        leaves: Some(each / (each + nanoseconds)),
-    })
+    Kernel::of(runs, nanoseconds, each)
 }

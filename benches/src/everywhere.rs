@@ -44,7 +44,7 @@ pub fn rows(stage: &Stage, calls: &[(&'static str, [&str; 3])]) -> Result<Vec<Ro
     }
     let values = |all: &[Vec<f64>], n: usize| all.iter().map(|round| round[n]).collect::<Vec<_>>();
     let row = |(n, (what, words)): (usize, &(&str, [&str; 3]))| {
-        let what = format!("{what} on a machine beside, of without any hostlet");
+        let what = format!("{what} on a machine beside");
         Row::new(what, "×", Better::Less)
             .command(format!("hostlet-bench work {}", words.join(" ")))
             .way("one hostlet", values(&shares, n))

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::lending::{Daemon, Lending};
-use crate::report::{Better, Bound, Plot, Row, Section};
+use crate::report::{Better, Bound, Plot, Row, Section, grouped};
 use crate::stage::{Place, Stage};
 
 /// How many processes ask at once.
@@ -64,7 +64,10 @@ fn killed(stage: &Stage, lending: Lending, address: &str) -> Result<Row> {
     let row = Row::new("failed requests", "requests", Better::Less)
         .command("kill -9 hostletd")
         .way("hostlet", [failed as f64])
-        .note("hostlet", format!("{answered} were answered"));
+        .note(
+            "hostlet",
+            format!("{} were answered", grouped(answered as f64)),
+        );
     Ok(row.goal("hostlet", Bound::AtMost(0.0)))
 }
 

@@ -1,17 +1,17 @@
 //! What each hook costs, by the kernel's own count, and whether established connections run any.
 //!
-//! The kernel's count of a run has a floor, what an empty program costs on the same machine; the
+//! The kernel's count of a run has a floor: what it counts of a program that does nothing, at the same place, in the same loop. The
 //! promises are about what comes on top of it.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 
-use crate::empty::Empty;
-use crate::report::{Against, Better, Bound, Plot, Row, Section, median};
+use crate::beside::{Beside, Side};
+use crate::report::{Against, Better, Bound, Plot, Row, Section};
 use crate::stage::{CLIENT4, CLIENT6};
 use crate::stage::{Place, Stage};
-use crate::stats::{Counting, Counts, Programs, between};
+use crate::stats::{Counting, Counts, Programs, between, of_nothing};
 use crate::turns::{by_turns, needed};
 
 /// A hostlet with one address of each family.
@@ -137,7 +137,7 @@ pub fn measure(stage: &Stage) -> Result<Section> {
     }
     let about = "First the calls themselves, in a tight loop: in hostlets of one address and of eight of each family; then, by the C library, in each \
                  way and on machines of their own, as above, where a call of a supervised program waits for another process. Then nanoseconds of each kernel program by the kernel's own count, over \
-                 those of an empty one.";
+                 those of one that does nothing, at the same place and in the same loop, by turns.";
     Ok(Section::new("calls", "What the hooks cost", about, Plot::None).with(rows))
 }
 
@@ -174,25 +174,37 @@ fn cost(stage: &Stage) -> Result<Vec<Row>> {
     let programs = Programs::pinned_below(&stage.root.join("bpf"))?;
     let _counting = Counting::start()?;
     let _sink = stage.start(Place::Client, &["accept", "[::]:7000"])?;
-    let empty = Empty::load(stage)?;
-    let mut floor = Vec::new();
+    // Client, addresses and server are as on the stage.
+    let idle = Beside::with_idle_programs(stage)?;
+    let nothing = idle.idle_programs()?;
+    let _idles = [
+        idle.start(Side::PlainClient, &["accept", "[::]:7000"])?,
+        idle.start(Side::Idle, &["accept", "[::]:7002"])?,
+    ];
     let mut figures: Vec<(String, Vec<f64>, Option<f64>)> = Vec::new();
-    let hostlets = [(ONE.0, "one address", ONE.1), (MANY.0, "eight", MANY.1)];
+    let hostlets = [
+        (ONE.0, "one address", ONE.1),
+        (MANY.0, "eight addresses", MANY.1),
+    ];
     for (name, what, addresses) in hostlets.into_iter().take(stage.few(2)) {
         let server = stage.start(Place::Hostlet(name), &["accept", "[::]:7002"])?;
         let cases = cases(name, addresses);
         let mut means: BTreeMap<String, Vec<f64>> = BTreeMap::new();
         let mut others: BTreeMap<String, Vec<f64>> = BTreeMap::new();
         for _ in 0..rounds {
-            floor.push(empty.cost(stage)?);
             for case in &cases {
-                let before = programs.read()?;
-                stage.work(
-                    case.place,
-                    &case.words.iter().map(String::as_str).collect::<Vec<_>>(),
-                )?;
-                for (program, count) in between(&before, &programs.read()?) {
+                let words: Vec<&str> = case.words.iter().map(String::as_str).collect();
+                let side = match case.place {
+                    Place::Client => Side::PlainClient,
+                    _ => Side::Idle,
+                };
+                let before = (programs.read()?, nothing.read()?);
+                stage.work(case.place, &words)?;
+                idle.work(side, &words)?;
+                let floor = between(&before.1, &nothing.read()?);
+                for (program, count) in between(&before.0, &programs.read()?) {
                     let Some(mean) = count.mean() else { continue };
+                    let mean = mean - of_nothing(&floor, &program);
                     match case.watched.iter().find(|(p, _, _)| *p == program) {
                         Some((_, label, _)) => means.entry(label.clone()).or_default().push(mean),
                         None => others.entry(program).or_default().push(mean),
@@ -215,10 +227,8 @@ fn cost(stage: &Stage) -> Result<Vec<Row>> {
             figures.push((format!("{program}; {what}"), means, None));
         }
     }
-    let floor = median(floor).context("the empty program never ran")?;
     let rows = figures.into_iter().map(|(what, means, promised)| {
-        let row =
-            Row::new(what, "ns", Better::Less).way("hostlet", means.iter().map(|m| m - floor));
+        let row = Row::new(what, "ns", Better::Less).way("hostlet", means);
         let row = row.command(COUNTED);
         match promised {
             Some(most) => row.goal("hostlet", Bound::AtMost(most)),

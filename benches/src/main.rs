@@ -3,7 +3,6 @@
 mod beside;
 mod coming;
 mod crowd;
-mod empty;
 mod everywhere;
 mod facts;
 mod fault;
@@ -30,7 +29,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 use hostlet_testkit::supervised::supervised;
 
-use report::{Results, Section};
+use report::{Results, Section, Tally};
 use stage::Stage;
 
 /// Measures one section.
@@ -169,20 +168,16 @@ fn verdict(results: &Results) -> ExitCode {
     for failure in &results.failures {
         println!("NOT MEASURED: {failure}");
     }
-    let goals: usize = results
-        .sections
-        .iter()
-        .flat_map(|s| &s.rows)
-        .map(|r| r.goals.len())
-        .sum();
-    let clearly = missed.iter().filter(|(_, clearly)| *clearly).count();
+    let tally = Tally::of(&results.sections);
     println!(
-        "{goals} goals: {} met, {} missed within noise, {clearly} missed; {} s",
-        goals - missed.len(),
-        missed.len() - clearly,
+        "{} goals: {} met, {} missed within noise, {} missed; {} s",
+        tally.all(),
+        tally.met,
+        tally.within_noise,
+        tally.missed,
         results.took
     );
-    match (results.failures.is_empty(), clearly) {
+    match (results.failures.is_empty(), tally.missed) {
         (false, _) => ExitCode::FAILURE,
         (true, 0) => ExitCode::SUCCESS,
         (true, _) => ExitCode::from(3),

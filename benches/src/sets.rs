@@ -15,8 +15,8 @@ const SETS: [u32; 5] = [1, 16, 256, 4096, 65_536];
 
 /// All of them.
 pub fn measure(stage: &Stage) -> Result<Section> {
-    let about = "Calls in hostlets of ever more addresses, of the same on a machine that never had a hostlet, by turns. From 4,096 \
-                 on the set is a prefix.";
+    let about = "Calls in hostlets of ever more addresses, as multiples of the same on a machine that never had a hostlet, by \
+                 turns; and those against that of one address. From 4,096 on the set is a prefix.";
     let section = Section::new("sets", "From one address to 65,536", about, Plot::Lines);
     output(Command::new("ip").args(["route", "replace", "local", "10.0.0.0/8", "dev", "lo"]))?;
     stage
@@ -70,15 +70,9 @@ fn rows(stage: &Stage) -> Result<Vec<Row>> {
     let _servers = servers.collect::<Result<Vec<_>>>()?;
     let mut all = Vec::new();
     for (what, words) in [
-        (
-            "connect, of without hostlets",
-            ["connect", "192.0.2.2:7000", CONNECTIONS],
-        ),
-        (
-            "sendto, of without hostlets",
-            ["send", "192.0.2.2:7001", CALLS],
-        ),
-        ("bind, of without hostlets", ["bind", "0.0.0.0:8001", CALLS]),
+        ("connect", ["connect", "192.0.2.2:7000", CONNECTIONS]),
+        ("sendto", ["send", "192.0.2.2:7001", CALLS]),
+        ("bind", ["bind", "0.0.0.0:8001", CALLS]),
     ] {
         let share = |at: usize| {
             let ours = Side::Ours(Place::Hostlet(&names[at]));
@@ -87,7 +81,7 @@ fn rows(stage: &Stage) -> Result<Vec<Row>> {
         let row = row(stage, what, share).context(what)?;
         all.push(row.command(format!("hostlet-bench work {}", words.join(" "))));
     }
-    let what = "connections to its last address, of without hostlets";
+    let what = "connections to its last address";
     let share = |at: usize| {
         let to = format!("{}:7002", last(SETS[at]));
         let ours = ["connect", &to, CONNECTIONS];

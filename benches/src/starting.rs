@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use hostlet_testkit::netns::NetNs;
 
 use crate::floor::Floor;
-use crate::memory::{MEMINFO, kernel_kib};
+use crate::memory::kernel_kib;
 use crate::report::{Against, Better, Bound, KERNELS_PART, Plot, Row, Section};
 use crate::stage::{ANOTHER4, Place, Stage, output};
 use crate::turns::{by_turns, needed, often, other};
@@ -66,10 +66,6 @@ pub fn measure(stage: &Stage) -> Result<Section> {
         create(stage, &floor)?,
         remove(stage, &floor)?,
     ];
-    // What hostlets hold is judged where there are thousands.
-    if !stage.quick {
-        rows.push(memory(stage)?);
-    }
     rows.push(forks(stage)?);
     stage.hostlet(&["remove", "stays"])?;
     let about = "The whole of a command, from its start to its end, that runs `true`: a hostlet, or what is used instead, is made and \
@@ -200,27 +196,15 @@ fn remove(stage: &Stage, floor: &Floor) -> Result<Row> {
     by_turns(row, stage.rounds(30), takers)
 }
 
-/// What the kernel holds for one, by what many hold.
-fn memory(stage: &Stage) -> Result<Row> {
+/// KiB that the kernel holds for each of many namespaces with a veth; they all end with this.
+pub fn namespaces(stage: &Stage) -> Result<Vec<f64>> {
     // So many that what else the kernel takes and gives back is small beside what they hold together.
-    const MANY: u32 = 200;
-    let (mut hostlets, mut namespaces) = (Vec::new(), Vec::new());
-    for _ in 0..stage.rounds(3) {
-        let before = kernel_kib()?;
-        for n in 0..MANY {
-            let (name, address) = (format!("memory-{n}"), format!("198.18.0.{}", n + 1));
-            stage.hostlet(&["create", &name, "--assign", "lo", "--address", &address])?;
-        }
-        hostlets.push((kernel_kib()? - before) / f64::from(MANY));
-        for n in 0..MANY {
-            stage.hostlet(&["remove", &format!("memory-{n}")])?;
-        }
-    }
-    // What goes with a namespace goes later than its end is told: these come last, and are held together.
-    let mut all = Vec::new();
+    const MANY: u32 = 100;
+    let (mut values, mut all) = (Vec::new(), Vec::new());
+    // What goes with a namespace goes later than its end is told: the rounds are held together.
     for round in 0..stage.rounds(2) {
         let before = kernel_kib()?;
-        for n in 0..MANY / 2 {
+        for n in 0..MANY {
             let ns = NetNs::new("memory")?;
             let ours = format!("memory{round}x{n}");
             let lines = [format!(
@@ -234,14 +218,9 @@ fn memory(stage: &Stage) -> Result<Row> {
             ])?;
             all.push(ns);
         }
-        namespaces.push((kernel_kib()? - before) / f64::from(MANY / 2));
+        values.push((kernel_kib()? - before) / f64::from(MANY));
     }
-    Ok(Row::new("kernel memory of each", "KiB", Better::Less)
-        .command(format!(
-            "hostlet create NAME --assign lo --address ADDRESS; {MEMINFO}"
-        ))
-        .way("hostlet", hostlets)
-        .way("namespace with veth", namespaces))
+    Ok(values)
 }
 
 /// Processes that end at once.

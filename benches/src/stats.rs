@@ -72,6 +72,29 @@ pub fn between(earlier: &Counts, later: &Counts) -> Counts {
         .collect()
 }
 
+/// What the kernel counts for a run of a program that does nothing, where this one of hostlet's is; of all together, where it did not run.
+pub fn of_nothing(idle: &Counts, program: &str) -> f64 {
+    let own = idle.get(program).and_then(|count| count.mean());
+    own.or_else(|| total(idle).mean()).unwrap_or(0.0)
+}
+
+/// What programs took beyond what ones that do nothing took in the same work.
+pub fn beyond(counts: &Counts, idle: &Counts) -> f64 {
+    let each = counts
+        .iter()
+        .map(|(name, count)| count.nanoseconds as f64 - count.runs as f64 * of_nothing(idle, name));
+    each.sum()
+}
+
+/// All programs together.
+pub fn total(counts: &Counts) -> Count {
+    let add = |sum: Count, count: &Count| Count {
+        runs: sum.runs + count.runs,
+        nanoseconds: sum.nanoseconds + count.nanoseconds,
+    };
+    counts.values().fold(Count::default(), add)
+}
+
 /// The programs pinned below a directory.
 #[derive(Debug)]
 pub struct Programs {
@@ -139,4 +162,25 @@ fn files_below(dir: &Path) -> Result<Vec<PathBuf>> {
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_program_is_compared_with_the_one_at_its_place() {
+        let counts = |all: &[(&str, u64, u64)]| -> Counts {
+            let one = |&(name, runs, nanoseconds): &(&str, u64, u64)| {
+                (name.to_owned(), Count { runs, nanoseconds })
+            };
+            all.iter().map(one).collect()
+        };
+        let idle = counts(&[("hl_lookup", 10, 800), ("hl_egress", 30, 800)]);
+        let ours = counts(&[("hl_lookup", 5, 1000), ("hl_learn", 2, 100)]);
+        assert_eq!(of_nothing(&idle, "hl_lookup"), 80.0);
+        assert_eq!(of_nothing(&idle, "hl_learn"), 40.0);
+        assert_eq!(beyond(&ours, &idle), (1000.0 - 400.0) + (100.0 - 80.0));
+        assert_eq!(of_nothing(&Counts::new(), "hl_learn"), 0.0);
+    }
 }

@@ -1,7 +1,8 @@
 //! What the kernel takes for programs at all: ones that do nothing, at each place where hostlet has one, and a seccomp filter that lets
 //! everything pass.
 //!
-//! The kernel's own count does not have it: how a packet or a call gets to a program, and back.
+//! The kernel's own count does not have it all: how a packet or a call gets to a program, and back. What it has of it, its clock above
+//! all, is what it counts of these: as many nanoseconds as it would count of any program at that place, in that work.
 
 use std::ffi::CString;
 use std::fs;
@@ -13,12 +14,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use hostlet_platform::cgroup;
 use hostlet_testkit::netns::NetNs;
 
-use crate::empty::cgroup2;
 use crate::stage::output;
+use crate::stats::Programs;
 
-/// The places on a cgroup: the section that says which, and its number.
+/// The places on a cgroup: the section that says which, its number.
 const PLACES: [(&str, u32); 19] = [
     ("cgroup_skb/ingress", 0),
     ("cgroup_skb/egress", 1),
@@ -41,7 +43,8 @@ const PLACES: [(&str, u32); 19] = [
     ("cgroup/sock_release", 34),
 ];
 const SK_LOOKUP: u32 = 36;
-const TCX: [u32; 2] = [46, 47];
+/// A packet's way in and out: the name of hostlet's program there.
+const TCX: [(&str, u32); 2] = [("hl_learn", 46), ("hl_ping", 47)];
 
 /// The programs, attached for as long as this lives.
 #[derive(Debug)]
@@ -57,7 +60,7 @@ impl Idle {
     pub fn on(host: &NetNs, dir: &Path) -> Result<Self> {
         let name = format!("hostlet-bench-{}", host.name());
         let mut this = Self {
-            cgroup: cgroup2()?.join(name),
+            cgroup: cgroup::find_mount()?.join(name),
             pins: dir.join("idle"),
             myself: std::env::current_exe().context("find this program's own file")?,
             _links: Vec::new(),
@@ -79,17 +82,21 @@ impl Idle {
         load.args(["prog", "loadall"]).arg(&object);
         output(load.arg(this.pins.join("all")))?;
         let cgroup = fs::File::open(&this.cgroup).context("open the cgroup")?;
-        for (n, (section, place)) in PLACES.iter().enumerate() {
-            let program = this.program(&format!("idle{n}"))?;
+        for (section, place) in PLACES {
+            let program = this.program(&hostlets(section))?;
             let what = [
                 cgroup.as_raw_fd() as u32,
                 program.as_raw_fd() as u32,
-                *place,
+                place,
                 2,
             ];
             bpf(PROG_ATTACH, &what).with_context(|| format!("attach to {section}"))?;
         }
-        let (lookup, packet) = (this.program("idle_lookup")?, this.program("idle_packet")?);
+        let lookup = this.program("hl_lookup")?;
+        let mut sides = Vec::new();
+        for (name, side) in TCX {
+            sides.push((this.program(name)?, side));
+        }
         let links = host.within(|| -> Result<Vec<OwnedFd>> {
             let ns = fs::File::open("/proc/thread-self/ns/net").context("open the namespace")?;
             let mut links = vec![link(&lookup, ns.as_raw_fd() as u32, SK_LOOKUP)?];
@@ -97,8 +104,8 @@ impl Idle {
                 let name = CString::new(name)?;
                 // SAFETY: a string that ends with zero.
                 let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
-                for side in TCX {
-                    links.push(link(&packet, index, side)?);
+                for (program, side) in &sides {
+                    links.push(link(program, index, *side)?);
                 }
             }
             Ok(links)
@@ -112,6 +119,11 @@ impl Idle {
         let mut command = host.command(&self.myself);
         command.args(["work", "net", "idle"]).arg(&self.cgroup);
         command
+    }
+
+    /// What the kernel counts of them, by the names of hostlet's programs at the same places.
+    pub fn programs(&self) -> Result<Programs> {
+        Programs::pinned_below(&self.pins)
     }
 
     fn program(&self, name: &str) -> Result<OwnedFd> {
@@ -171,10 +183,21 @@ fn program() -> String {
     let mut text =
         "char hl_license[] __attribute__((section(\"license\"), used)) = \"Dual BSD/GPL\";\n"
             .to_owned();
-    for (n, (section, _)) in PLACES.iter().enumerate() {
-        text += &one(&format!("idle{n}"), section, 1);
+    for (section, _) in PLACES {
+        text += &one(&hostlets(section), section, 1);
     }
-    text + &one("idle_lookup", "sk_lookup", 1) + &one("idle_packet", "tc", -1)
+    for (name, _) in TCX {
+        text += &one(name, "tc", -1);
+    }
+    text + &one("hl_lookup", "sk_lookup", 1)
+}
+
+/// How hostlet calls its program there.
+fn hostlets(section: &str) -> String {
+    match section.split_once('/') {
+        Some((_, place)) => format!("hl_{place}"),
+        None => "hl_sock_ops".to_owned(),
+    }
 }
 
 const OBJ_GET: libc::c_long = 7;

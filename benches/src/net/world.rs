@@ -8,10 +8,9 @@ use hostlet_testkit::netns::NetNs;
 
 use super::sides::{CLIENT, Side, pinned};
 use super::ways::Way;
-use crate::empty::Empty;
-use crate::report::{Kernel, Row, median};
+use crate::report::{Kernel, Row};
 use crate::stage::{Stage, compiled};
-use crate::stats::{Count, Counting, Programs, between};
+use crate::stats::{Counting, Programs, between, beyond, total};
 use crate::turns::{Taker, by_turns, needed, often, other};
 
 /// What stands for interception in user space.
@@ -35,8 +34,6 @@ pub struct World<'a> {
     /// Made, or why not.
     pub sides: Vec<(Way, Result<Side, String>)>,
     client: NetNs,
-    /// What an empty program takes, by the kernel's count.
-    floor: f64,
     dir: TestDir,
 }
 
@@ -53,12 +50,10 @@ impl<'a> World<'a> {
             (*way, made.map_err(|why| format!("{why:#}")))
         });
         let sides = sides.collect();
-        let floor = floor(stage)?;
         Ok(Self {
             stage,
             sides,
             client,
-            floor,
             dir,
         })
     }
@@ -122,32 +117,30 @@ impl<'a> World<'a> {
         Ok(row)
     }
 
-    /// What the kernel counts of the hostlet's programs while this runs, for each unit of work that it says it has done. `each` is what
-    /// one takes natively, in nanoseconds.
+    /// What the kernel counts of the hostlet's programs while this runs, for each unit of work that it says it has done, beyond what it
+    /// counts of programs that do nothing in the same work. `each` is what one takes natively, in nanoseconds.
     pub fn kernel(&self, each: f64, work: impl Fn(&Side) -> Result<f64>) -> Result<Kernel> {
-        let hostlet = self.made().find(|side| side.way == Way::Hostlet);
-        let hostlet = hostlet.context("there is no hostlet")?;
+        let side = |way: Way| {
+            let made = self.made().find(|side| side.way == way);
+            made.with_context(|| format!("{}: was not made", way.name()))
+        };
+        let (hostlet, idle) = (side(Way::Hostlet)?, side(Way::Idle)?);
         let install = hostlet.install().context("it has an installation")?;
         let programs = Programs::pinned_below(&install.root().join("bpf"))?;
+        let nothing = idle.idle().context("it has programs")?.programs()?;
         let _counting = Counting::start()?;
         let (mut runs, mut nanoseconds) = (Vec::new(), Vec::new());
         // A program that is interrupted is counted with what interrupts it.
         for _ in 0..self.stage.few(3) {
-            let before = programs.read()?;
+            let before = (programs.read()?, nothing.read()?);
             let done = work(hostlet)?;
-            let counts = between(&before, &programs.read()?);
-            let sum = |of: fn(&Count) -> u64| counts.values().map(of).sum::<u64>() as f64;
-            let ran = sum(|count| count.runs) / done;
-            runs.push(ran);
-            nanoseconds.push(sum(|count| count.nanoseconds) / done - ran * self.floor);
+            work(idle)?;
+            let counts = between(&before.0, &programs.read()?);
+            let idle = between(&before.1, &nothing.read()?);
+            runs.push(total(&counts).runs as f64 / done);
+            nanoseconds.push(beyond(&counts, &idle) / done);
         }
-        let runs = median(runs).context("nothing was counted")?;
-        let nanoseconds = median(nanoseconds).context("nothing was counted")?;
-        Ok(Kernel {
-            runs,
-            nanoseconds,
-            leaves: Some(each / (each + nanoseconds)),
-        })
+        Kernel::of(runs, nanoseconds, each)
     }
 }
 
@@ -156,11 +149,6 @@ pub fn nanoseconds_each(row: &Row) -> f64 {
     let native = row.ways.iter().find(|way| way.name == Way::Native.name());
     let a_second = native.and_then(|way| way.samples.as_ref());
     a_second.map_or(f64::NAN, |samples| 1e9 / samples.median)
-}
-
-fn floor(stage: &Stage) -> Result<f64> {
-    let _counting = Counting::start()?;
-    Empty::load(stage)?.cost(stage)
 }
 
 fn compile(dir: &TestDir) -> Result<()> {

@@ -22,7 +22,7 @@ pub fn line(svg: &mut Svg, row: &Row, (left, right): (f64, f64), top: f64) -> f6
     headline(svg, row, left, top);
     let share = matches!(row.baseline, Some((_, Against::Share)));
     let about = match &row.baseline {
-        Some((base, Against::Share)) => format!("share of what it is at {base}; less is better"),
+        Some((base, Against::Share)) => format!("times what it is with {base}; less is better"),
         _ => format!("{}; less is better", unit(row)),
     };
     svg.text(left, top + 31.0, Anchor::Start, "faint", 11, &about);
@@ -82,7 +82,12 @@ pub fn line(svg: &mut Svg, row: &Row, (left, right): (f64, f64), top: f64) -> f6
     }
     svg.path(&ours, "line");
     svg.path(&kernels, "partline");
-    for (x, y, colour, text) in labels {
+    for (x, mut y, colour, text) in labels {
+        // Below a line that goes up from there, if nothing else is there.
+        let next = ours.iter().find(|(next, _)| *next > x);
+        if !parts && next.is_some_and(|(_, next)| *next < y + 6.0) {
+            y += 20.0;
+        }
         svg.text(x, y, Anchor::Start, colour, 11, &text);
     }
     if parts {

@@ -1,6 +1,9 @@
 //! What was measured, as `bench/results.json` keeps it and the page shows it.
 
+mod glance;
+mod goals;
 mod interval;
+mod kernel;
 mod lines;
 mod overview;
 mod page;
@@ -13,10 +16,12 @@ mod tables;
 
 use serde::{Deserialize, Serialize};
 
+pub use goals::Tally;
 pub use interval::{median, percentile};
+pub use kernel::Kernel;
 pub use page::{write, write_page};
-pub use print::print;
-pub use row::{Against, Better, Bound, IDLE, KERNELS_PART, Kernel, Row};
+pub use print::{grouped, print};
+pub use row::{Against, Better, Bound, IDLE, KERNELS_PART, Row};
 
 /// Everything of one run.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use super::Results;
 use super::print::number;
-use super::row::{Against, Verdict};
+use super::row::{Against, Better, Verdict};
 use super::scale::Scale;
 use super::svg::{Anchor, Svg};
 
@@ -36,15 +36,17 @@ pub fn draw(results: &Results) -> Option<String> {
     let mut svg = Svg::new(WIDTH, "hostlet as a share of native, by figure");
     let title = "hostlet as a share of native";
     svg.text(16.0, 26.0, Anchor::Start, "ink", 15, title);
-    let about = "dot: median of the rounds' pairs; line: its interval; mark: the goal; faint dot: programs that do nothing; ring: what is left by the kernel's count";
+    let about = "dot: hostlet, the median of its rounds; line: its interval, without an end where it goes on; orange: the goal";
     svg.text(16.0, 44.0, Anchor::Start, "faint", 11, about);
-    let first = 64.0;
+    let more = "faint dot: programs that do nothing, the kernel's own part; ring: what hostlet's programs leave by the kernel's count";
+    svg.text(16.0, 59.0, Anchor::Start, "faint", 11, more);
+    let first = 80.0;
     let mut headlines = 0.0;
     let mut before = "";
     // As wide as the intervals need, but no wider than one can read.
     let low = lines.iter().map(|(_, _, _, s)| s.low).fold(0.93, f64::min);
     let high = lines.iter().map(|(_, _, _, s)| s.high).fold(1.05, f64::max);
-    let scale = Scale::linear((LEFT, RIGHT), low.max(0.7), high.min(1.3));
+    let scale = Scale::linear((LEFT, RIGHT), low.max(0.8), high.min(1.2));
     let sections: std::collections::BTreeSet<&str> = lines
         .iter()
         .map(|(section, ..)| section.id.as_str())
@@ -65,7 +67,12 @@ pub fn draw(results: &Results) -> Option<String> {
             before = &section.id;
         }
         let y = first + (n as f64 + headlines) * STEP + 6.0;
-        svg.text(LEFT - 12.0, y + 4.0, Anchor::End, "ink", 12, &row.what);
+        let less = match row.better {
+            Better::Less => " (less is better)",
+            Better::More => "",
+        };
+        let what = format!("{}{less}", row.what);
+        svg.text(LEFT - 12.0, y + 4.0, Anchor::End, "ink", 12, &what);
         let wanted = scale.at(goal.bound.value());
         svg.line((wanted, y - 9.0), (wanted, y + 9.0), "mark");
         svg.whisker(&scale, (samples.low, samples.high), y);

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::print::number;
-use super::row::Against;
-use super::tables::{judged, list, matrix, verdict};
+use super::glance::glance;
+use super::goals::goals;
+use super::tables::{list, matrix};
 use super::{Plot, Results, Section, overview, plot};
 
 const INTRODUCTION: &str = "\
@@ -20,25 +20,27 @@ below `target/bench`).
 const READING: &str = "\
 ## How to read this
 
-Each way is measured in each round (the alternatives in each fifth), every other round in the opposite order. What is compared is compared within its
-round: a number like **0.98** is the median of the rounds' quotients, and in brackets behind it is where 95 of 100 such medians lie by the order of the
-values alone (of fewer than six rounds, the smallest and the largest). A goal is *met* if the median is on its good side, *missed within noise* if it is not but its interval
-reaches there (of two to five rounds, with its width on either side), and *missed* if not even that does. *Native again* is a second machine without anything: how far it is from 1 is what the method cannot tell.
+**Shares.** Each way is measured in each round (the alternatives in each fifth), every other round in the opposite order, and compared with native within
+its round: **0.98** is the median of the rounds' quotients. The bracket behind it holds the true median in 95 of 100 cases, by the order of the values alone; of
+fewer than six rounds it is the smallest and the largest. The alternatives have so few: they tell half from nine tenths, but not 0.95 from 1. *Native again*
+is a second machine without anything: how far it is from 1 is what the method cannot tell. Where *n* is 1 there is one value, and how another run would come
+out is not known. A 99th percentile of so few rounds shows whether hostlet shifts it by tenths, not by hundredths.
 
-Beside the wall clock stands the kernel's own count of hostlet's programs (`kernel.bpf_stats_enabled`): how many ran for one connection, request or
-packet, how long they took together, and what share of native's speed that would leave if one processor did all of the work. It
-hardly depends on what else the machine does. It does not have what the kernel does on the way to each program and back; that is what *programs that do
-nothing* measures: programs of one instruction, at every place where hostlet has one, and a seccomp filter that lets everything pass, as the launcher's does for
-these calls. What is lost there no program can give back that is asked for each packet; between that line and hostlet's is what hostlet itself takes.
-So beside each goal stands *the kernel's own part*, where it was measured: the same figure of programs that do nothing, or of a program that makes nothing but the
-calls without which it cannot be done. Where that misses the goal too, by more than its interval, the goal is not hostlet's to reach. From the nanoseconds of the
-hooks it is taken off already: what they miss is hostlet's own.
+**Goals.** *Met*: the median is on the good side. *Missed within noise*: it is not, but its bracket reaches there (that of two to four rounds taken twice as
+far to each side). *Missed*: not even that.
 
-Where *n* is 1 there is one value and so no interval: what is *met* or *missed* there is that value, and how another run would come out is not known. Ten or twenty rounds, as most figures have, tell a median to within what the bracket says, and
-nothing of rare events: of the 99th percentile of the latency they show whether hostlet shifts it by tenths, not by hundredths.
+**The kernel's count** (`kernel.bpf_stats_enabled`) of hostlet's programs stands beside the wall clock: how many ran for one connection, request or packet, how
+long they took together beyond what programs of one instruction take in the same work, and what share of native's speed that would leave if one processor did all of the work.
+It hardly depends on what else the machine does, but lacks what the kernel does on the way to each program and back.
 
-Client, server and whatever is between them (pasta, the supervisor) have a processor each. Each way has a machine of its own, a network namespace with 32 addresses, at the other end of a
-wire (veth) from one client. The server has two of the addresses and listens on the wildcard; what it sends leaves from an address of its own.
+**The kernel's own part** has that: *programs that do nothing* are of one instruction, at every place where hostlet has one, with a seccomp filter that lets
+everything pass, as the launcher's does for these calls. What is lost there no program can give back; between that line and hostlet's is what hostlet itself takes.
+Of commands it is a program that makes nothing but the calls without which it cannot be done. Where that misses a goal too, by more than its bracket, the goal is not
+hostlet's to reach, and the table of goals says so. From the nanoseconds of the hooks what the kernel counts of programs that do nothing is taken off already: what they miss is hostlet's own.
+
+**The machines.** Client, server and whatever is between them (pasta, the supervisor) have a processor each. Each way has a machine of its own, a network
+namespace with 32 addresses, at the other end of a wire (veth) from one client. The server has two of the addresses and listens on the wildcard; what it
+sends leaves from an address of its own.
 
 | way | what it is | what is different |
 |---|---|---|
@@ -86,6 +88,7 @@ pub fn files(results: &Results) -> Vec<(String, String)> {
         );
         files.push(("docs/performance/overview.svg".to_owned(), svg));
     }
+    glance(&mut page, results);
     goals(&mut page, results);
     page += READING;
     for section in &results.sections {
@@ -111,54 +114,6 @@ pub fn files(results: &Results) -> Vec<(String, String)> {
 
 fn picture(page: &mut String, id: &str, title: &str) {
     let _ = write!(page, "![{title}](performance/{id}.svg)\n\n");
-}
-
-/// One line for each goal.
-fn goals(page: &mut String, results: &Results) {
-    let missed = results.missed();
-    let clearly = missed.iter().filter(|(_, clearly)| *clearly).count();
-    let rows = || results.sections.iter().flat_map(|section| &section.rows);
-    let all: usize = rows().map(|row| row.goals.len()).sum();
-    let _ = write!(
-        page,
-        "## Goals\n\nOf {all} goals {} are met, {} missed within noise, {clearly} missed.\n\n",
-        all - missed.len(),
-        missed.len() - clearly
-    );
-    for failure in &results.failures {
-        let _ = write!(page, "Not measured: {failure}\n\n");
-    }
-    *page += "| | wanted | measured | by the kernel's count | the kernel's own part | |\n|---|---|---|---|---|---|\n";
-    for section in &results.sections {
-        for row in &section.rows {
-            for goal in &row.goals {
-                let of = match &row.baseline {
-                    Some((base, Against::Share)) => format!(" of {base}"),
-                    Some((base, Against::More)) => format!(" {} over {base}", row.unit),
-                    None => format!(" {}", row.unit),
-                };
-                let way = row.ways.iter().find(|way| way.name == goal.of);
-                let measured = way.map_or("not measured".to_owned(), |way| judged(row, way));
-                let leaves = row.kernel.and_then(|kernel| kernel.leaves);
-                let leaves = leaves.map(number).unwrap_or_default();
-                let part = row.kernels_part(&goal.of);
-                let part = part.map_or(String::new(), |way| judged(row, way));
-                let who = match goal.of.as_str() {
-                    "hostlet" => String::new(),
-                    other => format!(", {other}"),
-                };
-                let _ = writeln!(
-                    page,
-                    "| {}: {}{who} | {}{of} | {measured} | {leaves} | {part} | {} |",
-                    section.title,
-                    row.what,
-                    goal.bound.text(),
-                    verdict(goal)
-                );
-            }
-        }
-    }
-    page.push('\n');
 }
 
 fn commands(page: &mut String, section: &Section) {

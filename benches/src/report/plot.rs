@@ -65,7 +65,8 @@ fn panels(section: &Section, mut rows: Vec<&Row>) -> String {
 /// What its values are of.
 pub fn unit(row: &Row) -> String {
     match row.unit.as_str() {
-        "×" => "share of what it takes there".to_owned(),
+        "1/s" => "a second".to_owned(),
+        "×" => "times what it takes without hostlets".to_owned(),
         unit => unit.to_owned(),
     }
 }
@@ -145,7 +146,7 @@ impl<'a> Panel<'a> {
             Some(format!(
                 "share of {base}, {} {}",
                 number(samples.median),
-                row.unit
+                unit(row)
             ))
         });
         let axis = format!("{}; {better}", of.unwrap_or_else(|| unit(row)));

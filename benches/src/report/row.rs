@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::interval::Samples;
+use super::kernel::Kernel;
 use super::print::{grouped, number};
 
 /// A way that is what the kernel takes of it at all: programs of one instruction where hostlet has its own.
@@ -115,18 +116,6 @@ impl Way {
     fn is_kernels_of(&self, of: &Self) -> bool {
         self.is_kernels() && (self.at.is_none() || self.at == of.at) && !of.is_kernels()
     }
-}
-
-/// What the kernel counted of hostlet's programs for one unit of work (a connection, a packet).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Kernel {
-    /// How many ran.
-    pub runs: f64,
-    /// What they took together, in nanoseconds, the counting itself taken off.
-    pub nanoseconds: f64,
-    /// The share of native's speed that this leaves, where one processor does all of the work and nothing else is different.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub leaves: Option<f64>,
 }
 
 /// One figure.
@@ -273,10 +262,15 @@ impl Row {
         let verdict = match measured {
             Some(samples) if bound.holds(samples.median) => Verdict::Met,
             Some(samples) => {
-                // Two to five values have no interval of that certainty: what they span is taken three times.
-                let few = (2..6).contains(&samples.n);
-                let more = if few { samples.high - samples.low } else { 0.0 };
-                if bound.holds(samples.low - more) || bound.holds(samples.high + more) {
+                // Two to four values span less than that certainty: each side is taken twice. A value far off on one side says nothing
+                // of the other.
+                let times = if (2..5).contains(&samples.n) {
+                    2.0
+                } else {
+                    1.0
+                };
+                let reach = |end: f64| samples.median + times * (end - samples.median);
+                if bound.holds(reach(samples.low)) || bound.holds(reach(samples.high)) {
                     Verdict::WithinNoise
                 } else {
                     Verdict::Missed
@@ -307,6 +301,23 @@ impl Row {
         }
     }
 
+    /// What a bound is of, to stand behind it.
+    pub fn of_what(&self) -> String {
+        match &self.baseline {
+            Some((base, Against::Share)) => format!(" of {base}"),
+            Some((base, Against::More)) => format!(" {} over {base}", self.unit),
+            None if self.unit == "×" => " of without hostlets".to_owned(),
+            None => format!(" {}", self.unit),
+        }
+    }
+
+    /// Whether what the kernel takes misses this goal by itself, by more than its interval: then it is not hostlet's to reach.
+    pub fn is_the_kernels(&self, goal: &Goal) -> bool {
+        let part = self.kernels_part(&goal.of);
+        let part = part.and_then(|way| self.judged(way));
+        part.is_some_and(|part| !goal.bound.holds(part.low) && !goal.bound.holds(part.high))
+    }
+
     /// Each goal that was missed, as a sentence; and whether noise does not explain it.
     pub fn missed(&self) -> Vec<(String, bool)> {
         let missed = self.goals.iter().filter(|g| g.verdict != Verdict::Met);
@@ -321,12 +332,8 @@ impl Row {
                 ),
                 None => "not measured".to_owned(),
             };
-            let of = match &self.baseline {
-                Some((base, Against::Share)) => format!(" of {base}"),
-                Some((base, Against::More)) => format!(" {} over {base}", self.unit),
-                None => format!(" {}", self.unit),
-            };
             let (what, name, wanted) = (&self.what, &goal.of, goal.bound.text());
+            let of = self.of_what();
             let text = format!("{what}, {name}: {measured}, wanted {wanted}{of}");
             (text, goal.verdict == Verdict::Missed)
         });
@@ -357,8 +364,10 @@ mod tests {
             assert_eq!(verdict(&values, bound), wanted, "{bound:?}");
         }
         let few = |most| verdict(&[9.0, 10.0], Bound::AtMost(most));
-        assert_eq!(few(8.0), Verdict::WithinNoise);
-        assert_eq!(few(7.9), Verdict::Missed);
+        assert_eq!(few(8.5), Verdict::WithinNoise);
+        assert_eq!(few(8.4), Verdict::Missed);
+        let five = [2.1, 2.2, 2.3, 2.4, 9.0];
+        assert_eq!(verdict(&five, Bound::AtMost(2.0)), Verdict::Missed);
     }
 
     #[test]

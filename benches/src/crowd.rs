@@ -28,6 +28,28 @@ const QUICK: [u32; 3] = [1, 100, 1000];
 /// With it, the IPv6 loopbacks of all hostlets are one route and not an address each, among which everybody would choose.
 const NONLOCAL_BIND: &str = "/proc/sys/net/ipv6/ip_nonlocal_bind";
 
+const ABOUT: &str = "\
+What it takes to make and to remove one of so many, all by one `hostlet apply`, and what others notice of them.
+
+- *By others*: calls outside of any hostlet, as multiples of the same, by turns, on a machine beside it that never had a hostlet and has the same
+  addresses. *On a machine beside*: calls there, since it shares the kernel, with one hostlet on this machine as multiples of without.
+- *The kernel's part* of making and removing is [`bench/many.c`](../bench/many.c), by turns with it: a cgroup with its attachments for each, the
+  entries of tables like hostlet's, and what has to be listed and written.
+- A command opens the database and the programs for itself, whether it makes one or thousands; *where hostletd does it*, as for leases and logins,
+  they are open.
+- *Programs that do nothing* are, for calls by others, on a third machine at hostlet's places on a machine (the interfaces' entries and
+  exits, `sk_lookup`); for the machine beside, at all its places, on a cgroup and a machine that nobody is on.
+- Each hostlet's cgroup has attachments of its own, of 19 kinds. As the kernel rewrites its own code for the first of each kind, the cgroup
+  `hostlet.ready`, that nobody is in, has them all for as long as the programs are loaded.
+- As is advised for thousands, `net.ipv6.ip_nonlocal_bind` is on: without it each IPv6 loopback is an address of `lo`, among which everybody's IPv6
+  connects choose their source.
+- 256 single addresses each are not measured with 10,000 hostlets: the tables have no room for 2.56 million, and who has so many gives
+  prefixes, here of 256.
+- The kernel's memory is what the whole machine holds more than before. Some MiB come and go by themselves: too much to tell with 100 hostlets what one
+  holds, so only 10,000 are judged. Beside it is a network namespace with a veth pair, of 100.
+
+The plot leaves out what looks like another of its panels; the table has all.";
+
 const CALLS: &str = "10000";
 const CONNECTIONS: &str = "1500";
 
@@ -117,27 +139,8 @@ pub fn measure(stage: &Stage) -> Result<Section> {
         let row = row.context("what one holds was measured")?;
         *row = row.clone().way("a namespace with veth", namespaces);
     }
-    let about = "What it takes to make and to remove one of so many, all by one `hostlet apply`, and what of them others notice. \
-                 Those are compared, by turns, with the same on a machine beside it that never had a hostlet, and has the same addresses. \
-                 *The kernel's part* of making and removing is [`bench/many.c`](../bench/many.c), measured by turns with it: a cgroup with \
-                 its attachments for each, the entries of tables like hostlet's, and what has to be listed and written. \
-                 A command opens the database and the programs for itself, whether it makes one or thousands; *where hostletd does it*, as \
-                 for leases and logins, they are open. \
-                 What such a machine notices itself, since it shares the kernel, is measured with and without a hostlet. \
-                 *Programs that do nothing* are of one instruction: on a third machine, at the places where hostlet has its own \
-                 on a machine (the interfaces' entries and exits, `sk_lookup`); and, for the machine beside, at all its places on a cgroup and a \
-                 machine that nobody is on. \
-                 As is advised for thousands, `net.ipv6.ip_nonlocal_bind` is on: without it each IPv6 loopback is an address of `lo`, \
-                 among which everybody's IPv6 connects choose their source. \
-                 256 single addresses each are not measured with 10,000 hostlets: the tables have no room for 2.56 million, and who \
-                 has so many gives prefixes, here of 256. Each hostlet's cgroup has attachments of its own, 19 kinds, \
-                 and shares none of a parent's: so they live exactly as long as it. As the kernel rewrites its own code for the first of \
-                 each kind, the cgroup `hostlet.ready`, that nobody is in, has them all for as long as the programs are loaded. \
-                 The kernel's memory is what the whole machine \
-                 holds more than before: some MiB come and go by themselves, which is too much with 100 hostlets to tell what one holds, so \
-                 only 10,000 are judged.";
     let title = "From one hostlet to ten thousand";
-    Ok(Section::new("crowd", title, about, Plot::Lines)
+    Ok(Section::new("crowd", title, ABOUT, Plot::Lines)
         .with(done)
         .with(everywhere))
 }
@@ -145,7 +148,12 @@ pub fn measure(stage: &Stage) -> Result<Section> {
 fn rows(crowd: &Crowd) -> Result<Vec<Row>> {
     let mut rows = others_and_members(crowd)?;
     for set in [Set::Single(2), Set::Single(256), Set::Prefix] {
-        rows.extend(come_and_go(crowd, set)?);
+        let alike = set != Set::Single(256);
+        rows.extend(
+            come_and_go(crowd, set)?
+                .into_iter()
+                .map(|row| row.told_only(alike)),
+        );
     }
     for set in [Set::Single(1), Set::Single(256)] {
         rows.extend(where_hostletd_does(crowd, set)?);

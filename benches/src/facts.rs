@@ -27,6 +27,8 @@ pub fn machine() -> Vec<(String, String)> {
         .lines()
         .find_map(|line| line.strip_prefix("PRETTY_NAME="));
     let kernel = rustix::system::uname();
+    let spectre = read("/sys/devices/system/cpu/vulnerabilities/spectre_v2");
+    let load = read("/proc/loadavg");
     [
         ("processors", format!("{count} × {model}")),
         ("a virtual machine", virtual_machine.to_owned()),
@@ -35,6 +37,12 @@ pub fn machine() -> Vec<(String, String)> {
         (
             "system",
             os.unwrap_or_default().trim_matches('"').to_owned(),
+        ),
+        // Each call of a program goes through it.
+        ("against Spectre v2", spectre.trim().to_owned()),
+        (
+            "load when it began, over 1 minute",
+            load.split(' ').next().unwrap_or_default().to_owned(),
         ),
     ]
     .map(|(name, value)| (name.to_owned(), value))

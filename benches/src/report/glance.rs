@@ -46,7 +46,7 @@ pub fn glance(page: &mut String, results: &Results) {
     // Writing to a string does not fail.
     let _ = write!(
         page,
-        "## At a glance\n\nAs shares of native, each the median of its rounds' quotients; how sure they are is told with each figure below.\n\n\
+        "## At a glance\n\nAs shares of native, each the median of its rounds' quotients; the sections below have how sure each is. The\nalternatives have few rounds: they tell half from nine tenths, but not 0.95 from 1. What each way is and does not do is [below](#how-to-read-this).\n\n\
          | |{}\n|---|{}\n",
         heads.collect::<String>(),
         "---|".repeat(columns.len())

@@ -121,8 +121,7 @@ fn table(page: &mut String, results: &Results, wanted: fn(&Goal) -> bool) {
 fn line(page: &mut String, row: &Row, goal: &Goal) {
     let way = row.ways.iter().find(|way| way.name == goal.of);
     let measured = way.map_or("not measured".to_owned(), |way| judged(row, way));
-    let leaves = row.kernel.and_then(|kernel| kernel.leaves);
-    let leaves = leaves.map(number).unwrap_or_default();
+    let counted = row.counted().map(number).unwrap_or_default();
     let part = row.kernels_part(&goal.of);
     let part = part.map_or(String::new(), |way| judged(row, way));
     let who = match goal.of.as_str() {
@@ -135,7 +134,7 @@ fn line(page: &mut String, row: &Row, goal: &Goal) {
     };
     let _ = writeln!(
         page,
-        "| {}{who} | {}{} | {measured} | {leaves} | {part} | {}{too} |",
+        "| {}{who} | {}{} | {measured} | {counted} | {part} | {}{too} |",
         row.what,
         goal.bound.text(),
         row.of_what(),

@@ -1,5 +1,6 @@
 //! What was measured, as `bench/results.json` keeps it and the page shows it.
 
+mod bound;
 mod glance;
 mod goals;
 mod interval;

@@ -83,8 +83,8 @@ pub fn draw(results: &Results) -> Option<String> {
             svg.dot(scale.at(part.median), y, "part");
         }
         svg.dot(scale.at(samples.median), y, "hostlet");
-        if let Some(leaves) = row.kernel.and_then(|kernel| kernel.leaves) {
-            svg.ring(scale.at(leaves), y, "whisker");
+        if let Some(counted) = row.counted() {
+            svg.ring(scale.at(counted), y, "whisker");
         }
         let mark = match goal.verdict {
             Verdict::Met => "✓",

@@ -22,8 +22,7 @@ const READING: &str = "\
 
 **Shares.** Each way is measured in each round (the alternatives in each fifth), every other round in the opposite order, and compared with native within
 its round: **0.98** is the median of the rounds' quotients. The bracket behind it holds the true median in 95 of 100 cases, by the order of the values alone; of
-fewer than six rounds it is the smallest and the largest. The alternatives have so few: they tell half from nine tenths, but not 0.95 from 1. *Native again*
-is a second machine without anything: how far it is from 1 is what the method cannot tell. Where *n* is 1 there is one value, and how another run would come
+fewer than six rounds, as most alternatives have, it is the smallest and the largest. *Native again* is a second machine without anything: how far it is from 1 is what the method cannot tell. Where *n* is 1 there is one value, and how another run would come
 out is not known. A 99th percentile of so few rounds shows whether hostlet shifts it by tenths, not by hundredths.
 
 **Goals.** *Met*: the median is on the good side. *Missed within noise*: it is not, but its bracket reaches there (that of two to four rounds taken twice as

@@ -22,7 +22,7 @@ pub fn draw(section: &Section) -> Option<String> {
     let drawn: Vec<&Row> = section
         .rows
         .iter()
-        .filter(|row| !row.ways.is_empty())
+        .filter(|row| !row.ways.is_empty() && !row.told_only)
         .collect();
     if drawn.is_empty() {
         return None;
@@ -55,8 +55,12 @@ fn panels(section: &Section, mut rows: Vec<&Row>) -> String {
         true => " · faint blue: the kernel's own part",
         false => "",
     };
+    let across = match section.plot {
+        Plot::Lines => " · across: how many there are",
+        _ => "",
+    };
     let key = format!(
-        "thin line: the interval of the median{pale} · goals: ✓ met, ≈ missed by less than the noise, ✗ missed"
+        "thin line: the interval of the median{pale}{across} · goals: ✓ met, ≈ missed by less than the noise, ✗ missed"
     );
     svg.text(MARGIN, top + 4.0, Anchor::Start, "faint", 11, &key);
     svg.finish(top + MARGIN)

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use super::bound::{Bound, Goal, Verdict};
 use super::interval::Samples;
 use super::kernel::Kernel;
 use super::print::{grouped, number};
@@ -29,63 +30,6 @@ pub enum Against {
     Share,
     /// What it takes more, in the row's unit.
     More,
-}
-
-/// What was wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Bound {
-    /// Not more than this.
-    AtMost(f64),
-    /// Not less than this.
-    AtLeast(f64),
-}
-
-impl Bound {
-    fn holds(self, value: f64) -> bool {
-        match self {
-            Self::AtMost(most) => value <= most,
-            Self::AtLeast(least) => value >= least,
-        }
-    }
-
-    /// The number alone.
-    pub fn value(self) -> f64 {
-        match self {
-            Self::AtMost(value) | Self::AtLeast(value) => value,
-        }
-    }
-
-    /// As people write it.
-    pub fn text(self) -> String {
-        match self {
-            Self::AtMost(most) => format!("≤ {}", number(most)),
-            Self::AtLeast(least) => format!("≥ {}", number(least)),
-        }
-    }
-}
-
-/// Whether a goal was reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// The median is on the good side.
-    Met,
-    /// It is not, but its interval reaches there.
-    WithinNoise,
-    /// Not even the interval does.
-    Missed,
-}
-
-/// A way and what is wanted of it: of what it is against the baseline, where there is one, else of its value.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Goal {
-    /// The way.
-    pub of: String,
-    /// What is wanted.
-    pub bound: Bound,
-    /// How it came out.
-    pub verdict: Verdict,
 }
 
 /// One way to do it.
@@ -139,6 +83,9 @@ pub struct Row {
     /// What the kernel counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kernel: Option<Kernel>,
+    /// Whether the plot leaves it out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub told_only: bool,
 }
 
 impl Row {
@@ -153,7 +100,15 @@ impl Row {
             ways: Vec::new(),
             goals: Vec::new(),
             kernel: None,
+            told_only: false,
         }
+    }
+
+    /// Whether the plot leaves it out, because another panel looks like it.
+    #[must_use]
+    pub fn told_only(mut self, told_only: bool) -> Self {
+        self.told_only = told_only;
+        self
     }
 
     /// What measured it.
@@ -299,6 +254,15 @@ impl Row {
             Some(_) => way.against.as_ref(),
             None => way.samples.as_ref(),
         }
+    }
+
+    /// What a share would be by the kernel's count alone.
+    pub fn counted(&self) -> Option<f64> {
+        let leaves = self.kernel?.leaves?;
+        Some(match self.better {
+            Better::More => leaves,
+            Better::Less => 1.0 / leaves,
+        })
     }
 
     /// What a bound is of, to stand behind it.

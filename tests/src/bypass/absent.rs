@@ -1,6 +1,8 @@
 //! What a machine may be without: then some attempts cannot be made there, outside hostlets either. Whatever else does not work
 //! outside is a failure of the attempt.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
 
 use super::Finding;
@@ -26,6 +28,8 @@ pub enum Sign {
     Answers(&'static [&'static str]),
     /// This setting is not 0.
     Setting(&'static str),
+    /// The launcher refuses io_uring to members, or the machine does to most: then these are stopped, but by something else.
+    NoIoUring,
 }
 
 const fn absence(id: &'static str, what: &'static str, why: &'static str, sign: Sign) -> Absence {
@@ -39,6 +43,9 @@ const fn absence(id: &'static str, what: &'static str, why: &'static str, sign: 
 
 const UDP_LITE: &str = "a kernel may be without it";
 const MODULE: &str = "a kernel may be without it, or its module may not be installed";
+const RING: &str = "io_uring for members (rds_tcp is loaded, or it is disabled)";
+const RDS: &str =
+    "the launcher refuses it where `rds_tcp` is loaded, an administrator may everywhere";
 const YAMA: Sign = Sign::Setting("/proc/sys/kernel/yama/ptrace_scope");
 
 /// All that there are.
@@ -50,6 +57,13 @@ pub const MAY_BE_ABSENT: &[Absence] = &[
     absence("uring-xdp", "AF_XDP", MODULE, Sign::Answers(&["EAFNOSUPPORT"])),
     absence("uring-smc", "SMC", MODULE, Sign::Answers(&["EAFNOSUPPORT"])),
     absence("uring-rds", "RDS", MODULE, Sign::Answers(&["EAFNOSUPPORT"])),
+    absence("bind-uring", RING, RDS, Sign::NoIoUring),
+    absence("bind-uring-socket", RING, RDS, Sign::NoIoUring),
+    absence("sniff-uring", RING, RDS, Sign::NoIoUring),
+    absence("protocols-uring", RING, RDS, Sign::NoIoUring),
+    absence("uring-vsock", RING, RDS, Sign::NoIoUring),
+    absence("uring-xdp", RING, RDS, Sign::NoIoUring),
+    absence("uring-smc", RING, RDS, Sign::NoIoUring),
     absence("netfilter", "nft", "the program may not be installed, or the kernel be without nftables", Sign::Answers(&["ENOENT", "exit 1"])),
     absence("tun", "TUN", "a kernel may be without it, a container without its device", Sign::Answers(&["ENOENT", "ENODEV"])),
     absence("cgroup-init", "process 1 with the cgroups below its root", "in a container it may be without them, or closed to root", Sign::Answers(&["ENOENT", "EACCES"])),
@@ -64,23 +78,39 @@ pub const MAY_BE_ABSENT: &[Absence] = &[
     absence("restart", "sysrq", "a kernel may be without it", Sign::Answers(&["ENOENT"])),
 ];
 
+/// Where a module shows itself while which the launcher refuses io_uring, and the setting that refuses it everywhere.
+const RDS_TCP: &str = "/sys/module/rds_tcp";
+const RING_DISABLED: &str = "/proc/sys/kernel/io_uring_disabled";
+
 /// What this attempt lacks here, if it is known to be able to; `outside` is what a process in no hostlet found.
-pub(super) fn missing(id: &str, outside: &Finding) -> Result<Option<&'static str>> {
-    let Some(absence) = MAY_BE_ABSENT.iter().find(|a| a.id == id) else {
-        return Ok(None);
-    };
-    let missing = match absence.sign {
-        Sign::Answers(signs) => {
-            let refusals = || outside.steps.iter().filter(|step| is_refusal(&step.said));
-            refusals().next().is_some() && refusals().all(|step| signs.contains(&&*step.said))
+pub(super) fn missing(id: &str, outside: &Finding) -> Result<Option<&'static Absence>> {
+    for absence in MAY_BE_ABSENT.iter().filter(|a| a.id == id) {
+        let missing = match absence.sign {
+            Sign::Answers(signs) => {
+                let refusals = || outside.steps.iter().filter(|step| is_refusal(&step.said));
+                refusals().next().is_some() && refusals().all(|step| signs.contains(&&*step.said))
+            }
+            Sign::Setting(path) => is_set(path)?,
+            Sign::NoIoUring => no_io_uring()?,
+        };
+        if missing {
+            return Ok(Some(absence));
         }
-        Sign::Setting(path) => match std::fs::read_to_string(path) {
-            Ok(text) => text.trim() != "0",
-            Err(why) if why.kind() == std::io::ErrorKind::NotFound => false,
-            Err(why) => return Err(why).with_context(|| format!("reading {path}")),
-        },
-    };
-    Ok(missing.then_some(absence.what))
+    }
+    Ok(None)
+}
+
+/// Is io_uring refused to members here?
+pub(super) fn no_io_uring() -> Result<bool> {
+    Ok(Path::new(RDS_TCP).exists() || is_set(RING_DISABLED)?)
+}
+
+fn is_set(path: &str) -> Result<bool> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(text.trim() != "0"),
+        Err(why) if why.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(why) => Err(why).with_context(|| format!("reading {path}")),
+    }
 }
 
 impl Sign {
@@ -89,6 +119,7 @@ impl Sign {
         match self {
             Sign::Answers(signs) => format!("outside the answer is {}", signs.join(" or ")),
             Sign::Setting(path) => format!("`{path}` is not 0"),
+            Sign::NoIoUring => format!("`{RDS_TCP}` is there, or `{RING_DISABLED}` not 0"),
         }
     }
 }

@@ -9,7 +9,9 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         in! c = socket 2/6/33 => EPROTONOSUPPORT|ESOCKTNOSUPPORT
         in! d = socket 2/2/115 => EPROTONOSUPPORT
         in! e = socket 2/1/256 => EPROTONOSUPPORT
-        in! f = uring-socket mptcp4 => EPROTONOSUPPORT
+    "),
+    script("protocols-uring", "the same by io_uring", Layer::Hook, "
+        in! a = uring-socket mptcp4 => EPROTONOSUPPORT
     "),
     script("families", "families beside UNIX, INET, INET6, NETLINK, ALG (vsock, XDP, TIPC, RDS, SMC, RxRPC, KCM, CAN, PPPoX, LLC, Bluetooth …)", Layer::Seccomp, "
         in! a = socket vsock => EAFNOSUPPORT

@@ -5,8 +5,8 @@ use std::fmt;
 use anyhow::Result;
 
 use super::{
-    ALL, Absence, Attempt, Bench, Control, Finding, How, Layer, MAY_BE_ABSENT, Wanted, Who, absent,
-    expected,
+    ALL, Absence, Attempt, Bench, Control, Finding, How, Layer, MAY_BE_ABSENT, Sign, Wanted, Who,
+    absent, expected,
 };
 
 /// What came of one attempt by one kind of member.
@@ -171,10 +171,14 @@ fn compare(
     let missing = absent::missing(attempt.id, outside)?;
     Ok(match (attempt.control, missing) {
         (Control::Never(_), _) if works => Outcome::Failed("it works outside".into()),
-        (Control::Works, Some(what)) if found.out.is_none() && !works => Outcome::NotHere(what),
-        // What is forbidden to all but root is not forbidden to root outside.
-        (Control::Works, Some(what)) if found.out.is_none() && wanted == Wanted::Possible => {
-            Outcome::NotHere(what)
+        // What is forbidden to all but root, or to members, is not forbidden to root outside.
+        (Control::Works, Some(absence))
+            if found.out.is_none()
+                && (!works
+                    || wanted == Wanted::Possible
+                    || matches!(absence.sign, Sign::NoIoUring)) =>
+        {
+            Outcome::NotHere(absence.what)
         }
         (Control::Works, None) if !works => Outcome::Failed(format!(
             "it does not work outside either ({}): it proves nothing",

@@ -306,8 +306,11 @@ pub fn plan(out: &mut dyn Write, changes: &[ChangeReport]) -> io::Result<()> {
     }
     for change in changes {
         writeln!(out, "{}", change.text)?;
-        for action in &change.actions {
-            writeln!(out, "  {action}")?;
+        for (n, action) in change.actions.iter().enumerate() {
+            // Sockets are destroyed before a revoke and after it, which is one thing to who reads.
+            if !change.actions[..n].contains(action) {
+                writeln!(out, "  {action}")?;
+            }
         }
     }
     Ok(())

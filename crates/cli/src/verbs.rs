@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use hostlet_engine::report::{ChangeReport, EventLine, Reason};
-use hostlet_engine::{Engine, HistoryQuery, LaunchOptions, Paths, Program};
+use hostlet_engine::{Engine, HistoryQuery, LaunchOptions, Paths, Program, caller_named};
 use hostlet_model::{HostletSpec, Name};
 
 use crate::args::{Apply, Attach, Cli, Events, LaunchArgs, SpecArgs, Verb};
@@ -186,6 +186,18 @@ fn read(engine: &Engine, verb: Verb, out: &mut dyn Write) -> Result<End> {
             };
             let mut rows = engine.history(&query)?;
             rows.retain(|row| uid.is_none_or(|uid| row.uid == uid));
+            if let Some(user) = query.user.as_ref().filter(|_| rows.is_empty()) {
+                // An account that is gone has its name in the history yet.
+                let of_that_name = HistoryQuery {
+                    user: Some(user.clone()),
+                    ..HistoryQuery::default()
+                };
+                if caller_named(user).is_none() && engine.history(&of_that_name)?.is_empty() {
+                    bail!(
+                        "there is no user '{user}', and none of that name is in the history: getent passwd lists those that there are"
+                    );
+                }
+            }
             if a.json {
                 print::json(out, &rows)?
             } else {

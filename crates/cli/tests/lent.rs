@@ -297,4 +297,9 @@ fn the_history_is_found_by_user_address_and_time() {
     ] {
         assert_eq!(found(filter), names, "{filter:?}");
     }
+    let said = m.fails(1, &["history", "--user", "no-such-user-here"]);
+    assert!(
+        said.contains("there is no user 'no-such-user-here'"),
+        "{said}"
+    );
 }

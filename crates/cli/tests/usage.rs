@@ -107,6 +107,20 @@ fn wrong_usage_is_2_and_125_where_a_program_would_run() {
         &["explain", "web", "dance"],
         &["dance", "bind, connect, send and socket"],
     );
+    for (address, says) in [
+        ("192.0.2.11:80000", "80000 is no port: the highest is 65535"),
+        ("[2001:db8::1]:65536", "65536 is no port"),
+        ("192.0.2.11", "write an address with its port"),
+        ("192.0.2.11:http", "write an address with its port"),
+        ("2001:db8::1:80000", "write an address with its port"),
+    ] {
+        refused(2, &["explain", "web", "bind", address], &[says]);
+    }
+    refused(
+        2,
+        &["history", "--since", "1h", "--until", "2h"],
+        &["--since", "--until", "later"],
+    );
     refused(125, &["run", "--address", "192.0.2.1"], &["PROGRAM"]);
     refused(125, &["run", "--", "true"], &["--address", "--pool"]);
     refused(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hostlet_model::Name;
 use hostlet_model::config::PoolSource;
 use hostlet_store::{Lease, LeaseState};
-use hostlet_wire::{Aside, Error, LoggedIn, Login, Open, Opened, Pool, Service};
+use hostlet_wire::{Aside, Error, Lent, LoggedIn, Login, Open, Opened, Pool, Service};
 
 use crate::peer::Peer;
 use crate::sessions::Pending;
@@ -134,7 +134,22 @@ impl Service for Caller {
             .values()
             .filter(|p| hostlet_policy::may(caller, &p.may_use));
         let pools = mine.map(|p| {
-            let held = ledger.leases().values().filter(|l| l.pool == p.name);
+            let held = |v6: bool| {
+                let all = ledger.leases().values();
+                let held = all.filter(|l| l.pool == p.name && l.address.is_ipv6() == v6);
+                u64::try_from(held.count()).unwrap_or(u64::MAX)
+            };
+            let lent = [(false, "ipv4"), (true, "ipv6")]
+                .into_iter()
+                .filter(|(v6, _)| p.has(*v6))
+                .map(|(v6, family)| Lent {
+                    family: family.to_owned(),
+                    size: match &p.source {
+                        PoolSource::Dhcp(_) => None,
+                        PoolSource::Static(s) => Some(s.ranges.count(v6).to_string()),
+                    },
+                    held: held(v6),
+                });
             let (kind, ranges, size) = match &p.source {
                 PoolSource::Dhcp(_) => ("dhcp", Vec::new(), None),
                 PoolSource::Static(s) => {
@@ -150,7 +165,8 @@ impl Service for Caller {
                 families: p.families().into_iter().map(str::to_owned).collect(),
                 ranges,
                 size,
-                held: u64::try_from(held.count()).unwrap_or(u64::MAX),
+                held: held(false).saturating_add(held(true)),
+                lent: lent.collect(),
                 asides: aside
                     .iter()
                     .filter(|a| a.pool == p.name)

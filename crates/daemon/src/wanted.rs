@@ -201,6 +201,7 @@ fn allowed<'a>(
         let known: Vec<&str> = mine.map(|p| p.name.as_str()).collect();
         let known = match &known[..] {
             [] => format!("{file} has none for user '{}'", peer.caller.user),
+            [one] => format!("there is {one}"),
             known => format!("there are {}", known.join(", ")),
         };
         return Err(bad(format!("there is no pool '{name}': {known}")));

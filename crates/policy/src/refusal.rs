@@ -67,7 +67,7 @@ pub enum Refusal {
         "{address} is IPv6, which is switched off on this machine: give IPv4 addresses, or set net.ipv6.conf.all.disable_ipv6=0 (and no ipv6.disable on the kernel's command line)"
     )]
     NoIpv6 { address: Owned },
-    #[error("there is no interface '{interface}'; there are {}", known.join(", "))]
+    #[error("there is no interface '{interface}'; {}", there_are(known))]
     UnknownInterface {
         interface: String,
         known: Vec<String>,
@@ -126,6 +126,14 @@ fn near(name: &Name, known: &[Name]) -> String {
         ": 'hostlet list' shows those that there are".to_owned()
     } else {
         format!(": did you mean {}?", alike.join(" or "))
+    }
+}
+
+fn there_are(known: &[String]) -> String {
+    match known {
+        [] => "there is none".to_owned(),
+        [one] => format!("there is {one}"),
+        _ => format!("there are {}", known.join(", ")),
     }
 }
 

@@ -20,7 +20,7 @@ pub use error::Error;
 pub use serve::{Ended, Limits, refuse_connection, serve_connection};
 pub use service::Service;
 pub use types::{
-    Address, Aside, Decision, Info, Lease, LoggedIn, Login, Open, Opened, Pool, Session,
+    Address, Aside, Decision, Info, Lease, Lent, LoggedIn, Login, Open, Opened, Pool, Session,
 };
 
 /// The name of the interface.

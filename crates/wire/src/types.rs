@@ -74,6 +74,18 @@ pub struct Aside {
     pub why: String,
 }
 
+/// How much of one family a pool lends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lent {
+    /// `ipv4` or `ipv6`.
+    pub family: String,
+    /// How many addresses of it a static pool has, in decimal.
+    #[serde(default)]
+    pub size: Option<String>,
+    /// How many of them are lent now.
+    pub held: u64,
+}
+
 /// A pool of the configuration, and how it is used now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pool {
@@ -92,6 +104,9 @@ pub struct Pool {
     pub size: Option<String>,
     /// How many are lent now.
     pub held: u64,
+    /// Both, of each of its families; an older hostletd does not say it.
+    #[serde(default)]
+    pub lent: Vec<Lent>,
     /// Those that are not lent for a while.
     pub asides: Vec<Aside>,
     /// Who beside root may draw from it, as the configuration says it.

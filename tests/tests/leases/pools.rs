@@ -128,6 +128,11 @@ fn an_address_that_a_stranger_uses() -> Result<()> {
     // Whichever was tried first: none is given to anybody else.
     stage.refused(&["--pool", "two"], &["two"])?;
     let pool = stage.pool("two")?;
+    let lent = serde_json::json!([
+        {"family": "ipv4", "size": "2", "held": 1},
+        {"family": "ipv6", "size": "2", "held": 1},
+    ]);
+    ensure!(pool["lent"] == lent, "{pool}");
     let asides = pool["asides"].as_array().context("asides")?;
     let mut aside = Vec::new();
     for one in asides {

@@ -4,11 +4,11 @@ use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, Subcommand, ValueEnum, error::ErrorKind};
+use clap::{Args, Subcommand, ValueEnum, error::ErrorKind};
 use hostlet_model::Name;
 
-use super::Cli;
 use super::read::address;
+use super::wrong;
 
 /// `hostlet explain`.
 #[derive(Debug, Args)]
@@ -84,24 +84,18 @@ impl Explain {
                         .map(|w| w.to_string_lossy())
                         .unwrap_or_default()
                 );
-                return Err(wrong(ErrorKind::InvalidSubcommand, error));
+                return Err(wrong("explain", ErrorKind::InvalidSubcommand, error));
             }
             (None, Some(_)) => {
                 "a call is of a hostlet: name it before the call, and leave --user out".to_owned()
             }
             _ => return Ok(()),
         };
-        Err(wrong(ErrorKind::MissingRequiredArgument, missing))
-    }
-}
-
-/// A mistake, with the usage of this verb.
-fn wrong(kind: ErrorKind, text: String) -> clap::Error {
-    let mut top = Cli::command();
-    top.build();
-    match top.find_subcommand_mut("explain") {
-        Some(verb) => verb.error(kind, text),
-        None => top.error(kind, text),
+        Err(wrong(
+            "explain",
+            ErrorKind::MissingRequiredArgument,
+            missing,
+        ))
     }
 }
 
@@ -202,12 +196,33 @@ fn bound(text: &str) -> Result<Bound, String> {
         })
     };
     without.or_else(with).map_err(|_| {
-        "write an address, or one with its port: 192.0.2.1, [2001:db8::1]:80, [::]:5555".to_owned()
+        not_at(
+            text,
+            "write an address, or one with its port: 192.0.2.1, [2001:db8::1]:80, [::]:5555",
+        )
     })
 }
 
 /// An address with its port, for explain.
 fn endpoint(text: &str) -> Result<SocketAddr, String> {
-    text.parse()
-        .map_err(|_| "write an address with its port: 192.0.2.1:80, [2001:db8::1]:80".to_owned())
+    text.parse().map_err(|_| {
+        not_at(
+            text,
+            "write an address with its port: 192.0.2.1:80, [2001:db8::1]:80",
+        )
+    })
+}
+
+/// What is wrong with an address and its port: the port, where that is a number and too large, or what is said otherwise.
+fn not_at(text: &str, otherwise: &str) -> String {
+    match text.rsplit_once(':') {
+        Some((addr, port))
+            if !port.is_empty()
+                && port.bytes().all(|b| b.is_ascii_digit())
+                && format!("{addr}:0").parse::<SocketAddr>().is_ok() =>
+        {
+            format!("{port} is no port: the highest is 65535")
+        }
+        _ => otherwise.to_owned(),
+    }
 }

@@ -11,7 +11,7 @@ is set aside for a while; it is listed with the one who answered.
 
 JSON (--json): [{\"name\", \"interface\", \"kind\": \"static\"|\"dhcp\", \
 \"families\": [\"ipv4\"|\"ipv6\"…], \"ranges\": [text…], \"size\" (a number as text; null: the DHCP \
-server knows), \"held\": count, \"asides\": [{\"address\", \"until\" (RFC 3339), \"why\"}], \
+server knows), \"held\": count, \"lent\": [{\"family\", \"size\", \"held\"}], \"asides\": [{\"address\", \"until\" (RFC 3339), \"why\"}], \
 \"may_use\": [who…]}]
 
 Example:

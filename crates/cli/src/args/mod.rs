@@ -14,7 +14,7 @@ pub use set::{Apply, Attach, Create, Grant, Reload, Remove, Revoke, SpecArgs};
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 
 /// Give unmodified programs network addresses of their own, and only those.
 ///
@@ -133,6 +133,7 @@ impl Verb {
     pub fn complete(&self) -> Result<(), clap::Error> {
         match self {
             Self::Explain(a) => a.complete(),
+            Self::History(a) => a.complete(),
             _ => Ok(()),
         }
     }
@@ -158,5 +159,15 @@ impl Verb {
     #[must_use]
     pub fn runs_a_program(&self) -> bool {
         matches!(self, Self::Run(_) | Self::Enter(_) | Self::Start(_))
+    }
+}
+
+/// A mistake, with the usage of this verb.
+fn wrong(verb: &str, kind: ErrorKind, text: String) -> clap::Error {
+    let mut top = Cli::command();
+    top.build();
+    match top.find_subcommand_mut(verb) {
+        Some(verb) => verb.error(kind, text),
+        None => top.error(kind, text),
     }
 }

@@ -3,9 +3,11 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, error::ErrorKind};
 use clap_complete::Shell;
 use hostlet_model::Name;
+
+use super::wrong;
 
 /// `hostlet list`.
 #[derive(Debug, Args)]
@@ -174,6 +176,22 @@ pub struct History {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+impl History {
+    /// What clap cannot say of itself: one time is before the other.
+    pub fn complete(&self) -> Result<(), clap::Error> {
+        match (self.since, self.until) {
+            (Some(since), Some(until)) if since > until => Err(wrong(
+                "history",
+                ErrorKind::ValueValidation,
+                format!(
+                    "--since ({since:.0}) is later than --until ({until:.0}), so nothing is between them: exchange the two"
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// `hostlet doctor`.

@@ -18,16 +18,12 @@ pub fn pools(out: &mut dyn Write, pools: &[Pool]) -> io::Result<()> {
         "FOR",
     ]);
     for p in pools {
-        let held = match &p.size {
-            Some(size) => format!("{} of {size}", p.held),
-            None => p.held.to_string(),
-        };
         table.row([
             p.name.to_string(),
             p.interface.clone(),
             p.kind.clone(),
             p.families.join(" "),
-            held,
+            lent(p),
             or_dash(p.ranges.join(" ")),
             if p.may_use.is_empty() {
                 "root".to_owned()
@@ -53,6 +49,19 @@ pub fn pools(out: &mut dyn Write, pools: &[Pool]) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// How much of a pool is lent, of each family in the order of `families`: of the sum nobody sees that one of them is empty.
+fn lent(p: &Pool) -> String {
+    let of = |held: u64, size: &Option<String>| match size {
+        Some(size) => format!("{held} of {size}"),
+        None => held.to_string(),
+    };
+    if p.lent.is_empty() {
+        return of(p.held, &p.size);
+    }
+    let each: Vec<String> = p.lent.iter().map(|l| of(l.held, &l.size)).collect();
+    each.join(", ")
 }
 
 /// `hostlet leases`.
@@ -105,7 +114,7 @@ pub fn changes(out: &mut dyn Write, changes: &[String]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use hostlet_wire::Aside;
+    use hostlet_wire::{Aside, Lent};
 
     use super::*;
 
@@ -115,6 +124,14 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
+    fn family(name: &str, size: Option<&str>, held: u64) -> Lent {
+        Lent {
+            family: name.to_owned(),
+            size: size.map(str::to_owned),
+            held,
+        }
+    }
+
     fn pool() -> Pool {
         Pool {
             name: "office".parse().unwrap(),
@@ -122,8 +139,9 @@ mod tests {
             kind: "static".to_owned(),
             families: vec!["ipv4".to_owned(), "ipv6".to_owned()],
             ranges: vec!["192.0.2.7".to_owned(), "2001:db8::/120".to_owned()],
-            size: Some("256".to_owned()),
-            held: 3,
+            size: Some("257".to_owned()),
+            held: 4,
+            lent: vec![family("ipv4", Some("1"), 1), family("ipv6", Some("256"), 3)],
             asides: Vec::new(),
             may_use: Vec::new(),
         }
@@ -144,15 +162,22 @@ mod tests {
             kind: "dhcp".to_owned(),
             ranges: Vec::new(),
             size: None,
+            lent: vec![family("ipv4", None, 3), family("ipv6", None, 1)],
             may_use: vec!["user:alice".to_owned(), "group:staff".to_owned()],
             ..pool()
         };
+        let older = Pool {
+            name: "older".parse().unwrap(),
+            lent: Vec::new(),
+            ..pool()
+        };
         assert_eq!(
-            text(|out| pools(out, &[open, lab])),
+            text(|out| pools(out, &[open, lab, older])),
             "\
-NAME    INTERFACE  KIND    FAMILIES   LENT      ADDRESSES                 FOR
-office  eth0       static  ipv4 ipv6  3 of 256  192.0.2.7 2001:db8::/120  root
-lab     eth0       dhcp    ipv4 ipv6  3         -                         user:alice group:staff
+NAME    INTERFACE  KIND    FAMILIES   LENT              ADDRESSES                 FOR
+office  eth0       static  ipv4 ipv6  1 of 1, 3 of 256  192.0.2.7 2001:db8::/120  root
+lab     eth0       dhcp    ipv4 ipv6  3, 1              -                         user:alice group:staff
+older   eth0       static  ipv4 ipv6  4 of 257          192.0.2.7 2001:db8::/120  root
 192.0.2.7 of office is set aside until 2026-01-31T12:00:00Z: it\u{fffd} answered
 "
         );

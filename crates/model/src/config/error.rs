@@ -72,8 +72,9 @@ pub(super) fn unknown(what: &str, given: &str, allowed: &[&str]) -> String {
         Some((_, a)) => format!(" (did you mean '{a}'?)"),
         None => String::new(),
     };
+    let known = if allowed.len() == 1 { "is" } else { "are" };
     format!(
-        "unknown {what} '{given}'{hint}; known are {}",
+        "unknown {what} '{given}'{hint}; known {known} {}",
         allowed.join(", ")
     )
 }

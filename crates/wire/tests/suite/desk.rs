@@ -6,8 +6,8 @@ use std::thread::JoinHandle;
 
 use hostlet_model::Name;
 use hostlet_wire::{
-    Address, Aside, Decision, Ended, Error, Lease, Limits, LoggedIn, Login, Open, Opened, Pool,
-    Service, Session, serve_connection,
+    Address, Aside, Decision, Ended, Error, Lease, Lent, Limits, LoggedIn, Login, Open, Opened,
+    Pool, Service, Session, serve_connection,
 };
 
 pub fn name(text: &str) -> Name {
@@ -74,6 +74,11 @@ pub fn pool() -> Pool {
         ranges: vec!["192.0.2.100-192.0.2.199".to_owned()],
         size: Some("18446744073709551616".to_owned()),
         held: 3,
+        lent: vec![Lent {
+            family: "ipv4".to_owned(),
+            size: Some("100".to_owned()),
+            held: 3,
+        }],
         asides: vec![Aside {
             address: "192.0.2.101".parse().unwrap(),
             until: "2026-01-31T12:00:00Z".to_owned(),

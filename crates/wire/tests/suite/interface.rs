@@ -120,7 +120,10 @@ fn it_is_well_formed_and_every_part_is_documented() {
 fn the_types_have_the_same_fields() {
     let types = types();
     let names: Vec<_> = types.keys().map(String::as_str).collect();
-    assert_eq!(names, ["Address", "Aside", "Lease", "Pool", "Session"]);
+    assert_eq!(
+        names,
+        ["Address", "Aside", "Lease", "Lent", "Pool", "Session"]
+    );
     let check = |name: &str, value: Value| {
         same(&value, &types[name]).unwrap_or_else(|why| panic!("{name}: {why}"));
     };
@@ -128,6 +131,7 @@ fn the_types_have_the_same_fields() {
     check("Lease", json!(lease()));
     check("Pool", json!(pool()));
     check("Aside", json!(pool().asides[0]));
+    check("Lent", json!(pool().lent[0]));
     check("Session", json!(session()));
 
     let (input, output) = method("Open");

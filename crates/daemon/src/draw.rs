@@ -21,6 +21,9 @@ use crate::terms;
 /// How many addresses that turn out to be in use are tried before it is the administrator's turn.
 const TRIES: usize = 16;
 
+/// Of how many addresses it is looked up whose they are, for who is refused.
+const OWNERS: usize = 64;
+
 /// What is drawn, for whom.
 pub(crate) struct Draw<'a> {
     pub pool: &'a Pool,
@@ -118,7 +121,8 @@ impl Draw<'_> {
         for there in here.iter().filter(|a| pool.ranges.contains(a.addr)) {
             let name = names.entry(there.ifindex);
             let interface = name.or_insert_with(|| interface_of(there.ifindex)).clone();
-            taken.insert(there.addr, Taken::OnHost { interface });
+            let hostlet = None;
+            taken.insert(there.addr, Taken::OnHost { interface, hostlet });
         }
         for out in &aside {
             let why = format!("{}, until {:.0}", out.why, out.until);
@@ -135,16 +139,24 @@ impl Draw<'_> {
                 released: r.released.as_microsecond(),
             })
             .collect();
-        let address = choose::choose(&choose::Request {
-            pool: &self.pool.name,
-            ranges: &pool.ranges,
-            v6: self.v6,
-            wish: self.wish,
-            last: last.map(|r| r.address),
-            taken: &taken,
-            used: &used,
-        })
-        .map_err(|no| self.no(no.to_string()))?;
+        let last = last.map(|r| r.address);
+        let choose = |taken: &BTreeMap<IpAddr, Taken>| {
+            choose::choose(&choose::Request {
+                pool: &self.pool.name,
+                ranges: &pool.ranges,
+                v6: self.v6,
+                wish: self.wish,
+                last,
+                taken,
+                used: &used,
+            })
+            .map_err(|no| no.to_string())
+        };
+        let address = choose(&taken).or_else(|_| {
+            // Only who is refused wants to know whose they are.
+            name_owners(shared, self.v6, &mut taken);
+            choose(&taken).map_err(|no| self.no(no))
+        })?;
         let lease = Lease {
             address,
             prefix_len: subnet(pool, address, &here),
@@ -245,6 +257,18 @@ impl Draw<'_> {
             lease,
             terms: Some(written),
         })
+    }
+}
+
+/// Says of addresses that this machine has, the first few of a family, which hostlets were given them by hand.
+fn name_owners(shared: &Shared, v6: bool, taken: &mut BTreeMap<IpAddr, Taken>) {
+    let all = taken.iter_mut().filter(|(a, _)| a.is_ipv6() == v6);
+    let here = all.filter_map(|(address, taken)| match taken {
+        Taken::OnHost { hostlet, .. } => Some((*address, hostlet)),
+        _ => None,
+    });
+    for (address, hostlet) in here.take(OWNERS) {
+        *hostlet = shared.engine.holder_of(address).ok().flatten();
     }
 }
 

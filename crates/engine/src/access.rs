@@ -5,7 +5,7 @@
 //! set-uid hostlet may only what a list gives him. Who is admitted by a list runs
 //! programs as the configured user, or as himself, with no options that widen this.
 
-use hostlet_model::config::{Config, Declared, Who};
+use hostlet_model::config::{Config, Declared, PoolSource, Who};
 use hostlet_model::{AddressSpec, Name, Paths};
 use hostlet_policy::{Caller, may};
 
@@ -73,8 +73,12 @@ impl<'a> Access<'a> {
         self.listed(name, who, "change", "may-start").map(|_| ())
     }
 
-    /// May he use these addresses, which may be declared for other hostlets?
+    /// May he use these addresses, which may be declared for other hostlets? What a pool lends nobody takes by hand, as nobody
+    /// declares it.
     pub fn addresses(&self, name: &Name, addresses: &[AddressSpec]) -> Result<()> {
+        for wish in addresses {
+            self.not_lent(wish)?;
+        }
         let others = self
             .config
             .hostlets
@@ -90,6 +94,26 @@ impl<'a> Access<'a> {
             }
         }
         Ok(())
+    }
+
+    fn not_lent(&self, wish: &AddressSpec) -> Result<()> {
+        let net = wish.owned.net();
+        let lent = self.config.pools.values().find_map(|pool| {
+            let PoolSource::Static(own) = &pool.source else {
+                return None;
+            };
+            let first = own.ranges.overlap(net.network(), net.broadcast())?;
+            Some((&pool.name, first))
+        });
+        match lent {
+            None => Ok(()),
+            Some((pool, first)) => Err(Error::OfPool {
+                owned: wish.owned,
+                first,
+                pool: pool.clone(),
+                config: self.paths.config.clone(),
+            }),
+        }
     }
 
     fn listed(

@@ -1,9 +1,10 @@
 //! What can go wrong. Every message says what was tried, on what, why it failed, and what to do.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use hostlet_model::Name;
+use hostlet_model::{Name, Owned};
 use hostlet_platform::cgroup::CgroupError;
 use hostlet_platform::launch::LaunchError;
 use hostlet_platform::netlink::NetError;
@@ -21,6 +22,14 @@ pub enum Error {
     NotRoot {
         /// What was asked.
         what: &'static str,
+    },
+    /// A caller without root's rights, whom the configuration may well list.
+    #[error(
+        "only root's rights start a program in hostlet '{name}': who is listed under may-start in [hostlet.{name}] runs 'hostlet start' through sudo, or through a hostlet that an administrator made set-uid root"
+    )]
+    NotRaised {
+        /// The hostlet.
+        name: Name,
     },
     /// What a hostlet's members see of the machine is read-only.
     #[error(
@@ -48,6 +57,18 @@ pub enum Error {
         name: Name,
         /// The key that would allow it.
         key: &'static str,
+        /// The configuration.
+        config: PathBuf,
+    },
+    /// A pool would lend an address that is somebody's already.
+    #[error("{}", of_pool(.owned, *.first, .pool, .config))]
+    OfPool {
+        /// What was asked for.
+        owned: Owned,
+        /// The first address of it that the pool lends.
+        first: IpAddr,
+        /// The pool.
+        pool: Name,
         /// The configuration.
         config: PathBuf,
     },
@@ -253,6 +274,18 @@ impl Error {
             _ => Err(Self::Several(errors)),
         }
     }
+}
+
+fn of_pool(owned: &Owned, first: IpAddr, pool: &Name, config: &Path) -> String {
+    let what = if owned.is_prefix() {
+        format!("{owned} has {first}, which")
+    } else {
+        format!("{owned} is an address that")
+    };
+    format!(
+        "{what} pool '{pool}' lends: draw it with --pool {pool} --request-address {first}, or add it to 'exclude' under [pool.{pool}] in {}",
+        config.display()
+    )
 }
 
 fn file_hint(source: &io::Error) -> &'static str {

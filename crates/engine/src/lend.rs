@@ -3,6 +3,7 @@
 //! None of this asks who may: hostletd has decided that, and says in whose name it acts. Each call is a command of
 //! its own: it takes the lock, heals, and is whole or can be completed by the next one.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use hostlet_model::config::Config;
@@ -42,6 +43,18 @@ impl Engine {
         let mut rows = Store::open_read_only(&self.paths.db)?.all()?;
         rows.retain(|row| row.state == State::Live);
         Ok(rows)
+    }
+
+    /// The hostlet that has this address.
+    ///
+    /// # Errors
+    /// The state cannot be read.
+    pub fn holder_of(&self, address: IpAddr) -> Result<Option<Name>> {
+        let store = Store::open_read_only(&self.paths.db)?;
+        match store.owners_of(&Owned::Single(address))?.first() {
+            Some(id) => Ok(store.get_by_id(*id)?.map(|row| row.name)),
+            None => Ok(None),
+        }
     }
 
     /// Puts right what a crash, a restart or somebody's hand left behind, as every changing command does first.

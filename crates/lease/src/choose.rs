@@ -43,6 +43,8 @@ pub enum Taken {
     OnHost {
         /// The interface.
         interface: String,
+        /// The hostlet that was given it by hand, where that is known.
+        hostlet: Option<Name>,
     },
     /// It is not used for a while.
     Aside {
@@ -108,7 +110,7 @@ pub enum NoAddress {
         v6: bool,
     },
     /// Every address of the pool is taken.
-    #[error("pool '{pool}' has no free {} address: {full}; 'hostlet leases' lists who has which until when, 'hostlet pools' the other pools", family(*v6))]
+    #[error("pool '{pool}' has no free {} address: {full}; {}", family(*v6), full.more())]
     Exhausted {
         /// The pool.
         pool: Name,
@@ -132,6 +134,26 @@ pub struct Full {
     pub aside: usize,
     /// How many are on an interface of the host.
     pub elsewhere: usize,
+    /// The first ten of them that a hostlet was given by hand, with that, in ascending order.
+    pub owners: Vec<(IpAddr, Name)>,
+}
+
+impl Full {
+    /// Where one sees more of it.
+    fn more(&self) -> &'static str {
+        match (self.held > 0, self.aside > 0) {
+            (true, true) => {
+                "'hostlet leases' lists who has which until when, 'hostlet pools' what is set aside until when and the other pools"
+            }
+            (true, false) => {
+                "'hostlet leases' lists who has which until when, 'hostlet pools' the other pools"
+            }
+            (false, true) => {
+                "'hostlet pools' lists what is set aside until when and the other pools"
+            }
+            (false, false) => "'hostlet pools' lists the other pools",
+        }
+    }
 }
 
 /// Chooses an address. The cost grows with the number of addresses that are taken or were used, not with the size of the ranges.
@@ -235,7 +257,14 @@ fn full(request: &Request<'_>) -> Full {
                 }
             }
             Taken::Aside { .. } => full.aside += 1,
-            Taken::OnHost { .. } => full.elsewhere += 1,
+            Taken::OnHost { hostlet, .. } => {
+                full.elsewhere += 1;
+                if let Some(name) = hostlet
+                    && full.owners.len() < NAMED
+                {
+                    full.owners.push((*address, name.clone()));
+                }
+            }
         }
     }
     full
@@ -253,7 +282,11 @@ impl fmt::Display for Taken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Taken::Held { by } => write!(f, "held by {by}"),
-            Taken::OnHost { interface } => {
+            Taken::OnHost {
+                hostlet: Some(name),
+                ..
+            } => write!(f, "it belongs to hostlet '{name}'"),
+            Taken::OnHost { interface, .. } => {
                 write!(
                     f,
                     "it is on this host's interface {interface}, not through a lease"
@@ -279,8 +312,14 @@ impl fmt::Display for Full {
             separator = ", ";
         }
         match self.held - self.holders.len() {
-            0 => Ok(()),
-            more => write!(f, ", and {more} more"),
+            0 => {}
+            more => write!(f, ", and {more} more")?,
         }
+        let mut separator = "; ";
+        for (address, name) in &self.owners {
+            write!(f, "{separator}{address} belongs to hostlet '{name}'")?;
+            separator = ", ";
+        }
+        Ok(())
     }
 }

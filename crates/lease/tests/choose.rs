@@ -95,6 +95,7 @@ fn a_wish_is_granted_or_told_why_not() {
         ip("192.0.2.11"),
         Taken::OnHost {
             interface: "eth0".to_owned(),
+            hostlet: None,
         },
     );
     pool.taken.insert(
@@ -140,6 +141,7 @@ fn a_full_pool_says_who_holds_what() {
         ip("192.0.2.15"),
         Taken::OnHost {
             interface: "eth0".to_owned(),
+            hostlet: None,
         },
     );
     // Not of this pool.
@@ -160,6 +162,42 @@ fn a_full_pool_says_who_holds_what() {
         text.contains("192.0.2.1 by user1, ") && text.contains(", and 3 more; 'hostlet leases'"),
         "{text}"
     );
+    // Nothing is leased: who has what is said, and nobody is sent to look among the leases.
+    pool.taken
+        .retain(|_, taken| matches!(taken, Taken::OnHost { .. }));
+    pool.ranges = Ranges::new(&["192.0.2.15".parse().unwrap()], &[]);
+    let said = |pool: &Pool| choose(&pool.request()).unwrap_err().to_string();
+    assert_eq!(
+        said(&pool),
+        "pool 'office' has no free IPv4 address: of 1, 0 held, 1 on this host; 'hostlet pools' lists the other pools"
+    );
+    let given = Taken::OnHost {
+        interface: "eth0".to_owned(),
+        hostlet: Some("onpool".parse().unwrap()),
+    };
+    pool.taken.insert(ip("192.0.2.15"), given);
+    let text = said(&pool);
+    assert!(
+        text.contains("1 on this host; 192.0.2.15 belongs to hostlet 'onpool'; "),
+        "{text}"
+    );
+    let wish = Request {
+        wish: Some(ip("192.0.2.15")),
+        ..pool.request()
+    };
+    let text = choose(&wish).unwrap_err().to_string();
+    assert!(
+        text.ends_with("now: it belongs to hostlet 'onpool'"),
+        "{text}"
+    );
+    pool.taken
+        .insert(ip("192.0.2.15"), Taken::Aside { why: String::new() });
+    let text = said(&pool);
+    assert!(
+        text.contains("'hostlet pools' lists what is set aside"),
+        "{text}"
+    );
+    assert!(!text.contains("hostlet leases"), "{text}");
     let v6 = Request {
         v6: true,
         ..pool.request()

@@ -97,6 +97,33 @@ fn an_exhausted_pool_says_who_holds_what() -> Result<()> {
     Ok(())
 }
 
+/// What a hostlet was given by hand before there was the pool is not lent, and who is refused is told whose it is.
+#[test]
+fn an_address_that_a_hostlet_was_given_by_hand() -> Result<()> {
+    let mut stage = Stage::bare(None)?;
+    let given = [
+        "create",
+        "onpool",
+        "--address",
+        "10.0.0.100/24",
+        "--assign",
+        "eth0",
+    ];
+    stage.install.run(&stage.host, &given)?;
+    let config = SMALL.replace("-10.0.0.101", "");
+    stage.configure(&config)?;
+    stage.begin()?;
+    let says = "of 1, 0 held, 1 on this host; 10.0.0.100 belongs to hostlet 'onpool'";
+    stage.refused(&["--pool", "small"], &[says])?;
+    let wish = ["--pool", "small", "--request-address", "10.0.0.100"];
+    stage.refused(&wish, &["it belongs to hostlet 'onpool'"])?;
+    stage.install.run(&stage.host, &["remove", "onpool"])?;
+    let mut agent = stage.hold(&["--pool", "small"])?;
+    let got = stage.seen(&mut agent, false)?;
+    ensure!(got.to_string() == "10.0.0.100", "{got}");
+    Ok(())
+}
+
 #[test]
 fn an_address_that_is_wished_for() -> Result<()> {
     let stage = Stage::new(SMALL)?;

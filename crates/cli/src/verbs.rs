@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use hostlet_engine::report::{ChangeReport, EventLine, Reason};
-use hostlet_engine::{Engine, HistoryQuery, LaunchOptions, Paths, Program, caller_named};
+use hostlet_engine::{
+    Engine, HistoryQuery, LaunchOptions, Paths, Program, caller_named, doubts_of_hostlets,
+};
 use hostlet_model::{HostletSpec, Name};
 
 use crate::args::{Apply, Attach, Cli, Events, LaunchArgs, SpecArgs, Verb};
@@ -96,6 +98,9 @@ fn with_engine(engine: &Engine, verb: Verb, out: &mut dyn Write) -> Result<End> 
                 printed = show_plan(out, &a, plan);
             })?;
             printed?;
+            for line in doubts_of_hostlets(&engine.config()?) {
+                warn(&line);
+            }
         }
         Verb::Doctor(a) => {
             let report = engine.doctor()?;

@@ -209,6 +209,17 @@ fn what_only_root_chooses_is_refused_before_anybody_is_asked() {
     }
 }
 
+/// A list in the configuration admits him only where the command has root's rights.
+#[test]
+fn who_is_listed_is_told_how_to_start() {
+    let dir = Dir::new("listed");
+    let output = by_nobody(&dir, &["start", "web", "--", "true"]);
+    assert_eq!(output.status.code(), Some(125), "{output:?}");
+    for words in ["may-start in [hostlet.web]", "sudo", "set-uid root"] {
+        assert!(said(&output).contains(words), "{output:?}");
+    }
+}
+
 /// hostletd goes by the effective user of its peer: a set-uid hostlet must not lend that of root.
 #[test]
 fn the_user_of_a_set_uid_hostlet_comes_as_himself() {

@@ -143,6 +143,31 @@ fn addresses() {
         &["does not have 10.1.0.2", "it has 10.1.0.1"],
     );
     refused(&m, 1, &["revoke", "web", "10.1.0.1"], &["last address"]);
+    // As in the configuration, what a pool lends is not taken by hand.
+    let pool =
+        "[pool.small]\ninterface = \"d0\"\nranges = [\"10.1.0.2-10.1.0.3\", \"10.1.0.200\"]\n";
+    fs::write(m.path("hostlet.toml"), pool).unwrap();
+    let lent: &[&str] = &[
+        "10.1.0.2 is an address that pool 'small' lends",
+        "--pool small --request-address 10.1.0.2",
+        "'exclude' under [pool.small]",
+    ];
+    refused(&m, 1, &["create", "x", "-a", "10.1.0.2"], lent);
+    refused(&m, 125, &["run", "-a", "10.1.0.2", "--", "true"], lent);
+    refused(&m, 1, &["grant", "web", "10.1.0.2"], lent);
+    refused(
+        &m,
+        1,
+        &["create", "x", "-a", "10.1.0.192/28", "--assign", "d0"],
+        &["10.1.0.192/28 has 10.1.0.200, which pool 'small' lends"],
+    );
+    let exclude = format!("{pool}exclude = [\"10.1.0.2\"]\n");
+    fs::write(m.path("hostlet.toml"), exclude).unwrap();
+    m.ok(&["grant", "web", "10.1.0.2"]);
+    fs::write(m.path("hostlet.toml"), pool).unwrap();
+    // What was there before the pool stays, and can be given up.
+    m.ok(&["enter", "web", "--", "true"]);
+    m.ok(&["revoke", "web", "10.1.0.2"]);
     m.ok(&["remove", "web"]);
 }
 
@@ -254,15 +279,22 @@ fn the_configuration() {
             "10.1.0.1",
         ),
         ("[hostlet.a\n", ":1:", "]"),
-    ] {
+    ]
+    .map(|(text, place, says)| (text.as_bytes(), place, says))
+    .into_iter()
+    .chain([(
+        &b"# a\n# M\xfcller\n"[..],
+        ":2:4: ",
+        "not UTF-8 (byte 0xfc)",
+    )]) {
         fs::write(&file, text).unwrap();
         for args in [
             &["apply", "--dry-run"][..],
             &["create", "x", "-a", "10.1.0.2"],
         ] {
             let said = m.fails(1, args);
-            assert!(said.contains(&format!("{name}{place}")), "{text}: {said}");
-            assert!(said.contains(says), "{text}: {said}");
+            assert!(said.contains(&format!("{name}{place}")), "{text:?}: {said}");
+            assert!(said.contains(says), "{text:?}: {said}");
         }
     }
     fs::remove_file(&file).unwrap();
@@ -296,7 +328,11 @@ fn processes_to_attach() {
         &m,
         1,
         &["attach", "web", "--cgroup", "/nowhere"],
-        &["/nowhere"],
+        &[
+            "/nowhere",
+            "no such directory",
+            "whole path of a cgroup below /sys/fs/cgroup",
+        ],
     );
     m.ok(&["remove", "web"]);
 }

@@ -272,6 +272,28 @@ fn apply_prints_its_plan_and_does_it() {
     ] {
         assert!(plan.contains(line), "{line}: {plan}");
     }
+    assert_eq!(
+        plan.matches("destroy open sockets on 10.1.0.7").count(),
+        1,
+        "{plan}"
+    );
+    // What it names and the machine does not have is said, and stops nothing.
+    let given = fs::read_to_string(m.path("hostlet.toml")).unwrap();
+    declare(&format!(
+        "{given}user = \"no-such-user-here\"\nworkdir = \"/nowhere\"\nmay-start = [\"user:no-such-user-here\"]\n"
+    ));
+    for args in [&["apply", "--dry-run"][..], &["apply"]] {
+        let output = m.hostlet(args);
+        assert!(output.status.success(), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        for line in [
+            "warning: hostlet web: the user database does not know user:no-such-user-here",
+            "warning: hostlet web: no program starts in it now: there is no user no-such-user-here",
+            "warning: hostlet web: no program starts in it now: cannot start in /nowhere",
+        ] {
+            assert!(said.contains(line), "{line}: {said}");
+        }
+    }
     assert_eq!(m.names(), ["by-hand", "web"]);
     assert!(!m.sh("ip addr show dev d0").contains("10.1.0.7"));
     // A lost file declares nothing less; an empty one does.

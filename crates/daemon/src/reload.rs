@@ -61,7 +61,7 @@ pub(crate) fn reload(shared: &Shared, dry_run: bool) -> Result<Vec<String>, Erro
     })
 }
 
-/// Logs what rules name and the machine does not have. Nobody waits for that: when the machine starts, the user database may not
+/// Logs what the configuration names and the machine does not have. Nobody waits for that: when the machine starts, the user database may not
 /// answer yet.
 pub(crate) fn log_doubts(shared: &Shared) {
     let config = shared.config();
@@ -72,7 +72,9 @@ pub(crate) fn log_doubts(shared: &Shared) {
     };
     let started = thread::Builder::new().name("doubts".to_owned()).spawn(look);
     if let Err(error) = started {
-        log::warning(format_args!("cannot look at what rules name: {error}"));
+        log::warning(format_args!(
+            "cannot look at what the configuration names: {error}"
+        ));
     }
 }
 

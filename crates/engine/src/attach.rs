@@ -1,6 +1,7 @@
 //! Processes and cgroups that were there before become members.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use hostlet_model::Name;
@@ -32,6 +33,7 @@ impl Engine {
             fit(*pid)?;
         }
         let mut attached = BTreeSet::new();
+        let mut taken: BTreeMap<Name, Vec<u32>> = BTreeMap::new();
         // A descendant born while its parent moved is found in the next round; the parent being
         // inside, no round after that finds any.
         loop {
@@ -40,15 +42,28 @@ impl Engine {
                 let family = proc::descendants(*pid)
                     .map_err(|e| Error::file("list the processes in", "/proc".as_ref(), e))?;
                 for member in std::iter::once(*pid).chain(family) {
-                    if !attached.contains(&member) && move_in(&machine.tree, name.as_str(), member)?
-                    {
+                    if attached.contains(&member) {
+                        continue;
+                    }
+                    let before = self.hostlet_of(member).filter(|before| before != name);
+                    if move_in(&machine.tree, name.as_str(), member)? {
                         attached.insert(member);
+                        if let Some(before) = before {
+                            taken.entry(before).or_default().push(member);
+                        }
                     }
                 }
             }
             if attached.len() == before {
                 break;
             }
+        }
+        for (before, members) in taken {
+            let numbers: Vec<String> = members.iter().map(u32::to_string).collect();
+            self.warn(&format!(
+                "no member of hostlet '{before}' any more, but of '{name}': {}; what was opened in '{before}' stays bound to its addresses",
+                numbers.join(" ")
+            ));
         }
         let attached: Vec<u32> = attached.into_iter().collect();
         let outside = outside(&machine, row, Some(&attached))?;
@@ -97,8 +112,19 @@ impl Engine {
 
 /// The directory itself, whatever way was given to it.
 pub(crate) fn real(dir: &Path) -> Result<PathBuf> {
-    dir.canonicalize()
-        .map_err(|e| Error::file("open the cgroup", dir, e))
+    dir.canonicalize().map_err(|e| match e.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => Error::ForeignCgroup {
+            dir: dir.to_path_buf(),
+            why: match cgroup::find_mount() {
+                Ok(mount) => format!(
+                    "there is no such directory; give the whole path of a cgroup below {}",
+                    mount.display()
+                ),
+                Err(error) => error.to_string(),
+            },
+        },
+        _ => Error::file("open the cgroup", dir, e),
+    })
 }
 
 /// Whether no hostlet's rules are on a cgroup, above it, or below it.

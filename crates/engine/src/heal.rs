@@ -6,7 +6,7 @@ mod look;
 use std::collections::{BTreeMap, BTreeSet};
 
 use hostlet_model::{HostletId, Lifetime};
-use hostlet_platform::netlink;
+use hostlet_platform::{netlink, proc};
 use hostlet_policy::{Action, Observed, plan_remove, plan_restore, plan_settle};
 use hostlet_store::{Definition, State, Version};
 use jiff::Timestamp;
@@ -260,18 +260,38 @@ fn remove_orphans(machine: &mut Machine<'_>, look: &Look) -> Result<()> {
         if !machine.tree.path_of(dir).exists() {
             continue;
         }
-        if machine.tree.members(dir, true)?.is_empty() {
+        let members = machine.tree.members(dir, true)?;
+        if members.is_empty() {
             machine.tree.remove(dir)?;
             names::remove(machine.paths, &machine.tree.path_of(dir))?;
             disown_strangers(machine)?;
         } else {
             machine.warnings.push(format!(
-                "cgroup {} has members but no hostlet of that name is remembered: end them, the next command removes it",
-                machine.tree.path_of(dir).display()
+                "cgroup {} has members ({}) but no hostlet of that name is remembered: end them, the next command removes it",
+                machine.tree.path_of(dir).display(),
+                processes(&members)
             ));
         }
     }
     Ok(())
+}
+
+/// A few of these, with what runs in them.
+fn processes(pids: &[u32]) -> String {
+    let named: Vec<String> = pids
+        .iter()
+        .take(8)
+        .map(|pid| match proc::Process::read(*pid) {
+            Some(process) => format!("{}[{pid}]", process.comm),
+            None => pid.to_string(),
+        })
+        .collect();
+    let more = if pids.len() > named.len() {
+        format!(" and {} more", pids.len() - named.len())
+    } else {
+        String::new()
+    };
+    format!("{}{more}", named.join(" "))
 }
 
 /// Owners in the kernel that the store does not know.

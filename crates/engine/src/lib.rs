@@ -14,6 +14,7 @@ mod caller;
 mod change;
 mod destroy;
 mod doctor;
+mod doubts;
 mod error;
 mod events;
 mod excluded;
@@ -45,6 +46,7 @@ use hostlet_model::config::Config;
 use machine::Machine;
 
 pub use caller::{caller_named, caller_of};
+pub use doubts::{doubts_of_hostlets, unknown_who};
 pub use error::{Error, Result};
 pub use exec::{become_program, give_up_new_privileges};
 pub use hostlet_kernel::FileId;

@@ -377,8 +377,11 @@ pub(crate) fn abandoned(machine: &Machine<'_>, d: &Definition) -> Result<bool> {
 
 /// The configuration; nothing is declared where there is no file.
 pub(crate) fn read_config(paths: &Paths) -> Result<Config> {
-    match std::fs::read_to_string(&paths.config) {
-        Ok(text) => Ok(Config::parse(&text, &paths.config.display().to_string())?),
+    match std::fs::read(&paths.config) {
+        Ok(text) => Ok(Config::parse_bytes(
+            &text,
+            &paths.config.display().to_string(),
+        )?),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Config::default()),
         Err(error) => Err(Error::file("read the configuration", &paths.config, error)),
     }

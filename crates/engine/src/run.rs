@@ -132,6 +132,9 @@ impl Engine {
     /// It is not declared, the caller may not, or the program cannot be started.
     pub fn start(&self, name: &Name, program: &Program) -> Result<Ending> {
         let launch = {
+            if !rustix::process::geteuid().is_root() {
+                return Err(Error::NotRaised { name: name.clone() });
+            }
             let mut machine = self.machine("start a declared hostlet", stamp(&[]))?;
             let Some(declared) = machine.config.hostlets.get(name).cloned() else {
                 return Err(Error::NotDeclared {

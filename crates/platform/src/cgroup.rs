@@ -30,7 +30,7 @@ pub enum CgroupError {
     #[error("there is no cgroup {}", .0.display())]
     Missing(PathBuf),
     /// A cgroup of that name is there already.
-    #[error("the cgroup {} exists already", .0.display())]
+    #[error("the cgroup {} exists already, and no hostlet of that name is remembered: end its members (its cgroup.procs lists them), or choose another name", .0.display())]
     Exists(PathBuf),
     /// A cgroup has members, so it cannot be removed.
     #[error("the cgroup {} still has members: {}", .path.display(), pids(.members))]

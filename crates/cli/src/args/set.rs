@@ -103,7 +103,9 @@ member too. Sockets that they already have stay outside: each is listed. They al
 capabilities and mounts, which `hostlet run` would have taken from them.
 
 With --cgroup the hostlet's rules are put on an existing cgroup and all below it, a systemd unit's for \
-instance. Nothing moves. Sockets made before stay outside. Detaching happens when the hostlet is removed.
+instance. Nothing moves. Sockets made before stay outside. The processes in it are members: the rules go when the cgroup \
+goes, as when its unit is stopped, or when the hostlet is removed, which has to wait until nobody is in it: \
+`hostlet remove --kill` ends the service too.
 
 Example:
   hostlet attach web --pid 4711

@@ -1,4 +1,4 @@
-//! What rules name and the machine does not have: nothing is wrong with that, but often it is a slip of the pen.
+//! What the configuration names and the machine does not have: nothing is wrong with that, but often it is a slip of the pen.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -7,8 +7,8 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use hostlet_model::config::{Config, ProgramPattern, Rule, Who};
-use hostlet_platform::account;
+use hostlet_engine::{doubts_of_hostlets, unknown_who};
+use hostlet_model::config::{Config, ProgramPattern, Rule};
 
 /// Where PAM looks for its services.
 const SERVICES: &[&str] = &["/etc/pam.d", "/usr/lib/pam.d"];
@@ -29,7 +29,7 @@ pub(super) fn soon(config: &Config) -> Vec<String> {
     match found {
         Ok(Ok(lines)) => lines,
         _ => vec![format!(
-            "rules: whether all that they name is there cannot be found out within {} s; a file system or the user database does not answer",
+            "rules and hostlets: whether all that they name is there cannot be found out within {} s; a file system or the user database does not answer",
             PATIENCE.as_secs()
         )],
     }
@@ -37,9 +37,13 @@ pub(super) fn soon(config: &Config) -> Vec<String> {
 
 /// A line for each. Asks the user database and file systems, which may take their time.
 pub(super) fn doubts(config: &Config) -> Vec<String> {
-    let mut lines = Vec::new();
+    let mut lines = doubts_of_hostlets(config);
+    for pool in config.pools.values() {
+        let who = unknown_who(&pool.may_use).chain(unknown_who(&pool.may_request));
+        lines.extend(who.map(|text| format!("pool {}: {text}", pool.name)));
+    }
     for rule in &config.rules {
-        let of_rule = who(rule)
+        let of_rule = unknown_who(&rule.who)
             .chain(services(rule, SERVICES))
             .chain(rule.programs.iter().filter_map(program));
         lines.extend(of_rule.map(|text| format!("rule {}: {text}", rule.name)));
@@ -50,18 +54,6 @@ pub(super) fn doubts(config: &Config) -> Vec<String> {
     });
     lines.extend(excluded);
     lines
-}
-
-fn who(rule: &Rule) -> impl Iterator<Item = String> {
-    let number = |name: &str| name.parse::<u32>().is_ok();
-    rule.who.iter().filter_map(move |who| {
-        let known = match who {
-            Who::User(name) => number(name) || account::by_name(name).is_some(),
-            Who::Group(name) => number(name) || account::has_group(name),
-            Who::Unit(_) => true,
-        };
-        (!known).then(|| format!("the user database does not know {who} now"))
-    })
 }
 
 fn services(rule: &Rule, dirs: &[&str]) -> impl Iterator<Item = String> {
@@ -155,6 +147,13 @@ mod tests {
             who = ["user:no-such-user-here", "group:no-such-group-here"]
             programs = ["{at}/absent", "{at}/absent/*", "{at}/link", "{at}", "{at}/tool/*", "{at}/tool"]
             per = "none"
+            [pool.office]
+            interface = "eth0"
+            ranges = ["192.0.2.7"]
+            may-use = ["user:root", "user:no-such-user-here"]
+            [hostlet.web]
+            addresses = ["192.0.2.8"]
+            may-start = ["user:no-such-user-here"]
             "#,
         );
         let found = lines(&config);
@@ -162,6 +161,10 @@ mod tests {
         assert_eq!(
             found,
             [
+                "hostlet web: the user database does not know user:no-such-user-here now"
+                    .to_owned(),
+                "pool office: the user database does not know user:no-such-user-here now"
+                    .to_owned(),
                 "rule programs: the user database does not know user:no-such-user-here now"
                     .to_owned(),
                 "rule programs: the user database does not know group:no-such-group-here now"

@@ -49,6 +49,24 @@ pub fn place_of(text: &str, hostlet: &Name) -> Option<(usize, usize)> {
     Some(position(text, name.span().start))
 }
 
+/// A file that is no text from this byte on.
+pub(super) fn not_utf8(bytes: &[u8], offset: usize, file: &str) -> ConfigError {
+    let (before, rest) = bytes.split_at(offset);
+    let before = String::from_utf8_lossy(before);
+    let (line, column) = position(&before, before.len());
+    let byte = rest.first().copied().unwrap_or_default();
+    ConfigError {
+        file: file.to_owned(),
+        problems: vec![Problem {
+            line,
+            column,
+            message: format!(
+                "this is not UTF-8 (byte 0x{byte:02x}): save the file in that encoding; 'iconv -f latin1 -t utf-8' makes it of Latin-1"
+            ),
+        }],
+    }
+}
+
 /// Line and column of a byte offset.
 pub(super) fn position(text: &str, offset: usize) -> (usize, usize) {
     let mut offset = offset.min(text.len());

@@ -91,6 +91,17 @@ impl Config {
     pub fn parse(text: &str, file_name: &str) -> Result<Config, ConfigError> {
         read::config(text, file_name)
     }
+
+    /// The same of what a file has, which may be no text.
+    ///
+    /// # Errors
+    /// As of [`Config::parse`]; or where it is no UTF-8.
+    pub fn parse_bytes(bytes: &[u8], file_name: &str) -> Result<Config, ConfigError> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Config::parse(text, file_name),
+            Err(error) => Err(error::not_utf8(bytes, error.valid_up_to(), file_name)),
+        }
+    }
 }
 
 /// A hostlet that the configuration declares.

@@ -1,16 +1,21 @@
 //! What sessions cost: a login by ssh with the module and without, by turns, and a thousand sessions at a time.
 
+use std::cell::RefCell;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use hostlet_platform::cgroup;
+use hostlet_testkit::sweep;
 
 use crate::lending::Lending;
-use crate::report::{Against, Better, Bound, Plot, Row, Section, median};
-use crate::stage::{Place, Stage, output, wall};
+use crate::report::{Against, Better, Bound, KERNELS_PART, Plot, Row, Section, median};
+use crate::stage::{Place, Stage, compiled, output, wall};
 use crate::turns::{by_turns, needed};
+
+const MOVES: &str = include_str!("../../bench/moves.c");
 
 /// How often somebody logs in, of each kind.
 const LOGINS: usize = 50;
@@ -72,7 +77,7 @@ impl Sshd {
     }
 
     /// Milliseconds that it takes to log in, to do nothing, and to be out again; without a shell, whose start takes what its user
-    /// wants it to.
+    /// wants it to. Who logs in does not wait for the end of the session: nor is that measured, but the next one begins after it.
     fn log_in(&self, stage: &Stage) -> Result<f64> {
         let mut ssh = stage.at(Place::Client, "ssh");
         ssh.args([
@@ -94,7 +99,14 @@ impl Sshd {
         .args(["-p", &self.port.to_string(), "-s", "root@192.0.2.1", "sftp"])
         .stdin(Stdio::null())
         .stderr(Stdio::null());
-        Ok(wall(&mut ssh)?.as_secs_f64() * 1e3)
+        let took = wall(&mut ssh)?.as_secs_f64() * 1e3;
+        let own = self.child.id();
+        let serving = format!("/proc/{own}/task/{own}/children");
+        until("a session is not closed", || {
+            Ok(fs::read_to_string(&serving)?.is_empty())
+        })?;
+        none_left(stage)?;
+        Ok(took)
     }
 }
 
@@ -103,6 +115,24 @@ impl Drop for Sshd {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn until(not: &str, over: impl Fn() -> Result<bool>) -> Result<()> {
+    let start = Instant::now();
+    while !over()? {
+        if start.elapsed() > Duration::from_secs(600) {
+            bail!("{not}");
+        }
+        std::thread::yield_now();
+    }
+    Ok(())
+}
+
+/// Waits for the end of what sessions had.
+fn none_left(stage: &Stage) -> Result<()> {
+    until("sessions that are over have hostlets still", || {
+        Ok(!stage.hostlet(&["list", "--json"])?.contains("\"name\""))
+    })
 }
 
 /// `/etc/pam.d` is the measurement's own.
@@ -121,36 +151,107 @@ fn module(stage: &Stage) -> String {
     format!("session required {file} root={root} deadline=60s\n")
 }
 
+/// The line that brings one which has the kernel do what it must, and nothing else.
+fn moves(stage: &Stage) -> Result<String> {
+    let cgroup = cgroup::find_mount()?;
+    let name = sweep::cgroup_parent(&stage.root) + sweep::MOVED;
+    let cgroup = cgroup.join(name);
+    fs::create_dir_all(&cgroup).with_context(|| format!("make {}", cgroup.display()))?;
+    let source = ("moves.c", MOVES);
+    let file = compiled(&stage.root, source, "moves.so", &["-shared", "-fPIC"])?;
+    let (file, cgroup) = (file.display(), cgroup.display());
+    Ok(format!("session required {file} {cgroup}\n"))
+}
+
 /// All of them.
 pub fn measure(stage: &Stage) -> Result<Section> {
     let lending = Lending::start_with(stage, RULE)?;
-    let about = "Logins by ssh with an address of their own and without, by turns; and many sessions at a time.";
+    let about = "Logins by ssh with an address of their own and without, by turns; what opening and closing a session takes of that; \
+                 and many sessions at a time. *The kernel's part* is a module that moves the session's process into another cgroup, and does \
+                 nothing else ([`bench/moves.c`](../bench/moves.c)): the kernel waits with that until each processor has seen that nobody forks \
+                 meanwhile, up to 15 ms if the machine is idle otherwise ([what a login costs](sessions.md#what-a-login-costs)). Packets are \
+                 acknowledged at once (`quickack`): else some acknowledgements come 40 ms later, and a login waits for one more or less by chance.";
+    let parts = [
+        ("native", "without", String::new()),
+        ("hostlet", "with", module(stage)),
+        (KERNELS_PART, "moves", moves(stage)?),
+    ];
+    acknowledge(stage, "quickack 1")?;
+    let login = logins(stage, &parts);
+    acknowledge(stage, "")?;
     Ok(Section::new("sessions", "Logins", about, Plot::None)
-        .with([logins(stage)?])
+        .with([login?])
+        .with(steps(stage, &parts)?)
         .with(thousand(stage, &lending)?))
 }
 
-fn logins(stage: &Stage) -> Result<Row> {
-    let with = Sshd::start(stage, "sshd-with", 2201, &module(stage))?;
-    let without = Sshd::start(stage, "sshd-without", 2202, "")?;
-    let row = Row::new(
-        "a login by ssh with a pool lease, and its end",
-        "ms",
-        Better::Less,
-    )
-    .command("ssh -s root@ADDRESS sftp < /dev/null");
-    let native = |_| without.log_in(stage);
-    let hostlet = |_| with.log_in(stage);
-    let takers = vec![needed("native", native), needed("hostlet", hostlet)];
+/// Whether both ends of the wire acknowledge each packet at once.
+fn acknowledge(stage: &Stage, how: &str) -> Result<()> {
+    for (place, own) in [(Place::Machine, "192.0.2.1"), (Place::Client, "192.0.2.2")] {
+        let route =
+            format!("route replace 192.0.2.0/24 dev eth0 proto kernel scope link src {own} {how}");
+        output(stage.at(place, "ip").args(route.split_whitespace()))?;
+    }
+    Ok(())
+}
+
+/// A way, what its PAM services end with, and their last line.
+type Part = (&'static str, &'static str, String);
+
+fn logins(stage: &Stage, parts: &[Part]) -> Result<Row> {
+    let mut takers = Vec::new();
+    for ((way, name, line), port) in parts.iter().zip(2201..) {
+        let sshd = Sshd::start(stage, &format!("sshd-{name}"), port, line)?;
+        takers.push(needed(way, move |_| sshd.log_in(stage)));
+    }
+    let what = "a login by ssh with a pool lease";
+    let row = Row::new(what, "ms", Better::Less).command("ssh -s root@ADDRESS sftp < /dev/null");
     Ok(by_turns(row, stage.rounds(LOGINS), takers)?
         .against("native", Against::More)
         .goal("hostlet", OURS))
 }
 
+/// What a login waits for, and its end.
+fn steps(stage: &Stage, parts: &[Part]) -> Result<[Row; 2]> {
+    let closed = RefCell::new(vec![Vec::new(); parts.len()]);
+    let mut takers = Vec::new();
+    for (at, (way, name, line)) in parts.iter().enumerate() {
+        let service = format!("figures-{name}");
+        service_file(&service, line)?;
+        let closed = &closed;
+        takers.push(needed(way, move |_| {
+            let words = ["session", service.as_str()];
+            let (session, opened) = stage.start_saying(Place::Machine, &words)?;
+            let ended = session.last()?;
+            closed.borrow_mut()[at].push(milliseconds(&ended)?);
+            none_left(stage)?;
+            milliseconds(&opened)
+        }));
+    }
+    let row = |what: &str| {
+        Row::new(what, "ms", Better::Less).command("hostlet-bench work session SERVICE")
+    };
+    let opened = by_turns(
+        row("opening a session with a pool lease (pam_open_session)"),
+        stage.rounds(LOGINS),
+        takers,
+    )?;
+    let mut ended = row("closing it (pam_close_session)");
+    for ((way, ..), values) in parts.iter().zip(closed.into_inner()) {
+        ended = ended.way(*way, values);
+    }
+    Ok([opened, ended].map(|row| row.against("native", Against::More)))
+}
+
+/// What `work session` says, in microseconds.
+fn milliseconds(said: &str) -> Result<f64> {
+    let said: f64 = said.parse().with_context(|| said.to_owned())?;
+    Ok(said / 1e3)
+}
+
 /// Opens a thousand sessions and closes them.
 fn thousand(stage: &Stage, lending: &Lending) -> Result<Vec<Row>> {
     let count = stage.rounds(HELD);
-    service_file("figures-with", &module(stage))?;
     let empty = lending.memory("Rss")?;
     let [mut opened, mut last, mut full, mut closed] = [const { Vec::new() }; 4];
     for _ in 0..stage.few(3) {
@@ -159,7 +260,7 @@ fn thousand(stage: &Stage, lending: &Lending) -> Result<Vec<Row>> {
         for _ in 0..count {
             let (session, said) =
                 stage.start_saying(Place::Machine, &["session", "figures-with"])?;
-            opening.push(said.parse::<f64>().context(said)? / 1e3);
+            opening.push(milliseconds(&said)?);
             held.push(session);
         }
         opened.push(start.elapsed().as_secs_f64());
@@ -167,11 +268,7 @@ fn thousand(stage: &Stage, lending: &Lending) -> Result<Vec<Row>> {
         full.push(lending.memory("Rss")?);
         let start = Instant::now();
         drop(held);
-        while stage.hostlet(&["list", "--json"])?.contains("\"name\"") {
-            if start.elapsed() > Duration::from_secs(600) {
-                bail!("sessions that are over have hostlets still");
-            }
-        }
+        none_left(stage)?;
         closed.push(start.elapsed().as_secs_f64());
     }
     let figure = |what: &str, unit, values: Vec<f64>| {

@@ -297,6 +297,12 @@ impl Talking {
         Ok(line.trim().to_owned())
     }
 
+    /// Tells it to end; the last line it says.
+    pub fn last(mut self) -> Result<String> {
+        drop(self.stdin.take());
+        self.line()
+    }
+
     /// Gives it a line.
     pub fn nudge(&mut self) -> Result<()> {
         use std::io::Write;

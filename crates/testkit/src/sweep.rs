@@ -19,6 +19,9 @@ use crate::wait;
 /// Where version 2 of cgroups may be mounted.
 const CGROUP_MOUNTS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
 
+/// What is put behind [`cgroup_parent`] where a measurement moves processes by itself, beside an installation.
+pub const MOVED: &str = ".moved";
+
 /// Removes what dead processes have left; gives how many directories there were.
 ///
 /// # Errors
@@ -57,10 +60,14 @@ pub fn directories_of(pid: u32) -> Vec<PathBuf> {
 /// The cgroups that belong to an installation whose `--root` this is, and that exist: the topmost ones.
 pub fn cgroups(root: &Path) -> Vec<PathBuf> {
     let parent = cgroup_parent(root);
-    let both = [format!("{parent}.ready"), parent];
+    let all = [
+        format!("{parent}.ready"),
+        format!("{parent}{MOVED}"),
+        parent,
+    ];
     CGROUP_MOUNTS
         .iter()
-        .flat_map(|mount| both.iter().map(|name| Path::new(mount).join(name)))
+        .flat_map(|mount| all.iter().map(|name| Path::new(mount).join(name)))
         .filter(|cgroup| cgroup.is_dir())
         .collect()
 }

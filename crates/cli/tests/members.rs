@@ -34,7 +34,21 @@ fn attach_takes_the_family_and_warns_of_what_stays_outside() {
         String::from_utf8_lossy(&m.hostlet(&["check", "web"]).stdout).contains("10.1.0.2:8080")
     );
     assert_eq!(m.hostlet(&["check"]).status.code(), Some(3));
-    m.ok(&["remove", "web", "--kill"]);
+    // To another hostlet they go as well, and it is said from where.
+    m.ok(&["create", "db", "-a", "10.1.0.3/24", "--assign", "d0"]);
+    let output = m.hostlet(&["attach", "db", "--pid", &pid]);
+    assert!(output.status.success(), "{output:?}");
+    let warning = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        warning.contains("no member of hostlet 'web' any more, but of 'db': ")
+            && warning.contains(&pid),
+        "{warning}"
+    );
+    let again = m.hostlet(&["attach", "db", "--pid", &pid]);
+    let warning = String::from_utf8_lossy(&again.stderr).into_owned();
+    assert!(!warning.contains("no member"), "{warning}");
+    m.ok(&["remove", "web"]);
+    m.ok(&["remove", "db", "--kill"]);
     parent.wait().unwrap();
 }
 

@@ -2,9 +2,12 @@
 
 mod common;
 
+use std::fs;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Stdio;
+
+use serde_json::Value;
 
 use common::{HOSTLET, Machine, WAIT, addresses, cgroup, lives, waiting};
 
@@ -292,4 +295,33 @@ fn members_keep_a_hostlet_unless_killed() {
     use std::os::unix::process::ExitStatusExt;
     assert_eq!(child.wait().unwrap().signal(), Some(9));
     assert!(m.names().is_empty());
+}
+
+/// Of a hostlet that nobody remembers the members are named, and what to do about its name.
+#[test]
+fn what_a_lost_database_leaves_is_named() {
+    let m = Machine::new("forgotten");
+    m.ok(&["create", "lost", "-a", "10.1.0.1"]);
+    let mut enter = vec!["enter", "lost", "--"];
+    enter.extend(WAIT);
+    let mut command = m.inside(HOSTLET);
+    let mut child = waiting(command.args(&enter));
+    let members: Value = serde_json::from_str(&m.ok(&["members", "--json"])).unwrap();
+    let (pid, comm) = (&members[0]["pid"], &members[0]["comm"]);
+    let named = format!("{}[{pid}]", comm.as_str().unwrap());
+    for file in ["hostlet.db", "hostlet.db-wal", "hostlet.db-shm"] {
+        let _ = fs::remove_file(m.path(file));
+    }
+    let said = m.fails(1, &["create", "lost", "-a", "10.1.0.1"]);
+    for words in [
+        &named[..],
+        "no hostlet of that name is remembered",
+        "choose another name",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    m.sh(&format!("kill -9 {pid}"));
+    child.wait().unwrap();
+    m.ok(&["create", "lost", "-a", "10.1.0.1"]);
+    m.ok(&["remove", "lost"]);
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hostlet_model::Name;
 use hostlet_model::config::PoolSource;
+use hostlet_policy::Refusal;
 use hostlet_store::{Lease, LeaseState};
 use hostlet_wire::{Aside, Error, Lent, LoggedIn, Login, Open, Opened, Pool, Service};
 
@@ -101,7 +102,14 @@ impl Service for Caller {
             )));
         };
         let engine = &self.shared.engine;
-        engine.close(&name, kill).map_err(failed)?;
+        engine.close(&name, kill).map_err(|error| match error {
+            hostlet_engine::Error::Refused(Refusal::Inhabited { name, members })
+                if !self.root() =>
+            {
+                failed(hostlet_policy::inhabited(&name, &members))
+            }
+            error => failed(error),
+        })?;
         sessions::gone(&self.shared, &name);
         Ok(())
     }

@@ -30,6 +30,6 @@ pub use plan::{
     Plan, Renewal, plan_create, plan_grant, plan_lend, plan_remove, plan_restore, plan_revoke,
     plan_settle, plan_update, reachable_services,
 };
-pub use refusal::Refusal;
+pub use refusal::{Refusal, inhabited};
 pub use source::{Route, Source, SourceRule, Unfit, choose_source, unfit};
 pub use view::{KernelView, OnLink, SourceList, kernel_view};

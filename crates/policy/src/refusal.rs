@@ -98,10 +98,19 @@ pub enum Refusal {
     )]
     NeedsNonlocalBind { address: Owned },
     #[error(
-        "hostlet '{name}' has members ({}): end them, or let hostlet do it with 'hostlet remove {name} --kill' ('hostlet apply --kill' for all that are declared no longer)",
-        pids(members)
+        "{} ('hostlet apply --kill' for all that are declared no longer)",
+        inhabited(name, members)
     )]
     Inhabited { name: Name, members: Vec<u32> },
+}
+
+/// The same as [`Refusal::Inhabited`] for who cannot apply a configuration.
+#[must_use]
+pub fn inhabited(name: &Name, members: &[u32]) -> String {
+    format!(
+        "hostlet '{name}' has members ({}): end them, or let hostlet do it with 'hostlet remove {name} --kill'",
+        pids(members)
+    )
 }
 
 fn near(name: &Name, known: &[Name]) -> String {

@@ -76,6 +76,12 @@ fn a_user_removes_what_is_his() -> Result<()> {
     let remove = ["remove", "mine", "--kill"];
     let refused = stage.output_as(DAEMON, &remove)?;
     ensure!(refused.status.code() == Some(1), "{refused:?}");
+    let refused = stage.output_as(NOBODY, &remove[..2])?;
+    let said = String::from_utf8_lossy(&refused.stderr);
+    ensure!(
+        said.contains("'hostlet remove mine --kill'") && !said.contains("apply"),
+        "{said}"
+    );
     let done = stage.output_as(NOBODY, &remove)?;
     ensure!(done.status.success(), "{done:?}");
     stage.nothing_left()

@@ -42,6 +42,76 @@ fn a_full_disk() {
     m.ok(&["remove", "stays"]);
 }
 
+/// C5: a removal that cannot be written down is not begun.
+#[test]
+fn a_removal_on_a_full_disk() {
+    let m = Machine::new("full-remove");
+    m.ok(&["create", "stays", "-a", "10.1.0.2"]);
+    let before = addresses(&m);
+    let full = m.path("full");
+    fs::create_dir(&full).unwrap();
+    let script = format!(
+        "mount -t tmpfs -o size=1m none '{0}' && mkdir '{0}/run' && export HOSTLET_ROOT='{0}' && hostlet() {{ '{HOSTLET}' \"$@\"; }}; \
+         hostlet create web -a 10.1.0.7/24 --assign d0 && hostlet enter web -- sleep 60 & \
+         until hostlet members web 2>/dev/null | grep -q sleep; do :; done; \
+         head -c 10M /dev/zero > '{0}/fill' 2>/dev/null; hostlet remove web --kill; echo $?; rm '{0}/fill'; \
+         hostlet list; hostlet members web; hostlet check; hostlet remove web --kill; echo $?; wait",
+        full.display()
+    );
+    let output = m
+        .inside("unshare")
+        .args(["--mount", "sh", "-c", &script])
+        .output()
+        .unwrap();
+    let (said, out) = (
+        String::from_utf8_lossy(&output.stderr),
+        String::from_utf8_lossy(&output.stdout),
+    );
+    assert!(out.starts_with("1\n"), "{out} {said}");
+    assert!(said.contains("no space is left"), "{said}");
+    assert!(out.contains("10.1.0.7") && !out.contains("gone"), "{out}");
+    assert!(out.contains("sleep"), "{out} {said}");
+    assert!(out.ends_with("\n0\n"), "{out} {said}");
+    assert_eq!(addresses(&m), before);
+    m.ok(&["remove", "stays"]);
+}
+
+/// B2, C5: after a restart of the network `apply` puts back what hostlet had put there.
+#[test]
+fn the_network_is_restarted() {
+    let m = Machine::new("restarted");
+    let text =
+        "[hostlet.web]\naddresses = [\"10.1.0.7/24\", \"2001:db8:1::7/64\"]\nassign = \"d0\"\n";
+    fs::write(m.path("hostlet.toml"), text).unwrap();
+    m.ok(&["apply"]);
+    let before = addresses(&m);
+    m.sh("ip addr del 10.1.0.7/24 dev d0 && ip addr del 2001:db8:1::7/64 dev d0");
+    let output = m.hostlet(&["check"]);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(
+        said.matches("'hostlet apply' puts it back").count(),
+        2,
+        "{said}"
+    );
+    let plan = m.ok(&["apply", "--dry-run"]);
+    assert!(
+        plan.contains("put 10.1.0.7, 2001:db8:1::7 of web back"),
+        "{plan}"
+    );
+    assert_ne!(addresses(&m), before, "a dry run does nothing");
+    m.ok(&["apply"]);
+    m.ok(&["check"]);
+    let order = |text: String| {
+        let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(order(addresses(&m)), order(before));
+    assert!(m.ok(&["apply"]).contains("Every hostlet is as declared"));
+    m.ok(&["remove", "web"]);
+}
+
 /// C5: an address that somebody takes from its interface is no longer the hostlet's.
 #[test]
 fn an_address_is_removed_by_hand() {
@@ -63,14 +133,15 @@ fn an_address_is_removed_by_hand() {
     let said = String::from_utf8_lossy(&output.stdout);
     for wanted in [
         "web: 10.1.0.1 is gone from d0: ",
-        "'ip address add 10.1.0.1/24 dev d0'",
-        "'hostlet revoke web 2001:db8:1::7'",
+        "'ip address add 10.1.0.1/24 dev d0' puts it back",
+        "'hostlet grant web 2001:db8:1::7' puts it back",
     ] {
         assert!(said.contains(wanted), "{said}");
     }
     let shown = m.ok(&["show", "web"]);
     assert_eq!(shown.matches("gone from there").count(), 2, "{shown}");
-    m.sh("ip addr add 10.1.0.1/24 dev d0 && ip addr add 2001:db8:1::7/64 dev d0 nodad");
+    m.sh("ip addr add 10.1.0.1/24 dev d0");
+    m.ok(&["grant", "web", "2001:db8:1::7"]);
     m.ok(&["check"]);
     assert!(!m.ok(&["show", "web"]).contains("gone"));
     m.ok(&["remove", "web"]);

@@ -147,7 +147,10 @@ impl Engine {
     ) -> Result<()> {
         let existing = with_members(machine, row)?;
         let plan = plan_remove(&existing, kill)?;
-        let done = onward(machine, &plan);
+        // What cannot be written down, as on a full disk, is not begun.
+        let (mark, rest) = plan.split_at(1);
+        forward(machine, mark)?;
+        let done = onward(machine, rest);
         let after = self.after(machine);
         done.and(after)
     }
@@ -225,7 +228,7 @@ impl Engine {
             let way = match changes[0].what {
                 What::Remove => Way::Onward,
                 What::Create => Way::Forward,
-                What::Revoke | What::Grant | What::Update => {
+                What::Revoke | What::Grant | What::Update | What::Restore => {
                     for change in changes {
                         let done = match change.what {
                             What::Revoke => onward(&mut machine, &change.actions),

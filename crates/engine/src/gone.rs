@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use hostlet_model::{IpNet, Owned, SetEntry};
+use hostlet_model::{IpNet, Lifetime, Owned, SetEntry};
 use hostlet_platform::netlink;
 use hostlet_store::Definition;
 
@@ -53,12 +53,11 @@ impl There {
             hostlet: row.name.clone(),
             reason: Reason::AddressGone,
             text: format!(
-                "{addr} is gone from {interface}: somebody removed it, and nobody reaches the hostlet there; put it back \
-                 ('ip address add {addr}/{len} dev {interface}'), or 'hostlet revoke {name} {addr}'",
+                "{addr} is gone from {interface}: somebody took it off, or the network was restarted, and nobody reaches the \
+                 hostlet there; {put_back} puts it back",
                 addr = e.owned,
                 interface = e.interface,
-                len = e.onlink,
-                name = row.name,
+                put_back = put_back(row, e),
             ),
             protocol: "-".to_owned(),
             state: "-".to_owned(),
@@ -68,5 +67,15 @@ impl There {
             processes: Vec::new(),
         })
         .collect()
+    }
+}
+
+/// The command that puts an address back.
+fn put_back(row: &Definition, e: &SetEntry) -> String {
+    let (addr, len) = (e.owned, e.onlink);
+    match (e.assigned, &row.lifetime) {
+        (true, Lifetime::Declared) => "'hostlet apply'".to_owned(),
+        (true, Lifetime::Kept) => format!("'hostlet grant {} {addr}'", row.name),
+        _ => format!("'ip address add {addr}/{len} dev {}'", e.interface),
     }
 }

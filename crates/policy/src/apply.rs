@@ -8,7 +8,8 @@ use hostlet_model::{Lifetime, Name, SetEntry};
 
 use crate::observed::Owners;
 use crate::plan::{
-    Renewal, plan_create, plan_grant, plan_remove, plan_update, reachable_services, revoke,
+    Renewal, gone, plan_create, plan_grant, plan_put_back, plan_remove, plan_update,
+    reachable_services, revoke,
 };
 use crate::{Action, Existing, Observed, Refusal};
 
@@ -23,6 +24,8 @@ pub enum What {
     Revoke,
     /// Options, or the order of the addresses, change.
     Update,
+    /// Addresses that hostlet had put on interfaces, and somebody took off, are put back.
+    Restore,
     /// A hostlet that is no longer declared goes.
     Remove,
 }
@@ -49,6 +52,7 @@ impl fmt::Display for What {
             What::Grant => "grant",
             What::Revoke => "revoke",
             What::Update => "update",
+            What::Restore => "restore",
             What::Remove => "remove",
         })
     }
@@ -176,7 +180,26 @@ impl World {
         }
     }
 
+    /// What is the hostlet's and was put on an interface, as after a restart of the network.
+    fn put_back(&mut self, name: &Name) {
+        let Ok(h) = self.seen.hostlet(name).cloned() else {
+            return;
+        };
+        let gone: Vec<String> = gone(&h, &self.seen).map(|e| e.owned.to_string()).collect();
+        if gone.is_empty() {
+            return;
+        }
+        match plan_put_back(&h, &self.seen) {
+            Ok(r) => {
+                let text = format!("put {} of {name} back", gone.join(", "));
+                self.renew(What::Restore, name, text, r);
+            }
+            Err(why) => self.refusals.push((name.clone(), why)),
+        }
+    }
+
     fn grow(&mut self, name: &Name, d: &Declared) {
+        self.put_back(name);
         for wish in &d.spec.addresses {
             let Ok(h) = self.seen.hostlet(name).cloned() else {
                 return;

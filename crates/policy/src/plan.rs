@@ -13,6 +13,7 @@ use crate::{Action, Observed};
 
 pub(crate) use change::revoke;
 pub use change::{plan_grant, plan_remove, plan_revoke, plan_update};
+pub(crate) use make::{gone, plan_put_back};
 pub use make::{plan_create, plan_lend, plan_restore, plan_settle};
 
 /// What is to be done to make a hostlet.

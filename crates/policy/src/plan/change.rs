@@ -3,11 +3,12 @@
 use hostlet_model::{AddressSpec, HostletSpec, Owned, SetEntry, SetError};
 
 use super::Renewal;
+use super::make::{gone, plan_put_back};
 use crate::place::{place, take_away};
 use crate::step::{flags, own_all, redefine, reown, republish};
 use crate::{Action, Existing, Observed, Refusal};
 
-/// Adds an address to a hostlet, at the end of its set.
+/// Adds an address to a hostlet, at the end of its set. One that it has, and that was taken off its interface, is put back.
 ///
 /// # Errors
 /// The first thing in the way.
@@ -21,6 +22,9 @@ pub fn plan_grant(
         return Err(Refusal::FallenBack {
             name: h.name().clone(),
         });
+    }
+    if gone(h, seen).any(|e| e.owned == wish.owned) {
+        return plan_put_back(h, seen);
     }
     if let Some(e) = h.entries.iter().find(|e| e.owned.overlaps(&wish.owned)) {
         return Err(if e.owned == wish.owned {

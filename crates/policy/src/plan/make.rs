@@ -4,10 +4,10 @@ use std::net::IpAddr;
 
 use hostlet_model::{AddressSpec, HostletId, HostletSpec, Lifetime, Owned, SetEntry, check_set};
 
-use super::{Plan, reachable_services};
+use super::{Plan, Renewal, reachable_services};
 use crate::action::{Definition, OwnFlags};
 use crate::place::{place, put_back, take_away};
-use crate::step::{ownership, redefine, view};
+use crate::step::{ownership, redefine, republish, view};
 use crate::{Action, Existing, Observed, Refusal};
 
 /// Makes a hostlet.
@@ -186,6 +186,50 @@ pub fn plan_settle(
         actions.push(Action::DestroyUnbound { id: h.id });
     }
     Ok(actions)
+}
+
+/// What hostlet had put on the machine of a living hostlet, and the machine has no more.
+pub(crate) fn gone<'h>(h: &'h Existing, seen: &'h Observed) -> impl Iterator<Item = &'h SetEntry> {
+    let is_gone = |e: &&SetEntry| {
+        let net = e.owned.net();
+        // On whichever interface it is now, packets for it arrive; and where its own is not there, it cannot be put back.
+        !seen.local_prefixes.iter().any(|p| p.contains(&net))
+            && !seen
+                .addresses
+                .iter()
+                .any(|a| e.owned == Owned::Single(a.addr))
+            && seen.interface_named(&e.interface).is_ok()
+    };
+    let mine = h.entries.iter().filter(|e| e.assigned);
+    mine.filter(|_| !h.spec.fallen_back).filter(is_gone)
+}
+
+/// Puts that back.
+///
+/// # Errors
+/// The first thing in the way.
+pub(crate) fn plan_put_back(h: &Existing, seen: &Observed) -> Result<Renewal, Refusal> {
+    let mut entries = h.entries.clone();
+    let mut additions = Vec::new();
+    for e in entries.iter_mut() {
+        if gone(h, seen).any(|gone| gone.owned == e.owned) {
+            // The interface may be another of that name.
+            e.ifindex = seen.interface_named(&e.interface)?.index;
+            additions.extend(put_back(e));
+        }
+    }
+    let mut actions = Vec::new();
+    if entries != h.entries {
+        actions.push(redefine(h, &h.spec, &entries));
+    }
+    actions.extend(additions);
+    actions.push(republish(h, &h.spec, &entries, seen));
+    Ok(Renewal {
+        spec: h.spec.clone(),
+        entries,
+        actions,
+        warnings: Vec::new(),
+    })
 }
 
 fn is_there(e: &SetEntry, seen: &Observed) -> bool {

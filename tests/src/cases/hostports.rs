@@ -134,6 +134,26 @@ cases! {
         peer connect g 10.0.0.9:8080
         other h = accept a => from 10.0.0.100:*
     ";
+    another_user_than_the_hosts: "C4", r"
+        in fork child
+        in/child become 1000
+        host a = socket tcp4
+        host opt a reuseport 1
+        host bind a 0.0.0.0:8080
+        host listen a
+        in/child a = socket tcp4
+        in/child opt a reuseport 1
+        in/child bind a 0.0.0.0:8080
+        in/child name a => 0.0.0.0:8080
+        in/child listen a
+        peer c = socket tcp4
+        peer connect c 10.0.0.6:8080
+        in/child d = accept a => from 10.0.0.100:*
+        in/child name d => 10.0.0.6:8080
+        peer e = socket tcp4
+        peer connect e 10.0.0.1:8080
+        host f = accept a => from 10.0.0.100:*
+    ";
     everybody_shares_udp: "C4", r"
         host a = socket udp4
         host opt a reuseaddr 1

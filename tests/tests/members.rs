@@ -131,3 +131,47 @@ except OSError as e: print(e.errno)
     ensure!(said == wanted, "{said}");
     Ok(())
 }
+
+/// Threads are members as their process is, whether they were made before or after a fork (A3).
+#[test]
+fn no_thread_binds_a_foreign_address() -> Result<()> {
+    const SCRIPT: &str = "
+import os, socket, threading
+said, go = [], threading.Event()
+def bind(wait):
+    if wait: go.wait()
+    for at in ('10.0.0.1', '10.0.0.9'):
+        try: socket.socket().bind((at, 0)); said.append(0)
+        except OSError as e: said.append(e.errno)
+    socket.socket().bind(('10.0.0.5', 0))
+def all(before):
+    after = [threading.Thread(target=bind, args=(False,)) for n in range(8)]
+    for t in after: t.start()
+    go.set()
+    for t in before + after: t.join()
+    print(len(said), *set(said), flush=True)
+before = [threading.Thread(target=bind, args=(True,)) for n in range(8)]
+for t in before: t.start()
+child = os.fork()
+if child == 0:
+    all([])
+    os._exit(0)
+os.waitpid(child, 0)
+all(before)
+";
+    let lan = Lan::hostlets("one", &[])?;
+    let install = lan.install().context("hostlets")?;
+    let args = [
+        "run",
+        "--address",
+        "10.0.0.5",
+        "--",
+        "python3",
+        "-c",
+        SCRIPT,
+    ];
+    let said = install.run(lan.host(), &args)?;
+    let error = libc::EADDRNOTAVAIL;
+    ensure!(said == format!("16 {error}\n32 {error}\n"), "{said}");
+    Ok(())
+}

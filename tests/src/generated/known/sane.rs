@@ -32,6 +32,8 @@ const ERRORS: &[(&str, &[&str])] = &[
         ],
     ),
     ("recv", &["EAGAIN", "ECONNREFUSED", "ENOTCONN"]),
+    // SO_ERROR: what the next send or receive would say.
+    ("getopt", &["ECONNREFUSED"]),
     ("accept", &["EAGAIN"]),
     ("peer", &["ENOTCONN"]),
 ];

@@ -250,7 +250,10 @@ fn the_relay_reaches_a_server_elsewhere() -> Result<()> {
         let _six = Relay::start6(&relay, "eth1", "eth0", "2001:db8::2")?;
         let got = udhcpc(&far, &[])?;
         ensure!(got.to_string().starts_with("10.1.0.1"), "{kind:?}: {got}");
-        ensure!(four.log().count("Forwarded BOOTREPLY") >= 2);
+        // It says so when it has done it.
+        wait::until("the relay to have forwarded two answers", || {
+            four.log().count("Forwarded BOOTREPLY") >= 2
+        })?;
         let got = lease6(&far).with_context(|| format!("{:?}", server.logs()))?;
         ensure!(
             got.to_string().starts_with("2001:db8:1::1"),

@@ -23,6 +23,8 @@ use crate::stage::{Place, message};
 const LOOK: &str = r#"
 at=/proc/$PPID
 exec > "$1.$PAM_TYPE"
+# Once it waits for this shell: while it forks, some C libraries have all its signals blocked.
+until grep -q '^State:.S' $at/status; do :; done
 # Names of what is open, without those of this shell's own making.
 for fd in $at/fd/*; do echo "fd ${fd##*/} $(readlink "$fd")"; done
 echo "threads $(ls $at/task | wc -l)"

@@ -170,7 +170,8 @@ fn login_and_cron_do_not_let_in_whose_session_is_refused() -> Result<()> {
     let module = line(place.root(), "deadline=1s")?;
     people.pam("login", &format!("{PLAIN}{module}"))?;
     let by_terminal = |user: &str| -> Result<String> {
-        let command = format!("login -f {user} TERM=dumb");
+        // In the place of the shell, as getty does it: one that is a shell's job stops for the terminal.
+        let command = format!("exec login -f {user} TERM=dumb");
         let mut script = host.command("script");
         script.args(["-qec", &command, "/dev/null"]);
         let mut child = script

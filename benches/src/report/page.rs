@@ -13,7 +13,7 @@ use super::{Plot, Results, Section, overview, plot};
 
 const INTRODUCTION: &str = "\
 hostlet beside what people use instead: the same servers and clients, by turns, in one run. Everything here is made of
-[`bench/results.json`](../bench/results.json) by the program that measured it (`make bench`, about 15 minutes; `make bench-quick`, about 2, writes its own
+[`bench/results.json`](../bench/results.json) by the program that measured it (`make bench`, about 18 minutes; `make bench-quick`, about 2, writes its own
 below `target/bench`).
 ";
 

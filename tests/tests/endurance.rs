@@ -38,7 +38,9 @@ fn what_is_left_behind_is_seen() -> Result<()> {
     let lan = Lan::hostlets("one", &[])?;
     let install = lan.install().context("hostlets")?;
     let before = Residue::of(install, lan.host())?;
-    install.run(lan.host(), &["create", "left", "--address", "10.0.0.5"])?;
+    lan.host().ip(["route add local 10.20.7.0/24 dev lo"])?;
+    let command = "create left --address 10.0.0.5 --address 10.20.7.0/24";
+    install.run(lan.host(), &command.split(' ').collect::<Vec<_>>())?;
     lan.host().ip(["rule add from 10.0.0.5 table 77"])?;
     let seen = Residue::of(install, lan.host())?.same_as(&before);
     let text = seen.err().context("nothing was seen")?.to_string();
@@ -46,6 +48,8 @@ fn what_is_left_behind_is_seen() -> Result<()> {
         "cgroup",
         "pin",
         "entry of owners",
+        // Its keys are the same with and without hostlets.
+        "entry of prefixed",
         "rule of IPv4",
         "address",
     ] {
@@ -55,7 +59,10 @@ fn what_is_left_behind_is_seen() -> Result<()> {
         );
     }
     install.run(lan.host(), &["remove", "left"])?;
-    lan.host().ip(["rule del from 10.0.0.5 table 77"])?;
+    lan.host().ip([
+        "rule del from 10.0.0.5 table 77",
+        "route del local 10.20.7.0/24 dev lo",
+    ])?;
     Residue::of(install, lan.host())?.same_as(&before)
 }
 

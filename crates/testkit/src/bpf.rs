@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+const MAP_LOOKUP_ELEM: libc::c_int = 1;
 const MAP_GET_NEXT_KEY: libc::c_int = 4;
 const OBJ_GET: libc::c_int = 7;
 const PROG_GET_FD_BY_ID: libc::c_int = 13;
@@ -14,11 +15,14 @@ const MAP_GET_FD_BY_ID: libc::c_int = 14;
 const OBJ_GET_INFO_BY_FD: libc::c_int = 15;
 const ENABLE_STATS: libc::c_int = 32;
 
-/// Kinds of maps whose entries come and go: hash, LPM trie, sockhash, cgroup storage.
-const LISTED: [u32; 4] = [1, 11, 18, 19];
+/// Kinds of maps that are read: hash, array, array by CPU, LPM trie, sockhash, cgroup storage. What the kernel pushes out by itself (LRU)
+/// or keeps with a socket is not.
+const READ: [u32; 6] = [1, 2, PERCPU_ARRAY, 11, 18, 19];
 
-/// The longest key of ours, with room.
-const LONGEST_KEY: usize = 256;
+const PERCPU_ARRAY: u32 = 6;
+
+/// The longest key and value of ours, with room: that of an array by CPU has a part for each.
+const LONGEST: usize = 64 * 1024;
 
 /// What is pinned at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,28 +95,50 @@ pub fn lives(object: Object) -> bool {
     bpf(command, &[u64::from(id)]).map(owned).is_ok()
 }
 
-/// The keys in the map that is pinned there; none if it is of a kind whose entries are always there.
+/// A key of a map, and its value.
+pub type Entry = (Vec<u8>, Vec<u8>);
+
+/// The entries of the map that is pinned there; none if it is of a kind that is not read.
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn keys(path: &Path) -> io::Result<Option<Vec<Vec<u8>>>> {
+pub fn entries(path: &Path) -> io::Result<Option<Vec<Entry>>> {
     let fd = get(path)?;
-    let [kind, _, size, ..] = info(&fd)?;
-    let size = size as usize;
-    if !LISTED.contains(&kind) {
+    let [kind, _, key_size, value_size, ..] = info(&fd)?;
+    let (key_size, value_size) = (key_size as usize, value_size as usize);
+    if !READ.contains(&kind) {
         return Ok(None);
     }
-    if size > LONGEST_KEY {
-        return Err(io::Error::other(format!("a key of {size} bytes")));
+    if key_size.max(value_size) > LONGEST {
+        return Err(io::Error::other(format!(
+            "a key of {key_size} bytes, a value of {value_size}"
+        )));
     }
-    let mut keys: Vec<Vec<u8>> = Vec::new();
-    let mut next = [0u8; LONGEST_KEY];
+    let mut entries = Vec::new();
+    let (mut last, mut next) = (Vec::new(), vec![0u8; key_size]);
     let map = fd.as_raw_fd() as u64;
     loop {
-        let last = keys.last().map_or(0, |key| key.as_ptr() as u64);
-        match bpf(MAP_GET_NEXT_KEY, &[map, last, next.as_mut_ptr() as u64]) {
-            Ok(_) => keys.push(next[..size].to_vec()),
-            Err(e) if e.raw_os_error() == Some(libc::ENOENT) => return Ok(Some(keys)),
+        let after = if last.is_empty() {
+            0
+        } else {
+            last.as_ptr() as u64
+        };
+        match bpf(MAP_GET_NEXT_KEY, &[map, after, next.as_mut_ptr() as u64]) {
+            Ok(_) => last.clone_from(&next),
+            Err(e) if e.raw_os_error() == Some(libc::ENOENT) => return Ok(Some(entries)),
+            Err(e) => return Err(e),
+        }
+        let room = if kind == PERCPU_ARRAY {
+            LONGEST
+        } else {
+            value_size
+        };
+        let mut value = vec![0u8; room];
+        let (key, into) = (last.as_ptr() as u64, value.as_mut_ptr() as u64);
+        match bpf(MAP_LOOKUP_ELEM, &[map, key, into]) {
+            Ok(_) => entries.push((last.clone(), value)),
+            // It went in between.
+            Err(e) if e.raw_os_error() == Some(libc::ENOENT) => {}
             Err(e) => return Err(e),
         }
     }

@@ -13,6 +13,12 @@ use crate::install::Installation;
 use crate::netns::NetNs;
 use crate::wait;
 
+/// Tables of what passes: places of threads amid a bind, what was reported, what was found out and may be found out again.
+const PASSING: [&str; 3] = ["binding", "events", "settled"];
+
+/// Of the tables whose fields [`lasting`] knows: `HL_LAYOUT`.
+const LAYOUT: u32 = 11;
+
 /// Everything that there is, by kind.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Residue {
@@ -53,10 +59,8 @@ impl Residue {
             all.add("pin", [pin.display().to_string()]);
             let name = pin.file_name().unwrap_or_default().to_string_lossy();
             let object = bpf::pinned(&pin).with_context(|| pin.display().to_string())?;
-            if matches!(object, Object::Map(_))
-                && let Some(keys) = bpf::keys(&pin).with_context(|| name.to_string())?
-            {
-                all.add(&format!("entry of {name}"), keys.iter().map(|key| hex(key)));
+            if matches!(object, Object::Map(_)) && !PASSING.contains(&&*name) {
+                all.add_entries(&pin, &name)?;
             }
         }
         all.add("process", processes(install.root()));
@@ -68,6 +72,17 @@ impl Residue {
             .entry(kind.to_owned())
             .or_default()
             .extend(things);
+    }
+
+    fn add_entries(&mut self, pin: &Path, name: &str) -> Result<()> {
+        let entries = bpf::entries(pin).with_context(|| name.to_owned())?;
+        let mut texts = Vec::new();
+        for (key, mut value) in entries.into_iter().flatten() {
+            lasting(name, &mut value)?;
+            texts.push(format!("{} = {}", hex(&key), hex(&value)));
+        }
+        self.add(&format!("entry of {name}"), texts);
+        Ok(())
     }
 
     /// How many things of a kind there are.
@@ -101,6 +116,32 @@ impl Residue {
         ensure!(text.is_empty(), "not as before:\n{text}");
         Ok(())
     }
+}
+
+/// Zeroes what of a value only grows, whatever ends: that is no residue.
+fn lasting(map: &str, value: &mut [u8]) -> Result<()> {
+    let counts: &[(usize, usize)] = match map {
+        // dropped_at, dropped: what the guard reported.
+        "hostlets" => &[(232, 248)],
+        "globals" => {
+            let layout = value.get(24..28).context("the tables' layout")?;
+            let layout = u32::from_ne_bytes(layout.try_into()?);
+            ensure!(
+                layout == LAYOUT,
+                "the tables have layout {layout}, and residue.rs knows {LAYOUT}: see what of it is left out"
+            );
+            // events; known_ever; from abroad_at to the end: filters of what ever was.
+            &[(8, 16), (44, 48), (56, value.len())]
+        }
+        _ => &[],
+    };
+    for (from, to) in counts {
+        value
+            .get_mut(*from..*to)
+            .with_context(|| format!("a value of {map} is too short"))?
+            .fill(0);
+    }
+    Ok(())
 }
 
 /// Has each IPv6 address the route that the kernel makes for it? It does so some time later.

@@ -22,6 +22,8 @@ pub struct Summary {
     pub divergences: usize,
     /// In which they differ as documented.
     pub known: usize,
+    /// In which they differed once, while calls waited shortly, and never again.
+    pub once: usize,
 }
 
 impl std::ops::Add for Summary {
@@ -32,6 +34,7 @@ impl std::ops::Add for Summary {
             cases: self.cases + other.cases,
             divergences: self.divergences + other.divergences,
             known: self.known + other.known,
+            once: self.once + other.once,
         }
     }
 }
@@ -42,7 +45,11 @@ impl fmt::Display for Summary {
             cases,
             divergences,
             known,
+            once,
         } = self;
-        write!(f, "{cases} cases, {divergences} divergences, {known} known")
+        write!(
+            f,
+            "{cases} cases, {divergences} divergences, {known} known, {once} differed once and not again"
+        )
     }
 }

@@ -220,4 +220,16 @@ cases! {
         in connect a [::ffff:10.0.0.100]:5301 => ENETUNREACH
         in sendto a [::ffff:10.0.0.6]:5301 x => ENETUNREACH / ok [group-connect]
     ";
+    answered_at_the_port_of_who_asked_before: "A7", r"
+        in a = socket udp4
+        in bind a 0.0.0.0:5300
+        peer b = socket udp4
+        peer bind b 0.0.0.0:5301
+        peer sendto b 10.0.0.6:5300 x
+        peer close b
+        peer c = socket udp4
+        peer bind c 0.0.0.0:5301
+        in sendto a 10.0.0.100:5301 y
+        peer recvfrom c => y from 10.0.0.5:5300 / y from 10.0.0.6:5300 [udp-answer]
+    ";
 }

@@ -73,12 +73,13 @@ pub(super) fn udp_answer(d: &Difference) -> Option<bool> {
     // From where it did not ask for, for one that is connected to elsewhere.
     let elsewhere = d.lost() && d.past.with(client, "connect").any(|c| c.real == "ok");
     let gets = same || real == "EAGAIN" || elsewhere || d.polls();
+    // The client, or who had its port before: to the server both are that address and port.
     let asked = |server: &str| {
-        ["connect", "sendto", "sendmsg"].iter().any(|op| {
-            let mut calls = d.past.with(client, op);
-            calls.any(|c| {
-                c.place()
-                    .is_some_and(|(_, port)| d.past.is_port_of(port, server))
+        let others = d.past.sockets().filter(|s| d.past.share_port(client, s));
+        others.chain([client]).any(|client| {
+            ["connect", "sendto", "sendmsg"].iter().any(|op| {
+                let mut places = d.past.with(client, op).filter_map(Done::place);
+                places.any(|(_, port)| d.past.is_port_of(port, server))
             })
         })
     };

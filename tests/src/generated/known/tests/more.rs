@@ -36,6 +36,20 @@ fn an_answer_is_lost_only_to_who_is_connected() {
 }
 
 #[test]
+fn an_answer_is_for_who_has_the_port_of_who_asked() {
+    let answer = |port: u16| {
+        explained(&format!(
+            "in a = socket udp4\nin bind a 0.0.0.0:5300\n\
+             peer p = socket udp4\npeer bind p 0.0.0.0:5301\npeer sendto p 10.0.0.6:5300 x\npeer close p\n\
+             peer q = socket udp4\npeer bind q 0.0.0.0:{port}\nin sendto a 10.0.0.100:{port} y\n\
+             peer recvfrom q => y from 10.0.0.5:5300 / y from 10.0.0.6:5300"
+        ))
+    };
+    assert_eq!(answer(5301), Some("udp-answer"));
+    assert_eq!(answer(5302), None);
+}
+
+#[test]
 fn to_its_own_port_connects_only_who_is_on_the_wildcard() {
     let connected = |host: &str, port: u16| {
         explained(&format!(

@@ -81,8 +81,8 @@ SHARED int go_abroad(struct bpf_sock_addr *ctx, const struct hl_known_key *ends,
 	known.stands = *from;
 	known.shown = *source;
 	known.sock = (__u64)kernel_sock(sk);
-	/* Connected already: the source stays, if it is one for there. */
-	if (!addr_wild(from) && at->key.id && addr_is4(&at->shown) == addr_is4(&key.peer))
+	/* Connected already: the source stays, also where the kernel does not use it (IPv4, after IPv6). */
+	if (!addr_wild(from) && at->key.id && addr_is4(&at->shown) == addr_is4(from))
 		known.shown = at->shown;
 	/* One entry a socket: who connects often shall not push out what others have. */
 	if (s->flags & HL_SOCK_ABROAD)

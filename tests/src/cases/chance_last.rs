@@ -232,4 +232,17 @@ cases! {
         in sendto a 10.0.0.100:5301 y
         peer recvfrom c => y from 10.0.0.5:5300 / y from 10.0.0.6:5300 [udp-answer]
     ";
+    a_source_of_ipv6_stays_where_ipv4_is_spoken_next: "A18", r"
+        in a = socket udp6
+        in sendto a [2001:db8::100]:5300 x
+        in connect a [2001:db8::100]:5301
+        in connect a [::ffff:10.0.0.100]:5300
+        in name a => [2001:db8::5]:*
+        peer b = socket udp6
+        peer bind b [2001:db8::100]:5301
+        in connect a [2001:db8::100]:5301
+        in name a => [2001:db8::5]:*
+        in send a y
+        peer recvfrom b => y from [2001:db8::5]:*
+    ";
 }

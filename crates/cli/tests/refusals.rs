@@ -372,3 +372,29 @@ fn what_is_declared() {
         &["IPv4 or IPv6 address"],
     );
 }
+
+/// A prefix with a router in it would cut the machine off.
+#[test]
+fn next_hops() {
+    let m = Machine::new("next-hops");
+    m.sh("ip route add default via 10.1.0.254");
+    for (address, said) in [
+        ("10.1.0.0/24", "10.1.0.0/24 includes 10.1.0.254"),
+        ("10.1.0.254", "10.1.0.254 is the next hop"),
+    ] {
+        refused(
+            &m,
+            1,
+            &["create", "web", "-a", address, "--assign", "d0"],
+            &[said, "this machine's default route"],
+        );
+    }
+    m.ok(&["create", "web", "-a", "10.1.0.64/28", "--assign", "d0"]);
+    refused(
+        &m,
+        1,
+        &["grant", "web", "10.1.0.248/29", "--assign", "d0"],
+        &["includes 10.1.0.254"],
+    );
+    m.ok(&["remove", "web"]);
+}

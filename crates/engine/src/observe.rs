@@ -33,6 +33,14 @@ pub(crate) fn observe(machine: &Machine<'_>, of: Of) -> Result<Observed> {
     let last = ids.end - 1;
     let next = machine.store.next_id(ids.start..=last)?;
     let addresses = netlink::addresses()?;
+    let all_there = match &of {
+        Of::All => false,
+        Of::Some(_, owned) => owned.iter().all(|owned| {
+            addresses
+                .iter()
+                .any(|there| *owned == Owned::Single(there.addr))
+        }),
+    };
     let hostlets = match of {
         Of::All => machine.store.all()?,
         Of::Some(names, owned) => some(machine, &names, &owned, &addresses)?,
@@ -62,6 +70,7 @@ pub(crate) fn observe(machine: &Machine<'_>, of: Of) -> Result<Observed> {
             .into_iter()
             .filter(|prefix| *prefix != IpNet::from(machine.paths.loopbacks6()))
             .collect(),
+        routes: if all_there { Vec::new() } else { routes()? },
         ipv6: has_ipv6(),
         ipv6_nonlocal_bind: has_nonlocal_bind(),
         owners: None,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use hostlet_model::{HostletId, HostletSpec, IpNet, Lifetime, Name, Owned, SetEntry};
 
-use crate::Refusal;
+use crate::{Refusal, Route};
 
 /// An interface of the network namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +83,8 @@ pub struct Observed {
     pub addresses: Vec<HostAddress>,
     /// Prefixes with a route of type local: every address of them is the machine's own.
     pub local_prefixes: Vec<IpNet>,
+    /// The routes of its main table, where an address that it does not have yet is wished for.
+    pub routes: Vec<Route>,
     /// Whether the machine has IPv6 (it is not switched off).
     pub ipv6: bool,
     /// net.ipv6.ip_nonlocal_bind, without which an IPv6 prefix cannot be bound.

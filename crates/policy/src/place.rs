@@ -94,6 +94,7 @@ fn single(
             assign: assign.to_owned(),
         });
     }
+    no_next_hop(wish.owned, seen)?;
     let neighbours = subnets(seen)
         .find(|(i, net)| *i == interface.index && net.contains(&addr))
         .map(|(_, net)| net);
@@ -145,7 +146,7 @@ fn prefix(net: IpNet, assign: Option<&str>, seen: &Observed) -> Result<Placed, R
     let owned = Owned::Prefix(net);
     needs_nonlocal_bind(owned, seen)?;
     // Owning a prefix takes the machine's own addresses in it away from the machine's services: possible, but seldom meant.
-    let warnings = seen
+    let mut warnings: Vec<String> = seen
         .addresses
         .iter()
         .filter(|h| net.contains(&h.addr))
@@ -171,6 +172,12 @@ fn prefix(net: IpNet, assign: Option<&str>, seen: &Observed) -> Result<Placed, R
         return Err(Refusal::PrefixNotLocal { prefix: net });
     };
     let interface = usable(assign, owned, seen)?;
+    no_next_hop(owned, seen)?;
+    let covered = subnets(seen).filter(|(_, subnet)| net.contains(subnet));
+    warnings.extend(covered.map(|(i, subnet)| {
+        let name = seen.interface(i).map_or("an interface", |i| &i.name);
+        format!("{net} covers {subnet} of {name}: this machine reaches none of its neighbours there any more")
+    }));
     Ok(Placed {
         entry: SetEntry {
             owned,
@@ -251,6 +258,23 @@ fn usable<'s>(assign: &str, address: Owned, seen: &'s Observed) -> Result<&'s In
             interface: i.name.clone(),
             address,
         })
+    }
+}
+
+/// What becomes local to this machine is reached nowhere else any more: a router must not.
+fn no_next_hop(address: Owned, seen: &Observed) -> Result<(), Refusal> {
+    let net = address.net();
+    let found = seen.routes.iter().find_map(|route| {
+        let hop = route.gateway.filter(|hop| net.contains(hop))?;
+        Some((hop, route.dst))
+    });
+    match found {
+        Some((hop, route)) => Err(Refusal::NextHop {
+            address,
+            hop,
+            route,
+        }),
+        None => Ok(()),
     }
 }
 

@@ -94,6 +94,17 @@ pub enum Refusal {
         interface: String,
     },
     #[error(
+        "{} {}: nothing would be reached by that route if it were this machine's own. Give {}",
+        next_hop(address, hop),
+        route_to(route),
+        if matches!(address, Owned::Single(_)) { "another address" } else { "a prefix without it" }
+    )]
+    NextHop {
+        address: Owned,
+        hop: IpAddr,
+        route: IpNet,
+    },
+    #[error(
         "addresses of the IPv6 prefix {address} cannot be bound while net.ipv6.ip_nonlocal_bind is 0: run 'sysctl -w net.ipv6.ip_nonlocal_bind=1'"
     )]
     NeedsNonlocalBind { address: Owned },
@@ -135,6 +146,21 @@ fn near(name: &Name, known: &[Name]) -> String {
         ": 'hostlet list' shows those that there are".to_owned()
     } else {
         format!(": did you mean {}?", alike.join(" or "))
+    }
+}
+
+fn next_hop(address: &Owned, hop: &IpAddr) -> String {
+    match address {
+        Owned::Single(_) => format!("{hop} is the next hop of"),
+        Owned::Prefix(prefix) => format!("{prefix} includes {hop}, the next hop of"),
+    }
+}
+
+fn route_to(destination: &IpNet) -> String {
+    if destination.prefix_len() == 0 {
+        "this machine's default route".to_owned()
+    } else {
+        format!("this machine's route to {destination}")
     }
 }
 

@@ -5,7 +5,7 @@ mod common;
 use common::*;
 use hostlet_model::{HostletSpec, Lifetime, SetError};
 use hostlet_policy::{
-    IdRange, Observed, Refusal, plan_create, plan_grant, plan_remove, plan_revoke,
+    IdRange, Observed, Refusal, Route, plan_create, plan_grant, plan_remove, plan_revoke,
 };
 
 fn refused(s: &HostletSpec, seen: &Observed) -> Refusal {
@@ -253,6 +253,45 @@ fn addresses_of_no_host() {
         Refusal::NoHostAddress { .. },
         "network address"
     );
+}
+
+/// What becomes this machine's own is not reached elsewhere any more.
+#[test]
+fn next_hops_of_routes() {
+    let mut seen = machine();
+    let route = |dst: &str, gateway: &str| Route {
+        dst: dst.parse().unwrap(),
+        ifindex: 2,
+        gateway: Some(gateway.parse().unwrap()),
+        source: None,
+    };
+    seen.routes = vec![
+        route("0.0.0.0/0", "10.0.0.14"),
+        route("198.51.100.0/24", "10.0.0.130"),
+    ];
+    says!(
+        refused(&assigned("web", &["10.0.0.0/28"], "eth0"), &seen),
+        Refusal::NextHop { .. },
+        "10.0.0.0/28 includes 10.0.0.14",
+        "default route",
+        "a prefix without it"
+    );
+    says!(
+        refused(&assigned("web", &["10.0.0.130"], "eth0"), &seen),
+        Refusal::NextHop { .. },
+        "10.0.0.130 is the next hop of this machine's route to 198.51.100.0/24",
+        "another address"
+    );
+    let plan = |prefix: &str| {
+        let spec = assigned("web", &[prefix], "eth0");
+        plan_create(&spec, &Lifetime::Kept, &seen).unwrap()
+    };
+    assert!(plan("10.0.0.64/28").warnings.is_empty());
+    seen.routes.clear();
+    let spec = assigned("web", &["10.0.0.0/24"], "eth0");
+    let plan = plan_create(&spec, &Lifetime::Kept, &seen).unwrap();
+    let neighbours = |w: &String| w.contains("10.0.0.0/24 covers 10.0.0.0/24 of eth0");
+    assert!(plan.warnings.iter().any(neighbours), "{:?}", plan.warnings);
 }
 
 #[test]

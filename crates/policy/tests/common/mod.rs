@@ -78,6 +78,7 @@ pub fn machine() -> Observed {
             address("fe80::1/64", 3),
         ],
         local_prefixes: vec!["10.9.0.0/24".parse().unwrap()],
+        routes: Vec::new(),
         ipv6: true,
         ipv6_nonlocal_bind: true,
         hostlets: Vec::new(),

@@ -1,10 +1,11 @@
 //! Where an address that is wished for lies on this machine, and what must be done to have it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use hostlet_model::{AddressSpec, HostletId, IpNet, Owned, SetEntry};
 
-use crate::{Action, Interface, Observed, Refusal};
+use crate::{Action, HostAddress, Interface, Observed, Refusal};
 
 /// A placed address with the steps that put it there.
 pub(crate) struct Placed {
@@ -61,13 +62,11 @@ fn single(
                 owned: wish.owned,
                 onlink: wish.onlink.unwrap_or(h.prefix_len),
                 ifindex: h.ifindex,
-                interface: name.clone(),
+                interface: name,
                 assigned: false,
             },
             actions: Vec::new(),
-            warnings: last_of_host(addr, h.ifindex, &name, seen)
-                .into_iter()
-                .collect(),
+            warnings: Vec::new(),
         });
     }
     if seen.local_prefixes.iter().any(|p| p.contains(&addr)) {
@@ -123,23 +122,41 @@ fn single(
     })
 }
 
-/// The machine's own services are no longer reached at an address that a hostlet has: seldom meant
-/// for the last one of an interface.
-fn last_of_host(addr: IpAddr, ifindex: u32, interface: &str, seen: &Observed) -> Option<String> {
-    let local_only = |a: IpAddr| matches!(a, IpAddr::V6(a) if a.is_unicast_link_local());
-    let left = seen.addresses.iter().any(|o| {
-        o.ifindex == ifindex
-            && o.addr != addr
-            && o.addr.is_ipv4() == addr.is_ipv4()
-            && !local_only(o.addr)
-            && seen.owner_of(&Owned::Single(o.addr), None).is_none()
+/// Warnings where these are the last addresses that an interface has for the machine itself: its own services are no longer
+/// reached there, which is seldom meant.
+pub(crate) fn last_of_host(entries: &[SetEntry], seen: &Observed) -> Vec<String> {
+    let link_local = |a: IpAddr| matches!(a, IpAddr::V6(a) if a.is_unicast_link_local());
+    let taken: BTreeSet<Owned> = entries.iter().map(|e| e.owned).collect();
+    let mut lost: BTreeMap<(u32, bool), Vec<IpAddr>> = BTreeMap::new();
+    let (theirs, left): (Vec<&HostAddress>, Vec<_>) = seen
+        .addresses
+        .iter()
+        .filter(|h| !link_local(h.addr))
+        .partition(|h| taken.contains(&Owned::Single(h.addr)));
+    for host in theirs {
+        let place = (host.ifindex, host.addr.is_ipv4());
+        lost.entry(place).or_default().push(host.addr);
+    }
+    lost.retain(|place, _| {
+        let mut beside = left
+            .iter()
+            .filter(|h| (h.ifindex, h.addr.is_ipv4()) == *place);
+        !beside.any(|h| seen.owner_of(&Owned::Single(h.addr), None).is_none())
     });
-    let family = if addr.is_ipv4() { "IPv4" } else { "IPv6" };
-    (!left && !local_only(addr)).then(|| {
+    let told = lost.into_iter().map(|((ifindex, v4), all)| {
+        let interface = seen.interface(ifindex).map_or("an interface", |i| &i.name);
+        let family = if v4 { "IPv4" } else { "IPv6" };
+        let (were, addresses) = match all[..] {
+            [_] => ("was", "address"),
+            _ => ("were", "addresses"),
+        };
+        let all: Vec<String> = all.iter().map(IpAddr::to_string).collect();
         format!(
-            "{addr} was the last {family} address of {interface} for this machine itself: its own services are no longer reached there"
+            "{} {were} the last {family} {addresses} of {interface} for this machine itself: its own services are no longer reached there",
+            all.join(", ")
         )
-    })
+    });
+    told.collect()
 }
 
 fn prefix(net: IpNet, assign: Option<&str>, seen: &Observed) -> Result<Placed, Refusal> {

@@ -149,6 +149,22 @@ fn a_prefix_that_takes_the_hosts_own_address_is_warned_of() {
     );
 }
 
+/// One at a time or together.
+#[test]
+fn the_last_addresses_of_the_machine_itself_are_warned_of() {
+    let plan = |addresses: &[&str]| {
+        plan_create(&spec("web", addresses), &Lifetime::Kept, &machine()).unwrap()
+    };
+    assert!(plan(&["10.0.0.1", "2001:db8::5"]).warnings.is_empty());
+    let told = "10.0.0.1, 10.0.0.5 were the last IPv4 addresses of eth0 for this machine itself: its own services are no longer reached there";
+    let together = plan(&["10.0.0.5", "10.0.0.1", "2001:db8::5"]);
+    assert_eq!(together.warnings, [told]);
+
+    let (w, h) = with(&machine(), &spec("web", &["10.0.0.5"]));
+    let next = plan_grant(&h, &wish("10.0.0.1"), None, &w.seen).unwrap();
+    assert!(next.warnings[0].starts_with("10.0.0.1 was the last IPv4 address of eth0 for"));
+}
+
 #[test]
 fn resolver_stubs_of_the_host_are_reachable() {
     let mut seen = machine();

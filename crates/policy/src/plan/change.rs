@@ -1,10 +1,12 @@
 //! Changing hostlets, and taking them away.
 
+use std::slice;
+
 use hostlet_model::{AddressSpec, HostletSpec, Owned, SetEntry, SetError};
 
 use super::Renewal;
 use super::make::{gone, plan_put_back};
-use crate::place::{place, take_away};
+use crate::place::{last_of_host, place, take_away};
 use crate::step::{flags, own_all, redefine, reown, republish};
 use crate::{Action, Existing, Observed, Refusal};
 
@@ -45,6 +47,8 @@ pub fn plan_grant(
         return Err(SetError::TooMany { count }.into());
     }
     let placed = place(wish, assign, seen, Some(h.id))?;
+    let mut warnings = placed.warnings;
+    warnings.extend(last_of_host(slice::from_ref(&placed.entry), seen));
     let mut entries = h.entries.clone();
     entries.push(placed.entry);
     let mut spec = h.spec.clone();
@@ -58,7 +62,7 @@ pub fn plan_grant(
         spec,
         entries,
         actions,
-        warnings: placed.warnings,
+        warnings,
     })
 }
 

@@ -6,7 +6,7 @@ use hostlet_model::{AddressSpec, HostletId, HostletSpec, Lifetime, Owned, SetEnt
 
 use super::{Plan, Renewal, reachable_services};
 use crate::action::{Definition, OwnFlags};
-use crate::place::{place, put_back, take_away};
+use crate::place::{last_of_host, place, put_back, take_away};
 use crate::step::{ownership, redefine, republish, view};
 use crate::{Action, Existing, Observed, Refusal};
 
@@ -61,6 +61,7 @@ fn create(spec: &HostletSpec, lifetime: &Lifetime, seen: &Observed) -> Result<Pl
         additions.extend(p.actions);
         warnings.extend(p.warnings);
     }
+    warnings.extend(last_of_host(&entries, seen));
     let id = seen.free_id()?;
     let definition = Definition {
         id,

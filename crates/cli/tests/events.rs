@@ -56,6 +56,43 @@ fn json(line: &str) -> Value {
     serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}"))
 }
 
+/// C6: what a hostlet did is told by its name when it is gone, also after its number has become another's.
+#[test]
+fn events_of_a_hostlet_that_ended_have_its_name() {
+    let m = Machine::new("ended");
+    m.ok(&["create", "stays", "-a", "10.1.0.2"]);
+    m.ok(&["create", "web", "-a", "10.1.0.1"]);
+    refused(&m, "web", 1, 81);
+    m.ok(&["remove", "web"]);
+    let told = |args: &[&str]| -> Vec<(String, u64)> {
+        let lines = m.ok(&[&["events", "--json"], args].concat());
+        let events = lines.lines().map(json);
+        events
+            .map(|e| {
+                let name = e["hostlet"].as_str().unwrap().to_owned();
+                (name, e["port"].as_u64().unwrap())
+            })
+            .collect()
+    };
+    let web = ("web".to_owned(), 81);
+    assert_eq!(told(&[])[..], std::slice::from_ref(&web)[..]);
+    // Numbers go round: the next hostlet is made to get that one.
+    let script = "import sqlite3, sys; d = sqlite3.connect(sys.argv[1]); d.execute(\"UPDATE counter SET value = value - 1 WHERE name = 'last id'\"); d.commit()";
+    let mut python = std::process::Command::new("/usr/bin/python3");
+    let done = python
+        .args(["-c", script])
+        .arg(m.path("hostlet.db"))
+        .status();
+    assert!(done.unwrap().success());
+    m.ok(&["create", "next", "-a", "10.1.0.1"]);
+    refused(&m, "next", 1, 82);
+    let next = ("next".to_owned(), 82);
+    assert_eq!(told(&[]), [web.clone(), next.clone()]);
+    assert_eq!((told(&["web"]), told(&["next"])), (vec![web], vec![next]));
+    m.ok(&["remove", "next"]);
+    m.ok(&["remove", "stays"]);
+}
+
 /// C6: one hostlet cannot hide what it or another did without its being told that something is missing.
 #[test]
 fn events_that_were_crowded_out_are_told() {

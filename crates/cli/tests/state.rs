@@ -112,6 +112,7 @@ fn the_route_to_ipv6_loopbacks_is_there_as_long_as_a_hostlet() {
 fn outdate(db: &Path) {
     let old = "
         DROP TABLE session;
+        ALTER TABLE history DROP COLUMN id;
         CREATE INDEX history_gained ON history (gained);
         DROP INDEX hostlet_standing; DROP INDEX hostlet_changing; DROP INDEX hostlet_run; DROP INDEX hostlet_follows;
         DROP INDEX entry_first; ALTER TABLE entry DROP COLUMN first; ALTER TABLE entry DROP COLUMN last;

@@ -5,14 +5,15 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use hostlet_kernel::{Event, Kernel, Reason};
-use hostlet_model::Name;
+use hostlet_model::{HostletId, Name};
 use hostlet_platform::proc;
 use hostlet_platform::sockdiag::{self, Filter, Protocol, Socket};
+use hostlet_store::HistoryQuery;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::Engine;
 use crate::error::Result;
-use crate::read::names;
+use crate::machine::Machine;
 use crate::report::{EventLine, EventReport, LostReport};
 use crate::sockets::holders;
 
@@ -36,22 +37,17 @@ impl Engine {
         if !follow {
             machine.must_have_tables()?;
         }
-        let id = name
-            .map(|name| machine.definition(name))
-            .transpose()?
-            .map(|d| d.id.0);
+        if let Some(name) = name {
+            was_there(&machine, name)?;
+        }
         let mut kernel = machine.kernel.take();
         let mut last = 0;
         loop {
             if let Some(kernel) = &kernel {
                 let events = kernel.events(last)?;
-                let names = if events.is_empty() {
-                    BTreeMap::new()
-                } else {
-                    self.names_now()?
-                };
+                let whose = self.whose(&events)?;
                 for event in events {
-                    let (until, wanted) = (moment(event.since_boot), id.unwrap_or(event.id));
+                    let until = moment(event.since_boot);
                     let lost = event.seq - last - 1;
                     last = event.seq;
                     if since.is_some_and(|since| until < since) {
@@ -59,8 +55,10 @@ impl Engine {
                     }
                     // Whose they were, only they said.
                     let before = (lost > 0).then_some(EventLine::Lost(LostReport { lost, until }));
-                    let itself = (wanted == event.id)
-                        .then(|| EventLine::Event(Box::new(report(event, until, &names))));
+                    let whose = holder_at(&whose, event.id, until);
+                    let itself = name
+                        .is_none_or(|wanted| whose == Some(wanted))
+                        .then(|| EventLine::Event(Box::new(report(event, until, whose))));
                     if before
                         .iter()
                         .chain(&itself)
@@ -77,8 +75,21 @@ impl Engine {
         }
     }
 
-    fn names_now(&self) -> Result<BTreeMap<u32, Name>> {
-        names(&self.reading("read events")?)
+    /// Whose these numbers are, and were where that is needed.
+    fn whose(&self, events: &[Event]) -> Result<Numbers> {
+        if events.is_empty() {
+            return Ok(Numbers::new());
+        }
+        let machine = self.reading("read events")?;
+        let here = machine.store.all()?.into_iter();
+        let mut whose: Numbers = here.map(|d| ((d.id, d.created), d.name)).collect();
+        if !events
+            .iter()
+            .all(|e| held(&whose, e.id, moment(e.since_boot)).is_some())
+        {
+            whose.extend(machine.store.numbers()?);
+        }
+        Ok(whose)
     }
 
     /// Waits for an event, or for the kernel part to come (again).
@@ -105,13 +116,44 @@ impl Engine {
     }
 }
 
-fn report(event: Event, time: Timestamp, names: &BTreeMap<u32, Name>) -> EventReport {
+/// There is such a hostlet, or was.
+fn was_there(machine: &Machine<'_>, name: &Name) -> Result<()> {
+    let query = HistoryQuery {
+        hostlet: Some(name.clone()),
+        ..HistoryQuery::default()
+    };
+    match machine.definition(name) {
+        Err(unknown) if machine.store.history(&query)?.is_empty() => Err(unknown),
+        _ => Ok(()),
+    }
+}
+
+/// Who has or had each number, by the number and since when: they are used again.
+type Numbers = BTreeMap<(HostletId, Timestamp), Name>;
+
+/// Who had a number then.
+fn held(whose: &Numbers, id: u32, then: Timestamp) -> Option<&Name> {
+    let id = HostletId(id);
+    whose
+        .range((id, Timestamp::MIN)..=(id, then))
+        .next_back()
+        .map(|(_, name)| name)
+}
+
+/// The same; where the clock was set meanwhile, the first who had it.
+fn holder_at(whose: &Numbers, id: u32, then: Timestamp) -> Option<&Name> {
+    let first = || {
+        let id = HostletId(id);
+        whose.range((id, then)..=(id, Timestamp::MAX)).next()
+    };
+    held(whose, id, then).or_else(|| first().map(|(_, name)| name))
+}
+
+fn report(event: Event, time: Timestamp, whose: Option<&Name>) -> EventReport {
     EventReport {
         seq: event.seq,
         time,
-        hostlet: names
-            .get(&event.id)
-            .map_or_else(|| format!("#{}", event.id), ToString::to_string),
+        hostlet: whose.map_or_else(|| format!("#{}", event.id), ToString::to_string),
         pid: event.pid.unwrap_or(0),
         program: event.comm,
         uid: event.uid,

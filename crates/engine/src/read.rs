@@ -218,13 +218,3 @@ fn member(hostlet: &Name, p: Process) -> MemberReport {
             .collect(),
     }
 }
-
-/// Hostlets by id, for what the kernel tells.
-pub(crate) fn names(machine: &Machine<'_>) -> Result<BTreeMap<u32, Name>> {
-    Ok(machine
-        .store
-        .all()?
-        .into_iter()
-        .map(|d| (d.id.0, d.name))
-        .collect())
-}

@@ -1,8 +1,9 @@
 //! Who had which address, from when to when, running what.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use hostlet_model::{Name, Owned};
+use hostlet_model::{HostletId, Name, Owned};
 use jiff::Timestamp;
 use rusqlite::{Connection, ToSql};
 use serde::{Deserialize, Serialize};
@@ -70,6 +71,27 @@ impl Store {
         }
         Ok(found)
     }
+
+    /// The hostlets of the history by their numbers, which are used again, and since when each had its. Those of rows from before
+    /// numbers were written down are left out.
+    pub fn numbers(&self) -> Result<BTreeMap<(HostletId, Timestamp), Name>> {
+        let rows: Vec<(u32, i64, String)> =
+            self.read("read the numbers of the history", |conn| {
+                Ok(conn
+                    .prepare(
+                        "SELECT DISTINCT id, gained, hostlet FROM history WHERE id IS NOT NULL",
+                    )?
+                    .query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
+                    .collect::<rusqlite::Result<_>>()?)
+            })?;
+        let named = rows.into_iter().map(|(id, gained, name)| {
+            let row = format!("history of number {id}");
+            let since = self.time(&row, "gained", gained)?;
+            let name = self.parse(&row, "hostlet", name.parse())?;
+            Ok(((HostletId(id), since), name))
+        });
+        named.collect()
+    }
 }
 
 /// Lets the history follow the definition: a live hostlet holds its entries, any other holds nothing. What is lost is closed,
@@ -82,8 +104,8 @@ pub(crate) fn follow(conn: &Connection, name: &str, now: Timestamp) -> rusqlite:
     )?
     .execute((name, now))?;
     conn.prepare_cached(
-        "INSERT INTO history (hostlet, address, gained, program, uid, user)
-            SELECT name, owned, ?2, program, uid, user FROM hostlet JOIN entry ON hostlet = id
+        "INSERT INTO history (hostlet, address, gained, program, uid, user, id)
+            SELECT name, owned, ?2, program, uid, user, id FROM hostlet JOIN entry ON hostlet = id
             WHERE name = ?1 AND state = 'live'
                 AND owned NOT IN (SELECT address FROM history WHERE hostlet = ?1 AND lost IS NULL)
             ORDER BY position",

@@ -162,6 +162,11 @@ const MIGRATIONS: &[&str] = &[
     CREATE INDEX hostlet_follows ON hostlet (follows) WHERE follows > 0;
     CREATE INDEX entry_first ON entry (first, last);
 ",
+    // Whose number it was, for what the kernel tells of a hostlet that is gone.
+    "
+    ALTER TABLE history ADD COLUMN id INTEGER;
+    UPDATE history SET id = (SELECT hostlet.id FROM hostlet WHERE name = history.hostlet) WHERE lost IS NULL;
+",
 ];
 
 /// The version that this program writes.

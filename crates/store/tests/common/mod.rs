@@ -154,8 +154,9 @@ pub fn assert_whole(store: &Store) {
     assert_eq!(open, held);
 }
 
-/// Takes away what version 8 of the file brought.
+/// Takes away what versions 8 and 9 of the file brought.
 pub const BEFORE_8: &str = "
+    ALTER TABLE history DROP COLUMN id;
     CREATE INDEX history_gained ON history (gained);
     DROP INDEX hostlet_standing; DROP INDEX hostlet_changing; DROP INDEX hostlet_run; DROP INDEX hostlet_follows;
     DROP INDEX entry_first; ALTER TABLE entry DROP COLUMN first; ALTER TABLE entry DROP COLUMN last;

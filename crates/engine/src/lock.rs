@@ -60,8 +60,9 @@ pub(crate) fn held(path: &Path) -> Result<File> {
 /// Whether this process is a member of a hostlet of this installation.
 #[must_use]
 pub fn is_inside(paths: &Paths) -> bool {
-    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    is_below(&own, &paths.cgroup_parent)
+    // A member names its own cgroups, and in any bytes.
+    let own = fs::read("/proc/self/cgroup").unwrap_or_default();
+    is_below(&String::from_utf8_lossy(&own), &paths.cgroup_parent)
 }
 
 /// Whether this process is a member to whom the launcher shows the installation and cgroups read-only. Who was attached, or logged in,

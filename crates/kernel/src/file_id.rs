@@ -28,7 +28,9 @@ impl FileId {
                 .find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok())
         };
         let meta = file.metadata()?;
-        let mounts = fs::read_to_string("/proc/thread-self/mountinfo")?;
+        // Users may mount where they like, and the names are theirs.
+        let mounts = fs::read("/proc/thread-self/mountinfo")?;
+        let mounts = String::from_utf8_lossy(&mounts);
         let dev = field("mnt_id:").and_then(|id| device_of(&mounts, id));
         Ok(Self {
             // A mount of another namespace is not in the list. There stat's answer is right, but for btrfs.

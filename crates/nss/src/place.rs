@@ -1,5 +1,6 @@
 //! What is read: the caller's cgroup, the file of its hostlet, the machine's name.
 
+use std::borrow::Cow;
 use std::fs::OpenOptions;
 use std::io::{self, Read};
 use std::net::IpAddr;
@@ -91,9 +92,10 @@ impl Place {
         let Some(table) = read(&self.cgroup, MAX_READ)? else {
             return Ok(None);
         };
-        let Some(mut path) = cgroup2(&table) else {
+        let Some(path) = cgroup2(&table) else {
             return Ok(None);
         };
+        let mut path = path.as_ref();
         // The root is no hostlet's.
         while path.len() > 1 {
             let file = self.names.join(names::file_name(path));
@@ -109,12 +111,13 @@ impl Place {
     }
 }
 
-/// The path in the cgroup2 hierarchy, from the text of `/proc/self/cgroup`.
-fn cgroup2(table: &[u8]) -> Option<&str> {
+/// The path in the cgroup2 hierarchy, from the text of `/proc/self/cgroup`. Below a hostlet's cgroup names are of its members' choice:
+/// one that is no UTF-8 hides nothing of those above it.
+fn cgroup2(table: &[u8]) -> Option<Cow<'_, str>> {
     let path = table
         .split(|byte| *byte == b'\n')
         .find_map(|line| line.strip_prefix(b"0::"))?;
-    let path = std::str::from_utf8(path).ok()?;
+    let path = String::from_utf8_lossy(path);
     (path.starts_with('/') && path.len() <= names::MAX_CGROUP).then_some(path)
 }
 

@@ -324,7 +324,7 @@ pub fn interpreter(file: &File) -> Option<PathBuf> {
 }
 
 /// What the beginning of a file names: after `#!`, or as PT_INTERP. Only 64-bit little-endian ELF, which all supported machines run.
-fn named_in(head: &[u8]) -> Option<&[u8]> {
+pub(crate) fn named_in(head: &[u8]) -> Option<&[u8]> {
     if let Some(line) = head.strip_prefix(b"#!") {
         let line = line.split(|b| *b == b'\n').next()?;
         let word = line.trim_ascii_start();

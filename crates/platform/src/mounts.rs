@@ -36,7 +36,7 @@ pub fn mounts() -> io::Result<Vec<Mount>> {
 }
 
 /// Lines that are not understood are left out: the kernel only ever adds optional fields.
-fn parse(text: &[u8]) -> Vec<Mount> {
+pub(crate) fn parse(text: &[u8]) -> Vec<Mount> {
     text.split(|b| *b == b'\n').filter_map(parse_line).collect()
 }
 

@@ -1,6 +1,7 @@
 //! Processes, as `/proc` shows them.
 //!
-//! A process can end at any moment: what is gone is reported as `None` or left out, not as an error.
+//! A process can end at any moment: what is gone is reported as `None` or left out, not as an error. So nothing that a process
+//! chooses, as its name, may have it look gone: no file here has to be UTF-8.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -29,16 +30,24 @@ pub struct Process {
     pub cmdline: Vec<OsString>,
 }
 
-struct Stat {
-    comm: String,
+pub(crate) struct Stat {
+    pub(crate) comm: String,
     state: char,
-    parent: u32,
-    start_ticks: u64,
+    pub(crate) parent: u32,
+    pub(crate) start_ticks: u64,
+}
+
+/// A file of a process. Names in it, of processes and of cgroups, may be any bytes.
+fn text(pid: u32, file: &str) -> Option<String> {
+    let raw = fs::read(format!("/proc/{pid}/{file}")).ok()?;
+    Some(String::from_utf8_lossy(&raw).into_owned())
 }
 
 fn stat(pid: u32) -> Option<Stat> {
-    let raw = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let text = String::from_utf8_lossy(&raw);
+    stat_in(&text(pid, "stat")?)
+}
+
+pub(crate) fn stat_in(text: &str) -> Option<Stat> {
     // The name may contain anything, parentheses and spaces included.
     let (open, close) = (text.find('(')?, text.rfind(')')?);
     let mut rest = text.get(close + 1..)?.split_ascii_whitespace();
@@ -59,7 +68,7 @@ impl Process {
     pub fn read(pid: u32) -> Option<Process> {
         let stat = stat(pid)?;
         let dir = PathBuf::from(format!("/proc/{pid}"));
-        let status = fs::read_to_string(dir.join("status")).ok()?;
+        let status = text(pid, "status")?;
         let uid = status
             .lines()
             .find_map(|l| l.strip_prefix("Uid:"))
@@ -112,11 +121,11 @@ pub struct Rights {
 impl Rights {
     /// Those of a process. None if it is gone.
     pub fn of(pid: u32) -> Option<Rights> {
-        rights_in(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
+        rights_in(&text(pid, "status")?)
     }
 }
 
-fn rights_in(status: &str) -> Option<Rights> {
+pub(crate) fn rights_in(status: &str) -> Option<Rights> {
     let field = |name: &str| status.lines().find_map(|l| l.strip_prefix(name));
     let four = |name: &str| {
         let ids = field(name)?.split_ascii_whitespace();
@@ -150,7 +159,7 @@ pub(crate) fn stopped(pid: u32) -> bool {
 
 /// Whether a process has been sent a SIGSTOP that it did not notice yet.
 pub(crate) fn stop_waits(pid: u32) -> bool {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let status = text(pid, "status").unwrap_or_default();
     ["ShdPnd:", "SigPnd:"].iter().any(|name| {
         let field = status.lines().find_map(|l| l.strip_prefix(name));
         let bits = u64::from_str_radix(field.unwrap_or_default().trim(), 16).unwrap_or(0);
@@ -237,10 +246,14 @@ fn inode(path: &str) -> io::Result<u64> {
     Ok(fs::metadata(Path::new(path))?.ino())
 }
 
-/// The cgroup2 path of a process, as `/hostlet/web`. None if it is gone.
+/// The cgroup2 path of a process, as `/hostlet/web`; what is no UTF-8 in it is replaced. None if it is gone.
 pub fn cgroup(pid: u32) -> Option<String> {
-    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
-    text.lines()
+    cgroup_in(&text(pid, "cgroup")?)
+}
+
+pub(crate) fn cgroup_in(cgroups: &str) -> Option<String> {
+    cgroups
+        .lines()
         .find_map(|l| l.strip_prefix("0::"))
         .map(str::to_owned)
 }
@@ -251,11 +264,10 @@ pub fn cgroup(pid: u32) -> Option<String> {
 /// What lies below a service or scope is in the hands of that service (for example of a user's own
 /// manager, who may call units as he likes), and is not listed.
 pub fn units(pid: u32) -> Vec<String> {
-    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-    units_in(&text)
+    units_in(&text(pid, "cgroup").unwrap_or_default())
 }
 
-fn units_in(cgroups: &str) -> Vec<String> {
+pub(crate) fn units_in(cgroups: &str) -> Vec<String> {
     let mut found = Vec::new();
     for line in cgroups.lines() {
         let mut fields = line.splitn(3, ':').skip(1);

@@ -15,6 +15,8 @@ use crate::netlink::transport::{Connection, Message};
 mod tables;
 
 pub use tables::{PacketSocket, packet_sockets};
+#[cfg(feature = "fuzzing")]
+pub(crate) use tables::{packets_in, sockets_in};
 
 const TCPDIAG_GETSOCK: u16 = 18;
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
@@ -271,7 +273,7 @@ fn message(kind: u16, request: &InetRequest) -> Message {
     Message { kind, body }
 }
 
-fn parse(protocol: Protocol, body: &[u8]) -> Option<Socket> {
+pub(crate) fn parse(protocol: Protocol, body: &[u8]) -> Option<Socket> {
     let header = InetResponseHeader::parse(body).ok()?;
     let id = header.socket_id;
     let (mut cgroup_id, mut v6only) = (None, false);

@@ -1,10 +1,12 @@
 //! Processes as `/proc` shows them.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Stdio};
 
-use hostlet_platform::proc::{self, Process};
+use hostlet_platform::proc::{self, Process, Rights};
 
 #[test]
 fn a_process_is_described() {
@@ -44,6 +46,28 @@ fn a_process_is_described() {
     assert!(!proc::alive(child.id(), found.start_ticks));
     assert!(proc::socket_inodes(child.id()).unwrap().is_empty());
     fs::remove_dir_all(dir).unwrap();
+}
+
+/// Nobody can make himself look gone, to escape a rule (B8) or a listing (C1), by what he calls himself.
+#[test]
+fn a_name_that_is_no_utf8_hides_nobody() {
+    let dir = std::env::temp_dir().join(format!("hlt-proc-name-{}", std::process::id()));
+    fs::create_dir(&dir).unwrap();
+    let program = dir.join(OsStr::from_bytes(b"a\xff\nb"));
+    fs::copy(fs::canonicalize("/bin/sleep").unwrap(), &program).unwrap();
+    let mut child = Command::new(&program).arg("1000").spawn().unwrap();
+    let found = Process::read(child.id());
+    let rights = Rights::of(child.id());
+    let peer = hostlet_platform::peer::Peer::of_pid(child.id());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    fs::remove_dir_all(dir).unwrap();
+    assert_eq!(found.unwrap().comm, "a\u{fffd}\nb");
+    assert_eq!(
+        rights.unwrap().uids,
+        Rights::of(std::process::id()).unwrap().uids
+    );
+    assert_eq!(peer.unwrap().pid, child.id());
 }
 
 #[test]

@@ -58,6 +58,18 @@ fn scripts_and_every_way_to_start_something() -> Result<()> {
     Ok(())
 }
 
+/// B8: what a process calls itself before it starts a program is its own affair, and takes it out of no rule.
+#[test]
+fn no_name_of_whoever_starts_it_hides_a_start() -> Result<()> {
+    let stage = Stage::new(|bin| rule(&format!("{bin}/show"), ""))?;
+    // PR_SET_NAME.
+    let text = "import ctypes,os,sys; ctypes.CDLL(None).prctl(15, b'a\\xff'); os.execv(sys.argv[1], sys.argv[1:])";
+    let mut command = stage.user("/usr/bin/python3");
+    command.args(["-c", text, &stage.path("show"), "/proc/self/cgroup"]);
+    ensure!(hostlet(command.output()?)?.is_some());
+    Ok(())
+}
+
 #[test]
 fn of_a_program_that_is_left_alone_so_is_the_linker() -> Result<()> {
     let stage = Stage::new(|bin| {

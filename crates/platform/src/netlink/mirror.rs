@@ -210,7 +210,7 @@ impl Mirror {
 }
 
 impl Tables {
-    fn heard_all(&mut self, mut rest: &[u8]) {
+    pub(super) fn heard_all(&mut self, mut rest: &[u8]) {
         while let Some((length, kind)) = header(rest) {
             let Some(body) = rest.get(HEADER..length) else {
                 // Not what a kernel sends.

@@ -1,6 +1,8 @@
 //! Interfaces, addresses and routes of the calling thread's network namespace.
 
 mod change;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod local;
 mod many;
 mod mirror;

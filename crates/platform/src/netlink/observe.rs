@@ -192,7 +192,7 @@ fn destination(message: &RouteMessage) -> Option<IpNet> {
     IpNet::new(addr, message.header.destination_prefix_length).ok()
 }
 
-fn unicast(message: &RouteMessage, found: &mut Vec<Route>) {
+pub(super) fn unicast(message: &RouteMessage, found: &mut Vec<Route>) {
     let Some(dst) = destination(message) else {
         return;
     };

@@ -72,7 +72,7 @@ impl RouteWatch {
 
 /// Whether all of these messages tell of hostlets that come and go: of addresses that carry hostlet's mark, and of a single
 /// address's own route in the table of what is local.
-fn all_ours(mut rest: &[u8]) -> bool {
+pub(super) fn all_ours(mut rest: &[u8]) -> bool {
     while let Some((length, kind)) = header(rest) {
         let Some(body) = rest.get(HEADER..length) else {
             return false;

@@ -20,7 +20,11 @@ pub struct PacketSocket {
 /// Every packet socket of the calling thread's network namespace.
 pub fn packet_sockets() -> Result<Vec<PacketSocket>, SockDiagError> {
     let text = read_table("/proc/thread-self/net/packet")?;
-    Ok(text.lines().skip(1).filter_map(packet).collect())
+    Ok(packets_in(&text))
+}
+
+pub(crate) fn packets_in(table: &str) -> Vec<PacketSocket> {
+    table.lines().skip(1).filter_map(packet).collect()
 }
 
 fn packet(line: &str) -> Option<PacketSocket> {
@@ -41,9 +45,14 @@ pub(super) fn read(protocol: Protocol, found: &mut Vec<Socket>) -> Result<(), So
     };
     for (path, ipv6) in paths.into_iter().zip([false, true]) {
         let text = read_table(path)?;
-        found.extend(text.lines().skip(1).filter_map(|l| line(protocol, ipv6, l)));
+        found.extend(sockets_in(protocol, ipv6, &text));
     }
     Ok(())
+}
+
+pub(crate) fn sockets_in(protocol: Protocol, ipv6: bool, table: &str) -> Vec<Socket> {
+    let lines = table.lines().skip(1);
+    lines.filter_map(|l| line(protocol, ipv6, l)).collect()
 }
 
 fn line(protocol: Protocol, ipv6: bool, line: &str) -> Option<Socket> {

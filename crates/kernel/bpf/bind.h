@@ -237,6 +237,16 @@ refuse:
 	return REFUSE;
 }
 
+/*
+ * Of another family than the socket: what stands there is no address, and leaves no mark. The kernel's own error, which
+ * comes before all others; of AF_UNSPEC it takes 0.0.0.0, but no address that a hook could put there.
+ */
+static inline int no_address(void)
+{
+	bpf_set_retval(-EAFNOSUPPORT);
+	return REFUSE;
+}
+
 SEC("cgroup/bind4")
 int hl_bind4(struct bpf_sock_addr *ctx)
 {
@@ -247,9 +257,8 @@ int hl_bind4(struct bpf_sock_addr *ctx)
 			    .proto = ONCE(ctx->protocol),
 			    .socket6 = ONCE(ctx->family) == AF_INET6};
 
-	/* Not an address of IPv4: the kernel has its own error, and what stands there is none. */
-	if (ONCE(ctx->user_family) == AF_INET6)
-		return ALLOW;
+	if (ONCE(ctx->user_family) != AF_INET)
+		return no_address();
 	if (bind(ctx, h, &b) == REFUSE)
 		return REFUSE;
 	ctx->user_ip4 = b.addr.w[3];
@@ -265,6 +274,8 @@ int hl_bind6(struct bpf_sock_addr *ctx)
 	struct binding b = {
 		.port = bpf_ntohs(ONCE(ctx->user_port)), .proto = ONCE(ctx->protocol), .socket6 = true};
 
+	if (ONCE(ctx->user_family) != AF_INET6)
+		return no_address();
 	read_user_ip6(ctx, &b.addr);
 	if (bind(ctx, h, &b) == REFUSE)
 		return REFUSE;

@@ -115,7 +115,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         Layer::Hook,
         "
         in a = socket udp4
-        in bind a unspec:10.0.0.2:0 => EADDRNOTAVAIL
+        in bind a unspec:10.0.0.2:0 => EAFNOSUPPORT
         in sendto a 10.0.0.100:{P} x
     ",
     )

@@ -202,6 +202,31 @@ cases! {
         in e = socket tcp4
         in bind e unspec => ok / EAFNOSUPPORT [bind-unspec]
     ";
+    an_address_of_another_family_is_none: "A5", r"
+        in a = socket tcp4
+        in bind a unspec:10.0.0.1:8080 => EAFNOSUPPORT
+        in bind a unspec:10.0.0.5:8080 => EAFNOSUPPORT
+        in bind a 10.0.0.6:8080
+        in bind a unspec:10.0.0.1:8080 => EAFNOSUPPORT
+        in b = socket udp4
+        in opt b bind-no-port 1
+        in bind b unspec:127.0.0.1:0 => EAFNOSUPPORT
+        in name b => 0.0.0.0:0
+        in connect b 10.0.0.100:5300
+        in name b => 10.0.0.5:*
+        in c = socket tcp6
+        in opt c bind-no-port 1
+        in bind c unspec:[2001:db8::1]:8081 => EAFNOSUPPORT
+        in bind c unspec:[::1]:0 => EAFNOSUPPORT
+        in bind c unspec:[::]:0 => EAFNOSUPPORT
+        in listen c
+        in name c => [::]:*
+        in bind c unspec:[::]:8081 => EAFNOSUPPORT
+        peer d = socket tcp4
+        peer connect d 10.0.0.6:{in.c}
+        peer e = socket tcp6
+        peer connect e [2001:db8::6]:{in.c}
+    ";
     a_prefix_of_the_set: "A5", r"
         set prefix
         in a = socket tcp4

@@ -10,6 +10,14 @@
 #ifndef HOSTLET_LOOKUP_H
 #define HOSTLET_LOOKUP_H
 
+/* One that is bound to an interface (SO_BINDTODEVICE) hears there alone, which bpf_sk_assign does not look at. */
+static inline bool hears_there(const struct bpf_sk_lookup *ctx, const struct bpf_sock *sk)
+{
+	__u32 dev = ONCE(sk->bound_dev_if);
+
+	return !dev || dev == ctx->ingress_ifindex;
+}
+
 static inline bool give_to_one(struct bpf_sk_lookup *ctx, const struct hl_listener_key *key)
 {
 	struct bpf_sock *sk = bpf_map_lookup_elem(&listeners, key);
@@ -18,7 +26,7 @@ static inline bool give_to_one(struct bpf_sk_lookup *ctx, const struct hl_listen
 	if (!sk)
 		return false;
 	/* One that was shut down stays in the table and is refused here. */
-	error = bpf_sk_assign(ctx, sk, 0);
+	error = !hears_there(ctx, sk) || bpf_sk_assign(ctx, sk, 0);
 	bpf_sk_release(sk);
 	return !error;
 }
@@ -130,7 +138,7 @@ static inline bool give_to_idle(struct bpf_sk_lookup *ctx, struct hl_listener_ke
 
 	if (!sk)
 		return false;
-	given = sk->state != BPF_TCP_ESTABLISHED && !bpf_sk_assign(ctx, sk, 0);
+	given = sk->state != BPF_TCP_ESTABLISHED && hears_there(ctx, sk) && !bpf_sk_assign(ctx, sk, 0);
 	bpf_sk_release(sk);
 	return given;
 }
@@ -194,7 +202,7 @@ static inline int lookup_udp(struct bpf_sk_lookup *ctx, const struct hl_owner *o
 	if (has_wild(p)) {
 		sk = bpf_map_lookup_elem(&udp_sockets, &lk);
 		if (sk) {
-			error = bpf_sk_assign(ctx, sk, 0);
+			error = !hears_there(ctx, sk) || bpf_sk_assign(ctx, sk, 0);
 			bpf_sk_release(sk);
 			if (!error) {
 				stands = p->wild_addr;

@@ -37,6 +37,54 @@ cases! {
         in connect l 127.0.0.1:8081
         in m = accept k => from 127.0.0.1:*
     ";
+    a_server_on_one_interface: "A6", r"
+        in a = socket tcp4
+        in opt a device eth1
+        in bind a 0.0.0.0:8080
+        in listen a
+        peer b = socket tcp4
+        peer connect b 10.0.0.6:8080 => ECONNREFUSED
+        in c = socket tcp4
+        in connect c 127.0.0.1:8080 => ECONNREFUSED
+        in d = socket tcp4
+        in connect d 10.0.0.6:8080 => ECONNREFUSED
+        in e = socket tcp6
+        in opt e device eth0
+        in bind e [::]:8081
+        in listen e
+        peer f = socket tcp4
+        peer connect f 10.0.0.6:8081
+        in g = accept e => from [::ffff:10.0.0.100]:*
+        peer h = socket tcp6
+        peer connect h [2001:db8::6]:8081
+        in i = accept e => from [2001:db8::100]:*
+        in k = socket tcp6
+        in connect k [::1]:8081 => ECONNREFUSED
+        in l = socket tcp4
+        in connect l 10.0.0.6:8081
+        in m = accept e => from [::ffff:10.0.0.5]:*
+    ";
+    a_server_of_datagrams_on_one_interface: "A6", r"
+        set nets
+        in a = socket udp4
+        in opt a device eth1
+        in bind a 0.0.0.0:5300
+        peer b = socket udp4
+        peer connect b 10.1.0.5:5300
+        peer send b one
+        in recvfrom a => one from 10.1.0.100:*
+        peer c = socket udp4
+        peer connect c 10.0.0.6:5300
+        peer send c two
+        peer recv c => ECONNREFUSED
+        in d = socket udp4
+        in connect d 127.0.0.1:5300
+        in send d three
+        in recv d => ECONNREFUSED
+        in quiet a => quiet
+        peer send b four
+        in recvfrom a => four from 10.1.0.100:*
+    ";
     an_interface_opens_no_door: "A16", r"
         in a = socket tcp4
         in opt a device eth0

@@ -220,6 +220,14 @@ int hl_egress(struct __sk_buff *skb)
 	return REFUSE;
 }
 
+/* Its mark has done its work; a program that asks for marks (SO_RCVMARK) gets what a machine has. Of connections it is in no message. */
+static inline int let_in(struct __sk_buff *skb, const struct packet *p)
+{
+	if (p->proto != IPPROTO_TCP)
+		skb->mark = 0;
+	return ALLOW;
+}
+
 SEC("cgroup_skb/ingress")
 int hl_ingress(struct __sk_buff *skb)
 {
@@ -231,7 +239,9 @@ int hl_ingress(struct __sk_buff *skb)
 	if (!parse(skb, &p))
 		return REFUSE; /* not IP: nothing that a member should have */
 	if (is_loop(h, &p.to)) {
-		if (skb->mark == LOOP_MARK(h) || (p.proto == IPPROTO_TCP && !opens(skb, &p)) ||
+		if (skb->mark == LOOP_MARK(h))
+			return let_in(skb, &p);
+		if ((p.proto == IPPROTO_TCP && !opens(skb, &p)) ||
 		    (p.proto != IPPROTO_TCP && opened_port(skb, h, &p, false)))
 			return ALLOW;
 	} else if (dedicated_loop(&p.from) && !is_loop(h, &p.from)) {
@@ -241,10 +251,10 @@ int hl_ingress(struct __sk_buff *skb)
 		return ALLOW;
 	}
 	if (ARRIVES_ABROAD(skb))
-		return ALLOW;
+		return let_in(skb, &p);
 	/* To the hostlet's loopback, under the name that its programs have for it: see told.h. */
 	if (addr_loopback(&p.to) && skb->mark == LOOP_MARK(h))
-		return ALLOW;
+		return let_in(skb, &p);
 	if (elsewhere(skb, h) || echo_at_home(skb, h, &p, false))
 		return ALLOW;
 	dropped(skb, h, &p, HL_CALL_RECEIVE);

@@ -185,6 +185,35 @@ cases! {
         in sendto l 127.0.0.1:5302 own
         in recvmsg l => own from 127.0.0.1:5302 destined 127.0.0.1:5302
     ";
+    /// Before some kernel the option takes a capability that members have not.
+    marks_of_what_comes: "A18", r"
+        in a = socket udp4
+        in opt a rcvmark 1 => ok / ok|EPERM [privileged-options]
+        in bind a 0.0.0.0:5300
+        in c = socket udp4
+        in sendto c 127.0.0.1:5300 one
+        in recvmsg a => one from 127.0.0.1:* mark 0x0 / one from 127.0.0.1:* mark 0x0|one from 127.0.0.1:* [privileged-options]
+        in sendto c 10.0.0.6:5300 two
+        in recvmsg a => two from 10.0.0.5:* mark 0x0 / two from 10.0.0.5:* mark 0x0|two from 10.0.0.5:* [privileged-options]
+        in d = socket udp6
+        in opt d rcvmark 1 => ok / ok|EPERM [privileged-options]
+        in opt d pktinfo 1
+        in bind d [::1]:5301
+        in e = socket udp6
+        in connect e [::1]:5301
+        in send e three
+        in recvmsg d => three from [::1]:* mark 0x0 to ::1 via lo / three from [::1]:* mark 0x0 to ::1 via lo|three from [::1]:* to ::1 via lo [privileged-options]
+        in sendto d [::1]:5301 four
+        peer f = socket udp4
+        peer bind f 10.0.0.100:5302
+        in g = socket udp4
+        in opt g rcvmark 1 => ok / ok|EPERM [privileged-options]
+        in sendto g 10.0.0.100:5302 five
+        in connect g 10.0.0.100:5302
+        in send g six
+        peer sendto f 10.0.0.5:{in.g} seven
+        in recvmsg g => seven from 10.0.0.100:5302 mark 0x0 / seven from 10.0.0.100:5302 mark 0x0|seven from 10.0.0.100:5302 [privileged-options]
+    ";
     an_ipv4_name_on_an_ipv6_socket: "A7", r"
         peer a = socket udp4
         peer bind a 0.0.0.0:5300

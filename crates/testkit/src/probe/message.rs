@@ -305,6 +305,11 @@ fn notes(header: &libc::msghdr) -> Result<Vec<String>, Trouble> {
                 let to = SockAddr::v6(ip6(to.sin6_addr), u16::from_be(to.sin6_port), 0);
                 notes.push(format!("destined {}", to.show()));
             }
+            (libc::SOL_SOCKET, libc::SO_MARK) => {
+                // SAFETY: level and type say what the data is.
+                let mark = unsafe { data.cast::<u32>().read_unaligned() };
+                notes.push(format!("mark {mark:#x}"));
+            }
             (libc::IPPROTO_IP, libc::IP_RECVERR) | (libc::IPPROTO_IPV6, libc::IPV6_RECVERR) => {
                 // SAFETY: level and type say what the data is.
                 let error = unsafe { data.cast::<libc::sock_extended_err>().read_unaligned() };

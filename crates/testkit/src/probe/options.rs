@@ -8,8 +8,9 @@ use super::address::{in_addr, in6_addr, interface_index, parse_ip};
 use super::sockets::family;
 use super::{Outcome, Trouble, check, errno_name, held, usage};
 
-/// IPV6_HDRINCL and others that the libc crate lacks are not needed; this one is.
+/// IPV6_HDRINCL and others that the libc crate lacks are not needed; these are.
 const IPV6_ADDR_FORM: i32 = 1;
+const SO_RCVMARK: i32 = 75;
 
 /// setsockopt with a plain value.
 pub(crate) fn set<T>(fd: RawFd, level: i32, name: i32, value: &T) -> Result<(), Trouble> {
@@ -55,6 +56,7 @@ fn int_option(fd: RawFd, name: &str) -> Result<(i32, i32), Trouble> {
         "keepalive" => (SOL_SOCKET, libc::SO_KEEPALIVE),
         "dontroute" => (SOL_SOCKET, libc::SO_DONTROUTE),
         "mark" => (SOL_SOCKET, libc::SO_MARK),
+        "rcvmark" => (SOL_SOCKET, SO_RCVMARK),
         "error" => (SOL_SOCKET, libc::SO_ERROR),
         "type" => (SOL_SOCKET, libc::SO_TYPE),
         "domain" => (SOL_SOCKET, libc::SO_DOMAIN),

@@ -157,9 +157,12 @@ static inline void learn(struct __sk_buff *skb, const struct datagram *d)
 		settle(was, d->to.w[3], bpf_ntohs(d->to_port), HL_SETTLED_LEARNED);
 }
 
+/* What relay says of a datagram whose socket wants to be told where it was sent to. */
+enum { TO_BE_TOLD = 2 };
+
 /*
  * A datagram between sockets of a hostlet, one of which is known by another address than the one where
- * it stands (see known.h): for the socket that is connected to who it is known as.
+ * it stands (see known.h): for the socket that is connected to who it is known as. 0: none got it.
  */
 SHARED int relay(struct __sk_buff *skb, const struct datagram *d)
 {
@@ -169,6 +172,7 @@ SHARED int relay(struct __sk_buff *skb, const struct datagram *d)
 	struct bpf_sock *sk;
 	struct hl_known *k;
 	bool known = false, done;
+	int given;
 
 	if (!d)
 		return false;
@@ -195,8 +199,9 @@ SHARED int relay(struct __sk_buff *skb, const struct datagram *d)
 	if (!sk)
 		return false;
 	done = sk->state == BPF_TCP_ESTABLISHED && !bpf_sk_assign(skb, sk, 0);
+	given = !done ? 0 : is_told(sk) ? TO_BE_TOLD : 1;
 	bpf_sk_release(sk);
-	return done;
+	return given;
 }
 
 /* Gives it to the socket on the wildcard of a hostlet; 0 if there is none. */
@@ -320,6 +325,7 @@ int hl_learn(struct __sk_buff *skb)
 	struct hl_globals *g = global();
 	__u32 type = ONCE(skb->pkt_type);
 	struct datagram d;
+	int given = 0;
 
 	if (!g)
 		return TC_ACT_UNSPEC;
@@ -338,7 +344,10 @@ int hl_learn(struct __sk_buff *skb)
 	if (!g->wild_udp || (!g->known_as && nothing_to_learn(skb)) || !parse_udp(skb, &d))
 		goto told;
 	/* Whoever is in that table is on the wildcard, or was. */
-	if (g->known_as && skb->ifindex == LOOPBACK_IFINDEX && relay(skb, &d))
+	given = g->known_as && skb->ifindex == LOOPBACK_IFINDEX ? relay(skb, &d) : 0;
+	if (given == TO_BE_TOLD)
+		goto told;
+	if (given)
 		return TC_ACT_UNSPEC;
 	/* Of what is looped back the kernel does not say whether it is for a group, or for all of a network. */
 	if (addr_multicast(&d.to) || type == PACKET_BROADCAST || type == PACKET_LOOPBACK ||
@@ -347,7 +356,7 @@ int hl_learn(struct __sk_buff *skb)
 	learn(skb, &d);
 told:
 	if ((skb->mark & MARK_MASK) == LOOP_MARKED)
-		tell_loopback(skb);
+		tell_loopback(skb, given == TO_BE_TOLD);
 	return TC_ACT_UNSPEC;
 }
 

@@ -52,7 +52,7 @@ static inline bool assign_told(struct __sk_buff *skb, struct bpf_sock_tuple *t, 
 	return done;
 }
 
-static inline int tell4(struct __sk_buff *skb)
+static inline int tell4(struct __sk_buff *skb, bool given)
 {
 	struct bpf_sock_tuple t = {};
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
@@ -77,7 +77,7 @@ static inline int tell4(struct __sk_buff *skb)
 			return 0;
 		shown = extra->shown;
 	}
-	if (!assign_told(skb, &t, sizeof(t.ipv4)))
+	if (!given && !assign_told(skb, &t, sizeof(t.ipv4)))
 		return 0;
 	bpf_l4_csum_replace(skb, at + offsetof(struct udphdr, check), ip.daddr, shown,
 			    BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0 | sizeof(shown));
@@ -86,7 +86,7 @@ static inline int tell4(struct __sk_buff *skb)
 	return 0;
 }
 
-static inline int tell6(struct __sk_buff *skb)
+static inline int tell6(struct __sk_buff *skb, bool given)
 {
 	struct hl_addr to, shown = {{0, 0, 0, bpf_htonl(1)}};
 	struct bpf_sock_tuple t = {};
@@ -101,19 +101,22 @@ static inline int tell6(struct __sk_buff *skb)
 	__builtin_memcpy(t.ipv6.saddr, &ip.saddr, sizeof(t.ipv6.saddr));
 	__builtin_memcpy(t.ipv6.daddr, &ip.daddr, sizeof(t.ipv6.daddr));
 	if (bpf_skb_load_bytes(skb, at, &t.ipv6.sport, 2 * sizeof(__u16)) ||
-	    !assign_told(skb, &t, sizeof(t.ipv6)))
+	    (!given && !assign_told(skb, &t, sizeof(t.ipv6))))
 		return 0;
 	replace_in_sum(skb, at + offsetof(struct udphdr, check), &to, &shown, BPF_F_MARK_MANGLED_0);
 	bpf_skb_store_bytes(skb, ETH_HLEN + offsetof(struct ipv6hdr, daddr), &shown, sizeof(shown), 0);
 	return 0;
 }
 
-/* A packet that the guard has marked: if it is to be told, it gets the address by which it is known inside. */
-SHARED int tell_loopback(struct __sk_buff *skb)
+/*
+ * A packet that the guard has marked: if it is to be told, it gets the address by which it is known inside. `given`: it has its
+ * socket already, which is to be told.
+ */
+SHARED int tell_loopback(struct __sk_buff *skb, bool given)
 {
 	if (skb->ifindex != LOOPBACK_IFINDEX)
 		return 0;
-	return skb->protocol == bpf_htons(ETH_P_IP) ? tell4(skb) : tell6(skb);
+	return skb->protocol == bpf_htons(ETH_P_IP) ? tell4(skb, given) : tell6(skb, given);
 }
 
 #endif

@@ -224,12 +224,4 @@ cases! {
         in close c
         in bind b 127.0.0.1:8080 => EINVAL / ok [hidden-port]
     ";
-    told_of_what_it_sends_itself: "A8", r"
-        in a = socket udp4
-        in opt a pktinfo 1
-        in bind a 0.0.0.0:5300
-        in connect a 127.0.0.1:5300
-        in send a x
-        in recvmsg a => x from 127.0.0.1:5300 to 127.0.0.1 local 127.0.0.1 via lo / x from 127.0.0.1:5300 to 127.~ via lo [wildcard-connect]
-    ";
 }

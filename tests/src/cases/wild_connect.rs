@@ -333,4 +333,34 @@ cases! {
         in bind d [::]:8082
         in connect d [::1]:8080 => ok / EAFNOSUPPORT [dual-connect]
     ";
+    where_the_loopback_was_asked: "A2", r"
+        in a = socket udp4
+        in bind a 0.0.0.0:5301
+        in b = socket udp4
+        in opt b pktinfo 1
+        in bind b 0.0.0.0:5300
+        in connect b 127.0.0.1:5301
+        in sendto a 127.0.0.1:5300 x
+        in recvmsg b => x from 127.0.0.1:5301 to 127.0.0.1 local 127.0.0.1 via lo
+        in send b y
+        in recvfrom a => y from 127.0.0.1:5300
+        in c = socket udp6
+        in opt c v6only 1
+        in bind c [::]:5303
+        in d = socket udp6
+        in opt d v6only 1
+        in opt d pktinfo 1
+        in bind d [::]:5302
+        in connect d [::1]:5303
+        in sendto c [::1]:5302 z
+        in recvmsg d => z from [::1]:5303 to ::1 via lo
+    ";
+    told_of_what_it_sends_itself: "A8", r"
+        in a = socket udp4
+        in opt a pktinfo 1
+        in bind a 0.0.0.0:5300
+        in connect a 127.0.0.1:5300
+        in send a x
+        in recvmsg a => x from 127.0.0.1:5300 to 127.0.0.1 local 127.0.0.1 via lo
+    ";
 }

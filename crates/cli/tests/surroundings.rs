@@ -112,7 +112,7 @@ fn the_network_is_restarted() {
     m.ok(&["remove", "web"]);
 }
 
-/// C5: an address that somebody takes from its interface is no longer the hostlet's.
+/// C5, C6: an address that somebody takes from its interface is no longer the hostlet's.
 #[test]
 fn an_address_is_removed_by_hand() {
     let m = Machine::new("by-hand");
@@ -140,10 +140,30 @@ fn an_address_is_removed_by_hand() {
     }
     let shown = m.ok(&["show", "web"]);
     assert_eq!(shown.matches("gone from there").count(), 2, "{shown}");
+    let bind = |to: &str| {
+        let script = "import socket, sys; i = socket.getaddrinfo(sys.argv[1], 5000)[0]; socket.socket(i[0]).bind(i[4])";
+        let output = m.hostlet(&["enter", "web", "--", "/usr/bin/python3", "-c", script, to]);
+        let explained = m.ok(&[
+            "explain",
+            "web",
+            "bind",
+            &std::net::SocketAddr::new(to.parse().unwrap(), 5000).to_string(),
+        ]);
+        (
+            output.status.success(),
+            explained.contains("refused (EADDRNOTAVAIL)")
+                && explained.contains("does not have it now"),
+        )
+    };
+    for address in ["10.1.0.1", "0.0.0.0", "2001:db8:1::7"] {
+        assert_eq!(bind(address), (false, true), "{address}");
+    }
+    assert_eq!(bind("127.0.0.1"), (true, false));
     m.sh("ip addr add 10.1.0.1/24 dev d0");
     m.ok(&["grant", "web", "2001:db8:1::7"]);
     m.ok(&["check"]);
     assert!(!m.ok(&["show", "web"]).contains("gone"));
+    assert_eq!(bind("10.1.0.1"), (true, false));
     m.ok(&["remove", "web"]);
 }
 

@@ -179,6 +179,14 @@ pub(crate) fn has_nonlocal_bind() -> bool {
     switch("/proc/sys/net/ipv6/ip_nonlocal_bind") == Some(true)
 }
 
+/// Whether this machine's programs may bind an address of this family that is on no interface.
+pub(crate) fn binds_any(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(_) => switch("/proc/sys/net/ipv4/ip_nonlocal_bind") == Some(true),
+        IpAddr::V6(_) => has_nonlocal_bind(),
+    }
+}
+
 /// The groups whose users may have echo sockets; the first is beyond the last where nobody may.
 pub(crate) fn ping_groups() -> Option<(u32, u32)> {
     let text = fs::read_to_string("/proc/sys/net/ipv4/ping_group_range").ok()?;

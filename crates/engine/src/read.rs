@@ -8,6 +8,7 @@ use hostlet_platform::proc::Process;
 use hostlet_platform::sockdiag::Socket;
 use hostlet_policy::{
     Call, Network, Proto, held_by_host, kernel_view, reachable_services, within_groups,
+    without_address,
 };
 use hostlet_store::{Definition, HistoryQuery, HistoryRow, Store, StoreError};
 
@@ -98,13 +99,21 @@ impl Engine {
         let seen = observe::observe(&machine, observe::Of::some(name, []))?;
         let services = reachable_services(&row.spec, &seen);
         let view = kernel_view(row.id, &row.spec, &row.entries, &services, seen.ipv6);
+        let local = observe::local()?;
         let network = Network {
             routes: &observe::routes()?,
-            local: &observe::local()?,
+            local: &local,
             interfaces: &seen.interfaces,
         };
         let said = hostlet_policy::explain(&view, call, &network);
-        let said = match (*call, said.address) {
+        let used = said.address.map(|a| a.to_canonical());
+        let gone = used.filter(|a| {
+            row.entries.iter().any(|e| e.owned.contains(*a))
+                && !local.iter().any(|n| n.contains(a))
+                && !observe::binds_any(*a)
+        });
+        let said = match (*call, said.address, gone) {
+            (_, _, Some(gone)) => without_address(call, gone),
             (
                 Call::Bind {
                     proto: Proto::Udp,
@@ -112,12 +121,13 @@ impl Engine {
                     ..
                 },
                 Some(on),
+                None,
             ) if !row.spec.fallen_back && port != 0 => {
                 let four = on.to_canonical().is_ipv4();
                 let such = |s: &Socket| if four { !s.v6only } else { s.ipv6 };
                 held_by_host(holder(port, such), port).unwrap_or(said)
             }
-            (Call::Socket { proto: Proto::Ping }, _) if !row.spec.fallen_back => {
+            (Call::Socket { proto: Proto::Ping }, _, None) if !row.spec.fallen_back => {
                 observe::ping_groups().map_or(said, |(first, last)| within_groups(first, last))
             }
             _ => said,

@@ -23,6 +23,7 @@ pub use action::{Action, Definition, OwnFlags};
 pub use apply::{Change, What, plan_apply};
 pub use explain::{
     Call, Explanation, Network, Proto, Verdict, explain, held_by_host, within_groups,
+    without_address,
 };
 pub use lend::{plan_fall_back, plan_replace};
 pub use observed::{Existing, HostAddress, IdRange, Interface, Observed, Owners};

@@ -279,6 +279,24 @@ pub fn within_groups(first: u32, last: u32) -> Explanation {
     )
 }
 
+/// What becomes of a call that would use an address of the hostlet which the machine does not have at present.
+pub fn without_address(call: &Call, address: IpAddr) -> Explanation {
+    let (verdict, then) = match call {
+        Call::Send { .. } if address.is_ipv6() => (Verdict::Allowed, ", so no answer comes back"),
+        Call::Send { .. } => (Verdict::Refused("ENETUNREACH"), ""),
+        _ => (Verdict::Refused("EADDRNOTAVAIL"), ""),
+    };
+    say(
+        verdict,
+        Some(address),
+        "address-gone",
+        "C6",
+        format!(
+            "{address} is the hostlet's, but this machine does not have it now{then}: somebody took it off, or the network was restarted; `hostlet check` says how to put it back"
+        ),
+    )
+}
+
 fn say(
     verdict: Verdict,
     address: Option<IpAddr>,

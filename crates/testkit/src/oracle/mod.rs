@@ -6,7 +6,7 @@
 //! ` => ANSWER` says what the machines answer (`ONE|OTHER` where kernels differ);
 //! without it the call must succeed.
 //! Where a hostlet differs and is documented to, ` => ANSWER / ITS ANSWER [ID]`, by the id
-//! of the known difference (`~` in it: anything). `{ACTOR.SOCKET}` stands for the port of a socket. `#` begins
+//! of the known difference (`~` in it: anything, but never the machines' answer). `{ACTOR.SOCKET}` stands for the port of a socket. `#` begins
 //! a comment. `set NAME` chooses the addresses of `in`, `hostlet OPTIONS` adds options to
 //! its start.
 //!
@@ -71,7 +71,7 @@ impl Script {
     /// When they do not, with a table.
     pub fn judge(&self, row: &str, real: &[String], hostlets: &[String]) -> Result<()> {
         let good = |(step, (real, hostlet)): (&Step, (&String, &String))| match &step.hostlet {
-            Some(wanted) => wanted.split('|').any(|one| fits(one, hostlet)),
+            Some(wanted) => wanted.split('|').any(|one| fits(one, real, hostlet)),
             None => real == hostlet,
         };
         let both = self.steps.iter().zip(real.iter().zip(hostlets));
@@ -87,12 +87,13 @@ impl Script {
 }
 
 /// Whether the answer is that one; `~` stands for what differs from installation to
-/// installation.
-fn fits(wanted: &str, answer: &str) -> bool {
+/// installation, and is never what the machine answers.
+fn fits(wanted: &str, real: &str, answer: &str) -> bool {
     match wanted.split_once('~') {
-        Some((before, after)) => answer
-            .strip_prefix(before)
-            .is_some_and(|rest| rest.ends_with(after)),
+        Some((before, after)) => {
+            let rest = answer.strip_prefix(before);
+            answer != real && rest.is_some_and(|rest| rest.ends_with(after))
+        }
         None => wanted == answer,
     }
 }
@@ -108,6 +109,26 @@ pub fn looks_failed(answer: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_may_be_anything_is_another_answer() {
+        assert!(fits(
+            "to 127.~ via lo",
+            "to 127.0.0.1 via lo",
+            "to 127.121.1.0 via lo"
+        ));
+        assert!(!fits(
+            "to 127.~ via lo",
+            "to 127.0.0.1 via lo",
+            "to 127.0.0.1 via lo"
+        ));
+        assert!(!fits(
+            "to 127.~ via lo",
+            "to 127.0.0.1 via lo",
+            "to 127.121.1.0 via eth0"
+        ));
+        assert!(fits("ok", "ok", "ok"));
+    }
 
     #[test]
     fn failures_are_recognised() {

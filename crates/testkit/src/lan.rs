@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Every machine has `eth0` in 10.0.0.0/24 and 2001:db8::/64 and `eth1` in
-//! 10.1.0.0/24 and 2001:db8:1::/64, and its default route through `peer`, which also
-//! has 192.0.2.1 and 2001:db8:ff::1.
+//! 10.1.0.0/24 and 2001:db8:1::/64, and its default route (but with the set `alone`) through
+//! `peer`, which also has 192.0.2.1 and 2001:db8:ff::1.
 
 use std::ffi::OsStr;
 use std::process::Command;
@@ -28,6 +28,8 @@ const SETS: &[(&str, &[&str])] = &[
         &["10.0.0.5", "10.0.0.6", "2001:db8::5", "2001:db8::6"],
     ),
     ("one", &["10.0.0.5", "2001:db8::5"]),
+    // Without default routes.
+    (ALONE, &["10.0.0.5", "2001:db8::5"]),
     ("four", &["10.0.0.5", "10.0.0.6"]),
     ("six", &["2001:db8::5", "2001:db8::6"]),
     (
@@ -46,6 +48,7 @@ const SETS: &[(&str, &[&str])] = &[
     ),
 ];
 
+const ALONE: &str = "alone";
 const OTHER: &[&str] = &["10.0.0.9", "2001:db8::9"];
 const HOST: &[&str] = &["10.0.0.1", "2001:db8::1", "10.1.0.1", "2001:db8:1::1"];
 const PEER: &[&str] = &[
@@ -90,7 +93,7 @@ impl Lan {
         let machine = |name: &str, addresses: &[&str]| -> Result<NetNs> {
             let ns = NetNs::new(name)?;
             plug(&peer, &ns)?;
-            place(&ns, addresses)?;
+            place(&ns, addresses, set_name != ALONE)?;
             Ok(ns)
         };
         let inside = machine("in", set(set_name)?)?;
@@ -112,7 +115,7 @@ impl Lan {
         let set = set(set_name)?;
         let host = NetNs::new("host")?;
         plug(&peer, &host)?;
-        place(&host, &[HOST, set, OTHER].concat())?;
+        place(&host, &[HOST, set, OTHER].concat(), set_name != ALONE)?;
         let install = Installation::new()?;
         Ok(Lan {
             peer,
@@ -263,7 +266,7 @@ fn plug(peer: &NetNs, machine: &NetNs) -> Result<()> {
 
 /// Puts the addresses on the machine. The first IPv6 one of each network is preferred
 /// as a source, as the first IPv4 one is by nature.
-fn place(machine: &NetNs, addresses: &[&str]) -> Result<()> {
+fn place(machine: &NetNs, addresses: &[&str], routed: bool) -> Result<()> {
     // Where an answer is late, as on a slow machine, the other end's last segment comes twice, and what is said to that ends
     // TIME_WAIT (RFC 1337): what a port was used for must be seen all the same.
     machine.set("ipv4/tcp_rfc1337", "1")?;
@@ -297,11 +300,13 @@ fn place(machine: &NetNs, addresses: &[&str]) -> Result<()> {
         seen.push(net);
         lines.push(line);
     }
-    if four {
+    if four && routed {
         lines.push(format!("route add default via {}", PEER[0]));
     }
-    if six {
+    if six && routed {
         lines.push(format!("route add default via {}", PEER[1]));
+    }
+    if six {
         machine.set(
             "ipv6/ip_nonlocal_bind",
             if addresses.iter().any(|a| a.contains('/')) {

@@ -100,4 +100,63 @@ cases! {
         in sendto c 10.0.0.100:5300 x
         in sendmsg c 10.0.0.100:5300 x src=10.0.0.1 => ENETUNREACH|EINVAL
     ";
+    the_loopback_by_another_interface: "A18", r"
+        in s = socket udp4
+        in bind s 0.0.0.0:5300
+        in a = socket udp4
+        in opt a device eth0
+        in sendto a 127.0.0.1:5300 x => ok / EINVAL [device-loopback]
+        in connect a 127.0.0.1:5300
+        in name a => 10.0.0.5:* / 127.0.0.1:* [device-loopback]
+        in quiet s => quiet
+        in b = socket tcp4
+        in opt b device eth0
+        in connect b 127.0.0.1:8080 => EINPROGRESS / EINVAL [device-loopback]
+        in c = socket udp6
+        in opt c device eth0
+        in connect c [::1]:5300
+        in name c => [2001:db8::5]:* / [::1]:* [device-loopback]
+    ";
+    two_interfaces_of_a_port: "A18", r"
+        in a = socket tcp4
+        in opt a device eth0
+        in bind a 0.0.0.0:8080
+        in b = socket tcp4
+        in opt b device lo
+        in bind b 0.0.0.0:8080 => ok / EADDRINUSE [device-ports]
+        in c = socket udp6
+        in opt c device eth0
+        in bind c [::]:5300
+        in d = socket udp6
+        in opt d device eth1
+        in bind d [2001:db8::6]:5300 => ok / EADDRINUSE [device-ports]
+        in e = socket udp4
+        in sendto e 10.0.0.6:5300 x
+        in recvfrom c => x from [::ffff:10.0.0.5]:* / EAGAIN [device-ports]
+        in sendto e 10.0.0.5:5300 y
+        in recvfrom c => y from [::ffff:10.0.0.5]:*
+        in f = socket udp4
+        in opt f device eth0
+        in bind f 10.0.0.6:5301
+        in g = socket udp4
+        in opt g device lo
+        in bind g 10.0.0.6:5301
+    ";
+    groups_without_a_route: "A18", r"
+        set alone
+        in a = socket udp4
+        in opt a broadcast 1
+        in sendto a 239.1.2.3:5300 x => ENETUNREACH / ok [group-without-route]
+        in sendto a 255.255.255.255:5300 x => ENETUNREACH / ok [group-without-route]
+        in connect a 239.1.2.3:5300 => ENETUNREACH
+        in e = socket udp4
+        in connect e 239.1.2.3:5300 => ENETUNREACH / ok [group-without-route]
+        in b = socket udp4
+        in bind b 10.0.0.5:5301
+        in sendto b 239.1.2.3:5300 x
+        in c = socket udp4
+        in sendto c 192.0.2.1:5300 x => ENETUNREACH
+        in d = socket tcp6
+        in connect d [2001:db8:ff::1]:80 => ENETUNREACH
+    ";
 }

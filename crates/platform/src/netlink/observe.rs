@@ -116,7 +116,7 @@ fn address_of(family: u8, value: &[u8]) -> Option<IpAddr> {
 }
 
 /// The unicast routes of the main table, both families. Routes of kinds this program cannot read
-/// are left out: the listing only serves to choose a source address.
+/// are left out: the listing serves to choose a source address, and to warn of taking a router's.
 pub(super) fn routes() -> Result<Vec<Route>, NetError> {
     let mut found = Vec::new();
     for message in all_routes()? {

@@ -1,15 +1,19 @@
 //! Descriptors from outside, and hostlets that end.
 
+use std::ffi::CString;
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use hostlet_testkit::agent::Agent;
 
+use super::bench::USER;
 use super::ending::Program;
 use super::{Attempt, Bench, Finding, Layer, Who, absent, code};
 
@@ -195,20 +199,85 @@ fn member_name(who: Who) -> &'static str {
     }
 }
 
-fn capability_sets(bench: &mut Bench, who: Who) -> Result<Finding> {
-    // NET_ADMIN, NET_RAW, SYS_MODULE, SYS_RAWIO, SYS_PTRACE, SYS_ADMIN, SYS_BOOT, PERFMON, BPF, DAC_READ_SEARCH.
-    let gone: u64 = [12, 13, 16, 17, 19, 21, 22, 38, 39, 2]
-        .iter()
-        .map(|c| 1u64 << c)
-        .sum();
+/// NET_ADMIN, NET_RAW, SYS_MODULE, SYS_RAWIO, SYS_PTRACE, SYS_ADMIN, SYS_BOOT, PERFMON, BPF, DAC_READ_SEARCH.
+const DROPPED: [u32; 10] = [12, 13, 16, 17, 19, 21, 22, 38, 39, 2];
+
+/// The dropped capabilities that a program has in one of its sets.
+fn dropped_in(agent: &mut Agent) -> Result<Option<String>> {
+    let gone: u64 = DROPPED.iter().map(|c| 1u64 << c).sum();
     for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
-        let text = bench.ask(member_name(who), &format!("status {set}"))?;
+        let text = agent.ask(&format!("status {set}"))?;
         let has = u64::from_str_radix(&text, 16).with_context(|| format!("{set}: {text}"))?;
         if has & gone != 0 {
-            return Ok(finding(Some(format!("{set} has {:#x}", has & gone))));
+            return Ok(Some(format!("{set} has {:#x}", has & gone)));
         }
     }
-    Ok(finding(None))
+    Ok(None)
+}
+
+/// Programs that give whoever starts them what was dropped: one is set-uid root, the other has file capabilities.
+fn gifts(bench: &Bench) -> Result<[PathBuf; 2]> {
+    let place = bench.files().join("gifts");
+    let [set_uid, capable] = ["set-uid", "capable"].map(|name| place.join(name));
+    if place.exists() {
+        return Ok([set_uid, capable]);
+    }
+    // Where temporary files are, such programs may be worth nothing (nosuid).
+    std::fs::create_dir(&place)?;
+    let mut mount = Command::new("mount");
+    mount.args(["-t", "tmpfs", "-o", "mode=755,suid", "gifts"]);
+    let mounted = mount.arg(&place).status().context("starting mount")?;
+    ensure!(mounted.success(), "mount: {mounted}");
+    for (gift, mode) in [(&set_uid, 0o4755), (&capable, 0o755)] {
+        std::fs::copy(&bench.probe, gift)?;
+        std::fs::set_permissions(gift, PermissionsExt::from_mode(mode))?;
+    }
+    let (low, high) = DROPPED.iter().fold((0u32, 0u32), |(low, high), c| match c {
+        0..32 => (low | 1 << c, high),
+        c => (low, high | 1 << (c - 32)),
+    });
+    // VFS_CAP_REVISION_2: permitted and inheritable, the first 32 and the rest.
+    let words: [u32; 5] = [0x0200_0000, low, 0, high, 0];
+    let value: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let path = CString::new(capable.as_os_str().as_bytes())?;
+    let name = c"security.capability".as_ptr();
+    // SAFETY: the path and the name end in a zero, and the value is as long as said.
+    let done =
+        unsafe { libc::setxattr(path.as_ptr(), name, value.as_ptr().cast(), value.len(), 0) };
+    let why = std::io::Error::last_os_error();
+    ensure!(done == 0, "giving a file capabilities: {why}");
+    Ok([set_uid, capable])
+}
+
+fn capability_sets(bench: &mut Bench, who: Who) -> Result<Finding> {
+    let mut member = Agent::start("member", bench.member(who, text(&bench.probe)?, &[])?)?;
+    let mut out = dropped_in(&mut member)?;
+    let user = USER.to_string();
+    for gift in gifts(bench)? {
+        let mut outside = bench.lan().host().command("setpriv");
+        outside.args(["--reuid", &user, "--regid", &user, "--clear-groups"]);
+        outside
+            .arg("--bounding-set=+all")
+            .arg(&gift)
+            .current_dir("/");
+        let mut outside = Agent::start("outside", outside)?;
+        let given = outside.ask("status CapPrm")?;
+        let given = u64::from_str_radix(&given, 16).with_context(|| given.clone())?;
+        ensure!(
+            DROPPED.iter().any(|c| given & 1 << c != 0),
+            "{} gives nobody anything: this proves nothing",
+            gift.display()
+        );
+        let mut command = bench.member(who, text(&gift)?, &[])?;
+        command.current_dir("/");
+        let mut gifted = Agent::start("gifted", command)?;
+        out = out.or(dropped_in(&mut gifted)?);
+    }
+    Ok(finding(out))
+}
+
+fn text(path: &Path) -> Result<&str> {
+    path.to_str().context("a path in UTF-8")
 }
 
 /// The kernel would let it: it is the hook that refuses, and tells so.

@@ -145,17 +145,22 @@ impl<'a> Killer<'a> {
             let more = ["--address", &lengths[0], "--address", &lengths[1]];
             stage.run(&[&["create", &name][..], &more, &["--assign", "eth0"]].concat())?;
             let always = vec![format!("{}:0", own[0]), format!("[{}]:0", own[1])];
-            let begin = ["10.20.8.", "2001:db8:20::80"];
+            // And what is granted and revoked.
+            let all = own.into_iter().chain([passing(n)]);
+            let all = all.map(|address| address.parse().context(address));
             let (member, peer) = (stage.enter(&name)?, stage.lan.start("peer")?);
             let port = PORT + u16::try_from(n)?;
-            probers.push(Prober::start(member, peer, port, begin, always)?);
+            let own = all.collect::<Result<_>>()?;
+            probers.push(Prober::start(member, peer, port, own, always)?);
         }
         // And one whose address is lent.
         let command = install.probe(stage.host(), &["run", "--name", "lent", "--pool", "lan"])?;
         let (member, peer) = (Agent::start("lent", command)?, stage.lan.start("peer")?);
-        let begin = ["10.0.0.2", "2001:db8::2"];
+        let own = stage.addresses("lent")?.into_iter();
+        let own = own.map(|address| address.parse().context(address));
+        let own = own.collect::<Result<_>>()?;
         let port = PORT + u16::try_from(VICTIMS)?;
-        probers.push(Prober::start(member, peer, port, begin, Vec::new())?);
+        probers.push(Prober::start(member, peer, port, own, Vec::new())?);
         let mut killer = Killer {
             stage,
             chance: Chance::new(seed),
@@ -222,7 +227,7 @@ impl<'a> Killer<'a> {
 
     fn change_a_victim(&mut self) -> Result<()> {
         let n = self.chance.below(VICTIMS);
-        let (name, more) = (format!("v{n}"), format!("10.20.8.{}", 100 + n));
+        let (name, more) = (format!("v{n}"), passing(n));
         if self.stage.addresses(&name)?.contains(&more) {
             self.kill_command("revoke", &["revoke", &name, &more])
         } else {
@@ -382,6 +387,11 @@ impl<'a> Killer<'a> {
         }
         Ok(self.done)
     }
+}
+
+/// What a victim is granted, and revoked.
+fn passing(victim: usize) -> String {
+    format!("10.20.8.{}", 100 + victim)
 }
 
 fn quiet(command: &mut Command) {

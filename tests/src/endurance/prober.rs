@@ -1,5 +1,6 @@
 //! Programs in hostlets that try, all the time, what they must not be able to.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -25,6 +26,7 @@ const TRIES: &[(Who, &str, &str)] = &[
     (Member, "bind a 10.0.0.1:0", "EADDRNOTAVAIL"),
     (Member, "opt a freebind 1", "ok"),
     (Member, "bind a 10.0.0.9:0", "EADDRNOTAVAIL"),
+    (Member, "bind a 10.0.0.5:0", "EADDRNOTAVAIL"),
     (Member, "connect a 10.0.0.100:PORT", REFUSED),
     (Member, "a = socket tcp6", "ok"),
     (Member, "bind a [::ffff:10.0.0.1]:0", "EADDRNOTAVAIL"),
@@ -36,6 +38,11 @@ const TRIES: &[(Who, &str, &str)] = &[
     (
         Member,
         "sendmsg a 10.0.0.100:PORT x src=10.0.0.1",
+        NO_SOURCE,
+    ),
+    (
+        Member,
+        "sendmsg a 10.0.0.100:PORT x src=10.0.0.5",
         NO_SOURCE,
     ),
     (Member, "sendto a 10.0.0.100:PORT x", "ok"),
@@ -94,21 +101,21 @@ const PATIENCE: &str = "patience 10";
 /// A prober; it tries until it is ended.
 pub(super) struct Prober {
     port: u16,
-    /// What its own addresses begin with.
-    own: [&'static str; 2],
+    /// Its own addresses, also one that comes and goes.
+    own: Vec<IpAddr>,
     stop: Arc<AtomicBool>,
     tried: Arc<AtomicU64>,
     thread: JoinHandle<Result<()>>,
 }
 
 impl Prober {
-    /// `port` is one that nobody else sends to, at the peer's machine, on which `peer` is. The member's own addresses begin like
+    /// `port` is one that nobody else sends to, at the peer's machine, on which `peer` is. The member's own addresses are
     /// `own`, and `always` are some that it always has.
     pub(super) fn start(
         mut member: Agent,
         mut peer: Agent,
         port: u16,
-        own: [&'static str; 2],
+        own: Vec<IpAddr>,
         always: Vec<String>,
     ) -> Result<Prober> {
         let stop = Arc::new(AtomicBool::new(false));
@@ -155,11 +162,11 @@ impl Prober {
     pub(super) fn heard(&self, seen: &[Seen]) -> Result<usize> {
         let mut count = 0;
         for packet in seen.iter().filter(|packet| packet.port == self.port) {
-            let from = packet.from.to_string();
             ensure!(
-                self.own.iter().any(|own| from.starts_with(own)),
-                "a packet to port {} came from {from}",
-                self.port
+                self.own.contains(&packet.from),
+                "a packet to port {} came from {}",
+                self.port,
+                packet.from
             );
             count += 1;
         }

@@ -254,9 +254,10 @@ cases! {
         in connect a 127.0.0.1:5300
         in connect a 10.0.0.100:5300 => EINVAL
         in send a x
+        in poll a err => err
         in send a y => ECONNREFUSED
         in send a z
-        in poll a => out / out+err [failed-call-port]
+        in quiet a => quiet / err [failed-call-port]
     ";
     sent_to_the_port_of_a_connect_that_failed: "A7", r"
         set four

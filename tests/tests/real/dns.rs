@@ -220,7 +220,7 @@ fn named_on_all_addresses() -> Result<()> {
 
 #[test]
 fn named_on_named_addresses_with_a_copied_zone() -> Result<()> {
-    // Two announcements come, at any moment of the first copy.
+    // Two announcements come, in any order and at any moment of a copy.
     macro_rules! announced {
         ($answer:literal) => {
             concat!(
@@ -234,6 +234,7 @@ fn named_on_named_addresses_with_a_copied_zone() -> Result<()> {
         &[
             announced!("zone is up to date"),
             announced!("no serial"),
+            announced!("serial N"),
             announced!("*refresh in progress, refresh check queued"),
             ENDING,
         ],
@@ -254,11 +255,10 @@ fn copied(machines: &Machines) -> Result<()> {
         .fill("$TTL 60\n@ SOA ns admin 2 60 60 60 60\n@ NS ns\nns A 10.0.0.5\nwho TXT \"new\"");
     servers[1].write("moved", &zone)?;
     servers[1].signal(libc::SIGHUP)?;
-    let heard = copy.wait_from(before, "received notify for zone 'moved'", LIMIT)?;
-    ensure!(
-        heard.contains("10.0.0.5#") || heard.contains("2001:db8::5#"),
-        "an announcement: {heard}"
-    );
+    // Of both families, or a machine may be asked to end before the second.
+    for from in ["10.0.0.5", "2001:db8::5"] {
+        copy.wait_from(before, &format!("notify from {from}#"), LIMIT)?;
+    }
     copy.wait_from(before, "Transfer status: success", LIMIT)?;
     let got = txt("@2001:db8::9")?;
     ensure!(got == "\"new\"\n", "a zone copied once more: {got}");

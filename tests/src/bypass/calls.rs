@@ -374,11 +374,14 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
     ),
     script(
         "socket-mark",
-        "mark packets (SO_MARK): for policy routes, and for a neighbour's loopback",
+        "mark packets (SO_MARK, also as a control message): for policy routes, and for a neighbour's loopback",
         Layer::Capability,
         "
         in a = socket udp4
         in! opt a mark 1275068417 => EPERM
+        in! sendmsg a 10.0.0.100:{P} x mark=1275068417 => EPERM
+        in b = socket udp6
+        in! sendmsg b [2001:db8::100]:{P} x mark=1275068417 => EPERM
     ",
     ),
     script(

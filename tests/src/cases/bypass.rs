@@ -17,6 +17,8 @@ cases! {
         in a = socket tcp4
         in opt a transparent 1 => ok / EPERM [privileged-options]
         in opt a mark 7 => ok / EPERM [privileged-options]
+        in m = socket udp4
+        in sendmsg m 10.0.0.100:5300 x mark=7 => ok / EPERM [privileged-options]
         in opt a repair 1 => ok / EPERM [privileged-options]
         in b = socket tcp6
         in opt b transparent 1 => ok / EPERM [privileged-options]

@@ -154,4 +154,25 @@ cases! {
         in e = socket tcp4
         in connect e 127.0.0.1:8080 => ECONNREFUSED / ok [wildcard-restart]
     ";
+    on_a_further_address: "A12", r"
+        in a = socket tcp4
+        in bind a 0.0.0.0:8080
+        in listen a
+        peer c = socket tcp4
+        peer connect c 10.0.0.6:8080
+        in b = accept a => from 10.0.0.100:*
+        in close b
+        peer recv c => nothing
+        peer close c
+        in close a
+        in d = socket tcp4
+        in bind d 10.0.0.6:8080 => EADDRINUSE
+        in bind d 10.0.0.5:8080
+        in e = socket tcp4
+        in bind e 127.0.0.1:8080
+        in close d
+        in close e
+        in f = socket tcp4
+        in bind f 0.0.0.0:8080 => EADDRINUSE / ok [wildcard-restart]
+    ";
 }

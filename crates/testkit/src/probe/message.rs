@@ -52,7 +52,9 @@ pub(crate) fn perform(op: &str, fd: RawFd, args: &[&str]) -> Outcome {
             Ok(count) => receive_many(fd, count),
             Err(_) => usage("recvmany SOCKET COUNT"),
         },
-        _ => usage("sendmsg SOCKET TO|- TEXT [src=ADDRESS] [if=NAME], recvmsg SOCKET"),
+        _ => {
+            usage("sendmsg SOCKET TO|- TEXT [src=ADDRESS] [if=NAME] [mark=NUMBER], recvmsg SOCKET")
+        }
     }
 }
 
@@ -66,17 +68,18 @@ pub(crate) struct Message {
 }
 
 impl Message {
-    /// `to` or `-`, a text, and `src=ADDRESS`, `if=NAME` as packet information.
+    /// `to` or `-`, a text, and `src=ADDRESS`, `if=NAME` as packet information, or `mark=NUMBER`.
     pub fn parse(to: &str, text: &str, rest: &[&str]) -> Result<Message, Trouble> {
         let to = match to {
             "-" => None,
             to => Some(SockAddr::parse(to)?),
         };
-        let (mut source, mut interface) = (None, 0);
+        let (mut source, mut interface, mut mark) = (None, 0, None);
         for word in rest {
             match word.split_once('=') {
                 Some(("src", address)) => source = Some(parse_ip(address)?),
                 Some(("if", name)) => interface = interface_index(name)?,
+                Some(("mark", number)) => mark = number.parse::<u32>().ok(),
                 _ => return usage(format!("sendmsg: {word}")),
             }
         }
@@ -92,7 +95,11 @@ impl Message {
             control_len: 0,
         };
         match source {
-            None => {}
+            None => {
+                if let Some(mark) = mark {
+                    message.attach(libc::SOL_SOCKET, libc::SO_MARK, mark);
+                }
+            }
             Some(IpAddr::V4(address)) => {
                 let info = libc::in_pktinfo {
                     ipi_ifindex: i32::try_from(interface).unwrap_or(0),

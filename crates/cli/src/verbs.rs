@@ -251,7 +251,7 @@ fn attach(engine: &Engine, a: &Attach, out: &mut dyn Write) -> Result<()> {
 
 fn events(engine: &Engine, a: &Events, out: &mut dyn Write) -> Result<()> {
     let (mut failed, mut some, mut lost) = (None, false, false);
-    engine.events(a.name.as_ref(), a.since, a.follow, &mut |line| {
+    let kept = engine.events(a.name.as_ref(), a.since, a.follow, &mut |line| {
         match line {
             EventLine::Event(_) => some = true,
             EventLine::Lost(_) => lost = true,
@@ -275,6 +275,10 @@ fn events(engine: &Engine, a: &Events, out: &mut dyn Write) -> Result<()> {
     if !some && !a.json {
         match &a.name {
             Some(name) if lost => writeln!(out, "No event of {name} is left.")?,
+            _ if !kept => writeln!(
+                out,
+                "No events: the kernel keeps them while there is a hostlet, and there is none. 'hostlet events -f' shows them as they come."
+            )?,
             _ => writeln!(out, "Nothing was refused.")?,
         }
     }

@@ -91,6 +91,14 @@ fn events_of_a_hostlet_that_ended_have_its_name() {
     assert_eq!((told(&["web"]), told(&["next"])), (vec![web], vec![next]));
     m.ok(&["remove", "next"]);
     m.ok(&["remove", "stays"]);
+    // Nothing stays in the kernel behind the last one.
+    for verb in [&["events"][..], &["events", "web"]] {
+        let none = m.ok(verb);
+        assert!(
+            none.starts_with("No events: the kernel keeps them while"),
+            "{none}"
+        );
+    }
 }
 
 /// C6: one hostlet cannot hide what it or another did without its being told that something is missing.

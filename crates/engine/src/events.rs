@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Engine {
     /// Hands over the events of one hostlet, or of all, the oldest first, and how many are lost; with `follow`, goes on
-    /// until told to stop.
+    /// until told to stop. Whether the kernel part was there, which keeps them, is returned: it goes with the last hostlet.
     ///
     /// # Errors
     /// There is no hostlet of that name, or the kernel part cannot be read.
@@ -32,7 +32,7 @@ impl Engine {
         since: Option<Timestamp>,
         follow: bool,
         take: &mut dyn FnMut(&EventLine) -> ControlFlow<()>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let mut machine = self.reading("read events")?;
         if !follow {
             machine.must_have_tables()?;
@@ -64,12 +64,12 @@ impl Engine {
                         .chain(&itself)
                         .any(|line| take(line).is_break())
                     {
-                        return Ok(());
+                        return Ok(true);
                     }
                 }
             }
             if !follow {
-                return Ok(());
+                return Ok(kernel.is_some());
             }
             kernel = self.wait_for_more(kernel, &mut last)?;
         }

@@ -159,4 +159,20 @@ cases! {
         in d = socket tcp6
         in connect d [2001:db8:ff::1]:80 => ENETUNREACH
     ";
+    an_interface_that_leads_elsewhere: "A18", r"
+        in a = socket udp6
+        in bind a [2001:db8::6]:5300
+        in b = socket udp6
+        in sendmsg b [2001:db8::6]:5300 x src=:: if=lo => ENETUNREACH / ok [interface-named]
+        in recvfrom a => EAGAIN / x from [2001:db8::6]:* [interface-named]
+        in c = socket udp6
+        in bind c [::1]:5301
+        in sendmsg b [::1]:5301 y src=2001:db8::5 if=eth0
+        in recvfrom c => EAGAIN / y from [2001:db8::5]:* [interface-named]
+        in d = socket udp4
+        in sendmsg d 10.0.0.100:5302 z src=127.0.0.1 if=lo => ok / EINVAL [interface-named]
+        in e = socket udp4
+        in bind e 0.0.0.0:5303
+        in sendmsg e 127.0.0.1:5304 z src=10.0.0.5 if=eth0 => ok / EINVAL [interface-named]
+    ";
 }

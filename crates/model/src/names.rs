@@ -102,9 +102,10 @@ impl OwnNames {
                 _ => continue,
             };
             if addresses.len() < MAX_ADDRESSES
-                && let Ok(address) = value.parse()
+                && let Ok(address) = value.parse::<IpAddr>()
             {
-                addresses.push((address, whose));
+                // In the form in which it is asked for.
+                addresses.push((address.to_canonical(), whose));
             }
         }
         Some(OwnNames {
@@ -201,8 +202,11 @@ mod tests {
         #[test]
         fn what_is_written_is_read(
             cgroup in "/[^\n]{0,80}",
-            addresses in prop::collection::vec((any::<IpAddr>(), whose()), 0..40),
+            mut addresses in prop::collection::vec((any::<IpAddr>(), whose()), 0..40),
         ) {
+            for (address, _) in &mut addresses {
+                *address = address.to_canonical();
+            }
             let names = OwnNames { cgroup, addresses };
             prop_assert_eq!(OwnNames::parse(names.render().as_bytes()), Some(names));
         }

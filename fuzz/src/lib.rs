@@ -6,6 +6,8 @@ pub mod config;
 pub mod dhcp4;
 pub mod dhcp6;
 pub mod frames;
+pub mod local;
+pub mod modules;
 mod steps;
 pub mod varlink;
 pub mod words;

@@ -30,7 +30,7 @@ macro_rules! replays {
     };
 }
 
-replays!(answers config dhcp4 dhcp6 frames varlink words);
+replays!(answers config dhcp4 dhcp6 frames local modules varlink words);
 
 /// Whatever the fuzzer works at is replayed here.
 #[test]

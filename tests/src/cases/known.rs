@@ -224,4 +224,14 @@ cases! {
         in close c
         in bind b 127.0.0.1:8080 => EINVAL / ok [hidden-port]
     ";
+    a_port_under_the_surface_shut_down: "C4", r"
+        host a = socket tcp6
+        host bind a [::]:8080
+        host listen a
+        in b = socket tcp6
+        in bind b [::1]:8080
+        in listen b
+        in shutdown b rdwr
+        in opt b v6only 0 => EINVAL / ok [hidden-port]
+    ";
 }

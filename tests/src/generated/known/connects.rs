@@ -303,7 +303,8 @@ pub(super) fn failed_call_port(d: &Difference) -> Option<bool> {
 pub(super) fn hidden_port(d: &Difference) -> Option<bool> {
     // Nor is the port taken before it is needed.
     let again = d.is("bind", "EINVAL", "ok") || d.is("bind", "EINVAL", "EADDRINUSE");
-    if again || d.is("bind", "EADDRINUSE", "ok") {
+    let family = d.is("opt", "EINVAL", "ok") && d.step.words[2] == "v6only";
+    if again || family || d.is("bind", "EADDRINUSE", "ok") {
         let socket = d.step.socket();
         let (_, port) = match d.step.real {
             "EINVAL" => d.past.bound(socket)?,

@@ -308,6 +308,18 @@ fn a_hidden_port_is_taken_until_its_listener_ends() {
 }
 
 #[test]
+fn a_hidden_port_whose_listener_ended_does_not_settle_the_family() {
+    let opened = |ends: &str| {
+        explained(&format!(
+            "host a = socket tcp6\nhost bind a [::]:8080\nin b = socket tcp6\nin bind b [::1]:8080\n\
+             in listen b\n{ends}in opt b v6only 0 => EINVAL / ok"
+        ))
+    };
+    assert_eq!(opened("in shutdown b rdwr\n"), Some("hidden-port"));
+    assert_eq!(opened(""), None);
+}
+
+#[test]
 fn a_hidden_port_is_taken_by_who_does_not_share_it() {
     let bound = |option: &str| {
         explained(&format!(

@@ -82,7 +82,7 @@ pub const TRAPS: &[Trap] = &[
     trap("an owned address without a listener of its hostlet is a closed port, not the host's service",
         &[Case("neighbours::a_host_service_does_not_answer_on_a_hostlets_address"), Case("neighbours::the_set_and_nothing_else"), Way("host-wildcard")]),
     trap("closing the newest socket of a SO_REUSEPORT group must not lose the port",
-        &[Case("wildcard::several_listeners_share"), Test("tests/tests/conformance/main.rs", "a_reload_with_many_listeners")]),
+        &[Case("wildcard::several_listeners_share"), Test("tests/tests/conformance.rs", "a_reload_with_many_listeners")]),
     trap("shutdown does not take a listener out of the table, close and a crash do",
         &[Case("ending::shutdown_of_a_listener"), Case("ending::shutdown_then_another_listens"), Case("ending::a_crash_frees_the_port_at_once"),
           Case("known::a_listener_that_was_shut_down")]),

@@ -1,8 +1,8 @@
 //! The named cases: a name, the row of the requirements that it proves, a script.
 //!
 //! What the machines answer is part of the script, so that a case also says what is
-//! promised. The program `conformance` performs them all on machines that stay; the
-//! test of the same name includes this module and makes each a test.
+//! promised. The program `conformance` performs them all on machines that stay; as a
+//! test of this library each has machines of its own. Tests need root, and fail without it.
 
 /// A script with its name, and what it proves.
 #[derive(Debug, Clone, Copy)]
@@ -15,7 +15,7 @@ pub struct Case {
     pub script: &'static str,
 }
 
-/// The cases of a file: data of the library, tests of the test.
+/// The cases of a file: data of the library, and tests of it.
 macro_rules! cases {
     ($($(#[$note:meta])* $name:ident: $row:literal, $script:literal;)*) => {
         pub(super) const CASES: &[super::Case] = &[$(super::Case {

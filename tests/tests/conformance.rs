@@ -1,12 +1,5 @@
-//! The semantics, against the oracle: the same script on real machines (network
-//! namespaces that have exactly the addresses) and on one machine with hostlets.
-//!
-//! The cases are data of the library; here each is a test, on machines of its own.
-//! They need root, and fail without it.
-
-#[allow(dead_code, reason = "here the text is tests, not data")]
-#[path = "../../src/cases/mod.rs"]
-mod cases;
+//! A script that is too long to be written down among the named cases (`tests/src/cases`), against the oracle. It needs root, and fails
+//! without it.
 
 /// Sixteen listeners that share a port, sixteen more as a reload starts them, and the end of the first: more than the
 /// kernel part keeps of one port.

@@ -234,4 +234,30 @@ cases! {
         in shutdown b rdwr
         in opt b v6only 0 => EINVAL / ok [hidden-port]
     ";
+    a_source_on_the_loopback_to_somebody_on_this_machine: "A8", r"
+        host h = socket udp4
+        host bind h 10.0.0.1:5300
+        in a = socket udp4
+        in connect a 10.0.0.1:5300
+        in sendmsg a - x src=127.0.0.1 => EINVAL / ok [source-loopback]
+        in sendmsg a 10.0.0.1:5300 x src=127.0.0.1 => EINVAL
+        host quiet h
+        other n = socket udp4
+        other bind n 10.0.0.9:5300
+        in b = socket udp4
+        in connect b 10.0.0.9:5300
+        in sendmsg b - x src=127.0.0.1 => EINVAL / ok [source-loopback]
+        other quiet n
+    ";
+    a_connection_to_port_0: "A9", r"
+        in a = socket tcp4 nonblock
+        in connect a 10.0.0.100:0 => EINPROGRESS
+        in name a => 10.0.0.5:* / 0.0.0.0:* [connect-port-0]
+        in b = socket tcp6 nonblock
+        in connect b [::1]:0 => EINPROGRESS
+        in name b => [::1]:* / [::]:* [connect-port-0]
+        in c = socket tcp4
+        in connect c 10.0.0.100:0 => ECONNREFUSED
+        in name c => 0.0.0.0:*
+    ";
 }

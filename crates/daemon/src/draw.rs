@@ -1,6 +1,6 @@
 //! Drawing one address from one pool, up to the point where it is on its interface and nobody else's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Instant;
@@ -108,6 +108,7 @@ impl Draw<'_> {
     fn claim(&self, shared: &Shared, pool: &StaticPool) -> Result<Lease, Error> {
         let _one = shared.choosing();
         let here = netlink::addresses().map_err(Self::failed)?;
+        let hops = hops(pool).map_err(Self::failed)?;
         let now = shared.clock.timestamp();
         let mut ledger = shared.ledger();
         let aside = ledger.aside(now).map_err(Self::failed)?;
@@ -124,6 +125,7 @@ impl Draw<'_> {
             let hostlet = None;
             taken.insert(there.addr, Taken::OnHost { interface, hostlet });
         }
+        taken.extend(hops.into_iter().map(|hop| (hop, Taken::NextHop)));
         for out in &aside {
             let why = format!("{}, until {:.0}", out.why, out.until);
             taken.insert(out.address, Taken::Aside { why });
@@ -270,6 +272,12 @@ fn name_owners(shared: &Shared, v6: bool, taken: &mut BTreeMap<IpAddr, Taken>) {
     for (address, hostlet) in here.take(OWNERS) {
         *hostlet = shared.engine.holder_of(address).ok().flatten();
     }
+}
+
+/// The addresses of a pool through which this machine reaches others.
+pub(crate) fn hops(pool: &StaticPool) -> Result<BTreeSet<IpAddr>, netlink::NetError> {
+    let hops = netlink::routes()?.into_iter().filter_map(|r| r.gateway);
+    Ok(hops.filter(|hop| pool.ranges.contains(*hop)).collect())
 }
 
 fn interface_of(ifindex: u32) -> String {

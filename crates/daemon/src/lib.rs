@@ -89,7 +89,7 @@ impl Daemon {
         let mut threads = vec![thread("keeper", move || keeper.run())?];
         let of_jobs = Arc::clone(&shared);
         threads.push(thread("jobs", move || jobs::work(&of_jobs, &work, &state))?);
-        for line in reload::absent(&shared.config()) {
+        for line in reload::not_lent(&shared.config()) {
             log::warning(format_args!("{line}"));
         }
         reload::log_doubts(&shared);

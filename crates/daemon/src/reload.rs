@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::thread;
 
 use hostlet_model::Name;
-use hostlet_model::config::Config;
+use hostlet_model::config::{Config, PoolSource};
 use hostlet_platform::netlink;
 use hostlet_wire::Error;
 
 use crate::shared::Shared;
-use crate::{log, sessions, settled};
+use crate::{draw, log, sessions, settled};
 
 mod doubts;
 
@@ -28,7 +28,7 @@ pub(crate) fn reload(shared: &Shared, dry_run: bool) -> Result<Vec<String>, Erro
     let new = shared.engine.config().map_err(|e| failed(&e))?;
     let old = shared.config();
     let mut changes = pools(shared, &old, &new);
-    changes.extend(absent(&new));
+    changes.extend(not_lent(&new));
     shared.engine.keep_config(new.clone());
     // Refuses what cannot be done before anything is.
     let checked = shared.engine.apply(false, true, &mut |plan| {
@@ -78,21 +78,26 @@ pub(crate) fn log_doubts(shared: &Shared) {
     }
 }
 
-/// Pools on interfaces that are not there, in words: they may come.
-pub(crate) fn absent(config: &Config) -> Vec<String> {
+/// What of pools is not lent on this machine as it is now, in words.
+pub(crate) fn not_lent(config: &Config) -> Vec<String> {
     let there = netlink::interfaces().unwrap_or_default();
-    let missing = config
-        .pools
-        .values()
-        .filter(|p| !there.iter().any(|i| i.name == p.interface));
-    missing
-        .map(|p| {
-            format!(
-                "pool {}: it is on interface {}, which this machine does not have now; it lends nothing until that is there",
-                p.name, p.interface
-            )
-        })
-        .collect()
+    let mut lines = Vec::new();
+    for pool in config.pools.values() {
+        let (name, interface) = (&pool.name, &pool.interface);
+        if !there.iter().any(|i| i.name == *interface) {
+            lines.push(format!(
+                "pool {name}: it is on interface {interface}, which this machine does not have now; it lends nothing until that is there"
+            ));
+        }
+        if let PoolSource::Static(ranges) = &pool.source {
+            lines.extend(draw::hops(ranges).unwrap_or_default().iter().map(|hop| {
+                format!(
+                    "pool {name}: {hop} is a next hop of this machine's routes, so it is never lent; list it under exclude"
+                )
+            }));
+        }
+    }
+    lines
 }
 
 fn pools(shared: &Shared, old: &Config, new: &Config) -> Vec<String> {

@@ -46,6 +46,8 @@ pub enum Taken {
         /// The hostlet that was given it by hand, where that is known.
         hostlet: Option<Name>,
     },
+    /// This machine reaches others through it: lent, it would be the machine's own, and they be reached no more.
+    NextHop,
     /// It is not used for a while.
     Aside {
         /// Why and until when, for people: `02:… answered for it, until 12:30:05`.
@@ -134,6 +136,8 @@ pub struct Full {
     pub aside: usize,
     /// How many are on an interface of the host.
     pub elsewhere: usize,
+    /// How many are next hops of its routes.
+    pub hops: usize,
     /// The first ten of them that a hostlet was given by hand, with that, in ascending order.
     pub owners: Vec<(IpAddr, Name)>,
 }
@@ -256,6 +260,7 @@ fn full(request: &Request<'_>) -> Full {
                     full.holders.push((*address, by.clone()));
                 }
             }
+            Taken::NextHop => full.hops += 1,
             Taken::Aside { .. } => full.aside += 1,
             Taken::OnHost { hostlet, .. } => {
                 full.elsewhere += 1;
@@ -292,6 +297,7 @@ impl fmt::Display for Taken {
                     "it is on this host's interface {interface}, not through a lease"
                 )
             }
+            Taken::NextHop => f.write_str("it is a next hop of this host's routes"),
             Taken::Aside { why } => write!(f, "set aside ({why})"),
         }
     }
@@ -305,6 +311,11 @@ impl fmt::Display for Full {
         }
         if self.elsewhere > 0 {
             write!(f, ", {} on this host", self.elsewhere)?;
+        }
+        match self.hops {
+            0 => {}
+            1 => f.write_str(", 1 a next hop of its routes")?,
+            hops => write!(f, ", {hops} next hops of its routes")?,
         }
         let mut separator = "; ";
         for (address, by) in &self.holders {

@@ -104,7 +104,7 @@ fn a_wish_is_granted_or_told_why_not() {
             why: "02:00:00:00:00:01 answered for it".to_owned(),
         },
     );
-    let why = |wish| {
+    let why = |pool: &Pool, wish| {
         let request = Request {
             wish: Some(ip(wish)),
             ..pool.request()
@@ -112,18 +112,23 @@ fn a_wish_is_granted_or_told_why_not() {
         choose(&request).unwrap_err().to_string()
     };
     assert_eq!(
-        why("192.0.2.10"),
+        why(&pool, "192.0.2.10"),
         "192.0.2.10 of pool 'office' cannot be had now: held by alice (hostlet web)"
     );
-    assert!(why("192.0.2.11").contains("interface eth0"));
-    assert!(why("192.0.2.12").contains("set aside (02:00:00:00:00:01 answered for it)"));
-    assert!(why("192.0.2.14").contains("the pool lends 192.0.2.10-192.0.2.13"));
-    assert!(why("2001:db8:5::9").contains("as its IPv4 address"));
+    assert!(why(&pool, "192.0.2.11").contains("interface eth0"));
+    assert!(why(&pool, "192.0.2.12").contains("set aside (02:00:00:00:00:01 answered for it)"));
+    assert!(why(&pool, "192.0.2.14").contains("the pool lends 192.0.2.10-192.0.2.13"));
+    assert!(why(&pool, "2001:db8:5::9").contains("as its IPv4 address"));
     let free = Request {
         wish: Some(ip("192.0.2.13")),
         ..pool.request()
     };
     assert_eq!(choose(&free), Ok(ip("192.0.2.13")));
+    pool.taken.insert(ip("192.0.2.13"), Taken::NextHop);
+    assert!(why(&pool, "192.0.2.13").ends_with("now: it is a next hop of this host's routes"));
+    let text = choose(&pool.request()).unwrap_err().to_string();
+    let says = "of 4, 1 held, 1 set aside, 1 on this host, 1 a next hop of its routes; ";
+    assert!(text.contains(says), "{text}");
 }
 
 #[test]

@@ -118,8 +118,25 @@ fn single(
             addr,
             prefix_len,
         }],
-        warnings: Vec::new(),
+        warnings: wider(addr, prefix_len, interface, seen),
     })
+}
+
+/// A warning where an address would bring with it an on-link route to more than the machine's subnet around it: mostly a slip of the pen.
+fn wider(addr: IpAddr, prefix_len: u8, on: &Interface, seen: &Observed) -> Vec<String> {
+    let Ok(net) = IpNet::new(addr, prefix_len).map(|net| net.trunc()) else {
+        return Vec::new();
+    };
+    let around =
+        subnets(seen).find(|(_, had)| had.contains(&addr) && had.prefix_len() > prefix_len);
+    let told = around.map(|(_, had)| {
+        format!(
+            "{addr}/{prefix_len} makes all of {net} neighbours on {}, not {had} alone: what else this machine reached there by a router, it reaches no more; {addr}/{} would not",
+            on.name,
+            had.prefix_len()
+        )
+    });
+    told.into_iter().collect()
 }
 
 /// Warnings where these are the last addresses that an interface has for the machine itself: its own services are no longer

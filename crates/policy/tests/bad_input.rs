@@ -294,6 +294,27 @@ fn next_hops_of_routes() {
     assert!(plan.warnings.iter().any(neighbours), "{:?}", plan.warnings);
 }
 
+/// A slip of the pen in the length takes routes away from the machine.
+#[test]
+fn lengths_wider_than_the_subnet() {
+    let warned = |address: &str| {
+        let spec = assigned("web", &[address], "eth0");
+        let plan = plan_create(&spec, &Lifetime::Kept, &machine());
+        plan.unwrap().warnings
+    };
+    for as_wide_or_less in ["10.0.0.9", "10.0.0.9/24", "10.0.0.9/32", "203.0.113.9/24"] {
+        assert_eq!(
+            warned(as_wide_or_less),
+            [] as [&str; 0],
+            "{as_wide_or_less}"
+        );
+    }
+    let wide = warned("10.0.0.9/8");
+    let says = "10.0.0.9/8 makes all of 10.0.0.0/8 neighbours on eth0, not 10.0.0.0/24 alone";
+    assert!(wide.len() == 1 && wide[0].starts_with(says), "{wide:?}");
+    assert!(wide[0].ends_with("10.0.0.9/24 would not"), "{wide:?}");
+}
+
 #[test]
 fn limits() {
     let (mut w, _) = with(&machine(), &spec("web", &["10.0.0.5"]));

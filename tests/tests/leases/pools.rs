@@ -195,6 +195,32 @@ fn an_address_that_the_machine_has_is_not_touched() -> Result<()> {
     Ok(())
 }
 
+/// Through it the machine reaches others: lent, it would be the machine's own.
+#[test]
+fn a_next_hop_of_the_machine_is_not_lent() -> Result<()> {
+    let mut stage = Stage::bare(None)?;
+    stage.host.ip(["address add 10.0.0.9/24 dev eth0"])?;
+    stage.host.ip(["route add default via 10.0.0.100"])?;
+    stage.configure(SMALL)?;
+    stage.begin()?;
+    let mut agent = stage.hold(&["--pool", "small"])?;
+    let got = stage.seen(&mut agent, false)?;
+    ensure!(got.to_string() == "10.0.0.101", "{got}");
+    stage.refused(&["--pool", "small"], &["1 a next hop of its routes"])?;
+    let said = stage.install.run(&stage.host, &["reload"])?;
+    let says = "pool small: 10.0.0.100 is a next hop of this machine's routes";
+    ensure!(said.contains(says), "{said}");
+    // Another router is found: it is an address as others are.
+    agent.finish()?;
+    stage.host.ip(["route replace default via 10.0.0.101"])?;
+    let wish = ["--pool", "small", "--request-address"];
+    stage.refused(&[&wish[..], &["10.0.0.101"]].concat(), &["next hop"])?;
+    let mut agent = stage.hold(&["--pool", "small"])?;
+    let got = stage.seen(&mut agent, false)?;
+    ensure!(got.to_string() == "10.0.0.100", "{got}");
+    Ok(())
+}
+
 /// Neighbours that knew another machine under the address learn of the new one.
 #[test]
 fn a_new_address_is_announced() -> Result<()> {

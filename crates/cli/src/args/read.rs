@@ -150,6 +150,9 @@ pub struct Events {
 /// `hostlet history`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
+PROGRAM and USER are of the `run` or the session that the hostlet was made for. One that `create` or `apply` made has no \
+program, and who made it as its user: what `enter` and `start` bring into it later is not in the history.
+
 JSON (--json): [{\"hostlet\", \"address\", \"from\", \"to\" (null: still), \"program\": [word…], \"uid\", \"user\"}]
 
 Example:

@@ -41,7 +41,8 @@ pub enum AddressError {
         most: u8,
     },
     #[error(
-        "'{given}' is a loopback address: each hostlet has a loopback of its own, give an address of an interface"
+        "'{given}' {} a loopback address: each hostlet has a loopback of its own, give an address of an interface",
+        is_or_includes(given)
     )]
     Loopback { given: String },
     #[error(
@@ -49,7 +50,8 @@ pub enum AddressError {
     )]
     Reserved { given: String },
     #[error(
-        "'{given}' is a multicast address: members join groups by themselves, give a unicast address"
+        "'{given}' {} a multicast address: members join groups by themselves, give a unicast address",
+        is_or_includes(given)
     )]
     Multicast { given: String },
     #[error("'{given}' is the unspecified address: name the addresses that the hostlet is to have")]
@@ -62,7 +64,10 @@ pub enum AddressError {
         address: String,
         usual: u8,
     },
-    #[error("'{given}' is the broadcast address: give a unicast address")]
+    #[error(
+        "'{given}' {} the broadcast address: give a unicast address",
+        is_or_includes(given)
+    )]
     Broadcast { given: String },
     #[error(
         "'{given}' is link-local and means nothing without its interface: write {given}%INTERFACE"
@@ -78,6 +83,14 @@ pub enum AddressError {
     BadZone { given: String, zone: String },
     #[error("'{given}' is an IPv4 address in IPv6 form: write it as {plain}")]
     V4Mapped { given: String, plain: String },
+}
+
+fn is_or_includes(given: &str) -> &'static str {
+    if given.contains(['/', '-']) {
+        "includes"
+    } else {
+        "is"
+    }
 }
 
 impl AddressSpec {

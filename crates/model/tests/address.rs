@@ -116,6 +116,9 @@ fn multicast() {
     ] {
         assert!(matches!(error(s), AddressError::Multicast { .. }), "{s}");
     }
+    let said = |s| error(s).to_string();
+    assert!(said("224.0.0.1").contains(" is a multicast"));
+    assert!(said("128.0.0.0/1").contains(" includes a multicast"));
 }
 
 #[test]

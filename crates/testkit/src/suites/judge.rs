@@ -1,5 +1,6 @@
 //! A suite on both sides, and what comes of it.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -46,7 +47,7 @@ pub struct Verdict {
     pub differences: Vec<Difference>,
     /// Those of the table.
     pub known: Vec<Difference>,
-    /// Those that did not come again.
+    /// Those of tests that end by chance: it did not come again, or the machine ended them so, too, at another time.
     pub passing: Vec<Difference>,
     /// Rows of the table that came to nothing.
     pub unseen: Vec<Known>,
@@ -64,7 +65,7 @@ impl Verdict {
         let groups = [
             ("DIFFERS", &self.differences),
             ("known", &self.known),
-            ("once, and not again", &self.passing),
+            ("by chance", &self.passing),
         ];
         for (what, group) in groups {
             for one in group {
@@ -125,9 +126,19 @@ pub fn judge(
     let rows = known.iter().filter(here);
     verdict.unseen = rows.filter(|row| !seen(row)).cloned().collect();
 
-    let back = come_again(&bench, terms.set, &open, &log("again"))?;
-    for found in open {
-        if back.contains(&found.test) {
+    let mut shown: Vec<Shown> = open.iter().map(Shown::of).collect();
+    for turn in 0..AGAIN {
+        let names: Vec<&str> = open.iter().map(|d| d.test.as_str()).collect();
+        for only in bench.again(&names) {
+            let file = |side: &str| log("again").with_extension(format!("{turn}.{side}"));
+            let (machine, hostlet) = both(&bench, terms.set, &only, &file)?;
+            for (found, shown) in open.iter().zip(&mut shown) {
+                shown.add(&found.test, &machine, &hostlet);
+            }
+        }
+    }
+    for (found, shown) in open.into_iter().zip(shown) {
+        if shown.is_difference() {
             verdict.differences.push(found);
         } else {
             verdict.passing.push(found);
@@ -136,21 +147,36 @@ pub fn judge(
     Ok(verdict)
 }
 
-/// Which of these tests differ once more when they run again, on their own.
-fn come_again(bench: &Bench, set: &str, open: &[Difference], log: &Path) -> Result<Vec<String>> {
-    let mut back = Vec::new();
-    let names: Vec<&str> = open.iter().map(|d| d.test.as_str()).collect();
-    if names.is_empty() {
-        return Ok(back);
-    }
-    for turn in 0..AGAIN {
-        for only in bench.again(&names) {
-            let file = |side: &str| -> PathBuf { log.with_extension(format!("{turn}.{side}")) };
-            let (machine, hostlet) = both(bench, set, &only, &file)?;
-            back.extend(differences(&machine, &hostlet).into_iter().map(|d| d.test));
+/// How a test that ended differently ended over all runs.
+#[derive(Default)]
+struct Shown {
+    machine: BTreeSet<String>,
+    hostlet: BTreeSet<String>,
+    /// Did it end differently once more?
+    again: bool,
+}
+
+impl Shown {
+    fn of(found: &Difference) -> Self {
+        Shown {
+            machine: [found.machine.clone()].into(),
+            hostlet: [found.hostlet.clone()].into(),
+            again: false,
         }
     }
-    Ok(back)
+
+    /// Another run, perhaps of other tests.
+    fn add(&mut self, test: &str, machine: &Outcomes, hostlet: &Outcomes) {
+        let (machine, hostlet) = (machine.get(test), hostlet.get(test));
+        self.again |= machine != hostlet;
+        self.machine.extend(machine.cloned());
+        self.hostlet.extend(hostlet.cloned());
+    }
+
+    /// It came again, and the hostlet ended as the machine never did: a test that races with the network has more than one end on either.
+    fn is_difference(&self) -> bool {
+        self.again && !self.hostlet.is_subset(&self.machine)
+    }
 }
 
 /// On the machine, and in the hostlet.
@@ -180,4 +206,59 @@ fn run(bench: &Bench, lan: Lan, only: &[&str], log: &Path) -> Result<Outcomes> {
     let outcomes = bench.perform(&lan, only, log)?;
     neighbour.finish()?;
     Ok(outcomes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// First this on the machine and that in the hostlet, then so many turns.
+    fn is_difference(first: (&str, &str), turns: &[(&str, &str)]) -> bool {
+        let outcomes = |end: &str| Outcomes::from([("it".to_owned(), end.to_owned())]);
+        let mut shown = Shown::of(&Difference {
+            test: "it".into(),
+            machine: first.0.into(),
+            hostlet: first.1.into(),
+        });
+        for (machine, hostlet) in turns {
+            shown.add("it", &outcomes(machine), &outcomes(hostlet));
+        }
+        shown.add("it", &Outcomes::new(), &Outcomes::new());
+        shown.is_difference()
+    }
+
+    #[test]
+    fn a_difference_comes_again() {
+        assert!(is_difference(
+            ("ok", "fail"),
+            &[("ok", "ok"), ("ok", "fail")]
+        ));
+        assert!(!is_difference(
+            ("ok", "fail"),
+            &[("ok", "ok"), ("ok", "ok")]
+        ));
+    }
+
+    #[test]
+    fn a_race_that_the_machine_loses_too_is_none() {
+        assert!(!is_difference(
+            ("skip", "ok"),
+            &[("ok", "ok"), ("skip", "ok")]
+        ));
+        assert!(is_difference(
+            ("skip", "ok"),
+            &[("ok", "fail"), ("ok", "ok")]
+        ));
+    }
+
+    #[test]
+    fn what_does_not_run_is_an_end() {
+        let (ran, nothing) = (
+            Outcomes::from([("it".into(), "ok".into())]),
+            Outcomes::new(),
+        );
+        let mut shown = Shown::of(&differences(&ran, &nothing)[0]);
+        shown.add("it", &ran, &nothing);
+        assert!(shown.is_difference());
+    }
 }

@@ -221,11 +221,16 @@ impl Draw<'_> {
                 }
             }
         };
-        let taken_up = got.and_then(|new| self.take_up(shared, &new));
-        taken_up.map_err(|why| {
-            shared.orders.release(Which::Key(key));
-            self.no(why)
-        })
+        match got.and_then(|new| self.take_up(shared, &new)) {
+            Ok(drawn) => {
+                shared.orders.give(Order::GoOn { key });
+                Ok(drawn)
+            }
+            Err(why) => {
+                shared.orders.release(Which::Key(key));
+                Err(self.no(why))
+            }
+        }
     }
 
     /// What a server acknowledged goes onto the interface.

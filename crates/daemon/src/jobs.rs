@@ -197,7 +197,7 @@ fn lost(shared: &Shared, key: Key, lease: Box<Lease>, serial: Option<u64>, why: 
     // One of the name that begins, or another lease of the address: it was given back already.
     let current = shared.ending(&hostlet);
     if current.is_none() || serial.is_none() || shared.ledger().serial(lease.address) != serial {
-        return shared.orders.give(Order::Lost { key });
+        return shared.orders.give(Order::GoOn { key });
     }
     let pool = shared.config().pools.get(&lease.pool).map(|p| p.on_loss);
     let on_loss = pool.unwrap_or(OnLoss::CutOff);
@@ -237,7 +237,7 @@ fn lost(shared: &Shared, key: Key, lease: Box<Lease>, serial: Option<u64>, why: 
     if on_loss == OnLoss::FallBack {
         shared.orders.release(Which::Key(key));
     }
-    shared.orders.give(Order::Lost { key });
+    shared.orders.give(Order::GoOn { key });
 }
 
 fn regained(shared: &Shared, key: Key, lease: Box<Lease>, new: Box<Terms>) {
@@ -249,7 +249,10 @@ fn regained(shared: &Shared, key: Key, lease: Box<Lease>, new: Box<Terms>) {
         // It ended while the server answered; whoever ends it tells the server, unless it has done so before.
         return shared.orders.release(Which::Key(key));
     };
-    match take_up(shared, key, &lease, &new) {
+    let taken_up = take_up(shared, key, &lease, &new);
+    // Before it is tried again: what cannot be used now is prolonged all the same.
+    shared.orders.give(Order::GoOn { key });
+    match taken_up {
         Ok(()) => log::notice(format_args!(
             "hostlet '{hostlet}' has {} from now on",
             lease.address

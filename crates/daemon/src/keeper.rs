@@ -53,8 +53,8 @@ pub(crate) enum Order {
         address: IpAddr,
         found: Found,
     },
-    /// The hostlet knows that its lease is lost; its client may go on.
-    Lost { key: Key },
+    /// The address is on its interface, or the hostlet knows that its lease is lost; its client may go on.
+    GoOn { key: Key },
     /// End these leases at their servers, and say when that is sent.
     Release { which: Which, done: Sender<()> },
     /// Tell when the hostlet's last process ends, and when that process does.
@@ -315,7 +315,7 @@ impl Keeper {
             Order::Tick | Order::Stop => self.armed = None,
             Order::Lease { .. }
             | Order::Probed { .. }
-            | Order::Lost { .. }
+            | Order::GoOn { .. }
             | Order::Release { .. } => {
                 self.obey_leasing(order);
             }

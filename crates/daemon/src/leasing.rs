@@ -44,8 +44,9 @@ struct Entry {
     waiting: Option<Sender<Answer>>,
     /// What is written down in the record for it.
     claimed: Option<IpAddr>,
-    /// A lease was lost, and the hostlet does not know it yet: nothing new is begun before.
-    losing: bool,
+    /// Another thread was told that there is a lease, or that it is lost, and is not done with it: nothing new is begun before. A
+    /// renewal of what is not on its interface yet would prolong nothing there.
+    told: bool,
     /// How often in a row it could not be found out whether the address is free, and when that is tried again.
     unknown: u32,
     look_again: Option<(Time, IpAddr)>,
@@ -109,7 +110,7 @@ impl Keeper {
                     set_aside,
                     waiting,
                     claimed: held,
-                    losing: false,
+                    told: false,
                     unknown: 0,
                     look_again: None,
                     before: Vec::new(),
@@ -121,10 +122,10 @@ impl Keeper {
                 address,
                 found,
             } => self.probed(self.leasing.present(key), address, found),
-            Order::Lost { key } => {
+            Order::GoOn { key } => {
                 let key = self.leasing.present(key);
                 if let Some(entry) = self.leasing.entries.get_mut(&key) {
-                    entry.losing = false;
+                    entry.told = false;
                 }
                 self.settle(key);
             }
@@ -218,7 +219,7 @@ impl Keeper {
     /// Does what a client asks for until it asks for nothing more.
     fn settle(&mut self, key: Key) {
         while let Some(entry) = self.leasing.entries.get_mut(&key) {
-            if entry.losing {
+            if entry.told {
                 return;
             }
             let Some(output) = entry.client.poll() else {
@@ -238,7 +239,7 @@ impl Keeper {
                         ..(*entry.template).clone()
                     });
                     entry.claimed = None;
-                    entry.losing = true;
+                    entry.told = true;
                     let why = match why {
                         LostReason::Refused => {
                             "the server says that it is not its holder's any more"
@@ -309,6 +310,7 @@ impl Keeper {
         let Some(entry) = self.leasing.entries.get_mut(&key) else {
             return;
         };
+        entry.told = true;
         match entry.waiting.take() {
             Some(waiting) => {
                 if waiting.send(Answer::Bound(Box::new(terms))).is_err() {

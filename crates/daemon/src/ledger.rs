@@ -301,6 +301,18 @@ impl Ledger {
         Ok(())
     }
 
+    /// As [`Ledger::hold`], by whoever drew the address. It may have been renewed while he waited for others: what was written
+    /// down then stays.
+    pub fn hold_drawn(
+        &mut self,
+        address: IpAddr,
+        hostlet: &Name,
+        drawn: Option<&Terms>,
+    ) -> Result<()> {
+        let renewed = self.leases.get(&address).and_then(|l| l.terms.clone());
+        self.hold(address, hostlet, renewed.as_ref().or(drawn))
+    }
+
     /// The address is free again.
     pub fn release(&mut self, address: IpAddr, now: Timestamp) -> Result<Option<Lease>> {
         let released = self.store.release(address, now)?;
@@ -332,5 +344,64 @@ impl Ledger {
     /// Forgets what is older.
     pub fn prune(&self, before: Timestamp) -> Result<usize> {
         self.store.prune(before)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hostlet_store::Store;
+
+    use super::*;
+
+    fn terms(expires: i64) -> Terms {
+        Terms {
+            server: "192.0.2.1".to_owned(),
+            hardware: "02:ab:cd:00:00:07".to_owned(),
+            renew: Timestamp::UNIX_EPOCH,
+            rebind: Timestamp::UNIX_EPOCH,
+            expires: Timestamp::from_second(expires).ok(),
+            since_boot: None,
+        }
+    }
+
+    #[test]
+    fn who_drew_it_does_not_undo_a_renewal() {
+        let dir = std::env::temp_dir().join(format!("hostlet-ledger-{}", std::process::id()));
+        std::fs::create_dir(&dir).unwrap();
+        let store = Store::open(&dir.join("hostlet.db")).unwrap();
+        let mut ledger = Ledger::open(Box::new(store)).unwrap();
+        let hostlet: Name = "web".parse().unwrap();
+        for (n, renewed) in [(7, None), (8, Some(terms(300)))] {
+            let lease = Lease {
+                address: IpAddr::from([192, 0, 2, n]),
+                prefix_len: 24,
+                pool: "office".parse().unwrap(),
+                interface: "eth0".to_owned(),
+                hostlet: hostlet.clone(),
+                holder: 7,
+                holder_key: "1000/web/1".to_owned(),
+                uid: 1000,
+                user: "alice".to_owned(),
+                program: Vec::new(),
+                since: Timestamp::UNIX_EPOCH,
+                state: LeaseState::Claimed,
+                terms: None,
+            };
+            ledger.complete(&lease, Timestamp::UNIX_EPOCH).unwrap();
+            if renewed.is_some() {
+                ledger
+                    .hold(lease.address, &hostlet, renewed.as_ref())
+                    .unwrap();
+            }
+            let drawn = terms(200);
+            ledger
+                .hold_drawn(lease.address, &hostlet, Some(&drawn))
+                .unwrap();
+            let kept = ledger.store.leases().unwrap();
+            let kept = kept.iter().find(|l| l.address == lease.address).unwrap();
+            assert_eq!(kept.terms, Some(renewed.unwrap_or(drawn)));
+            assert_eq!(kept.state, LeaseState::Held);
+        }
+        std::fs::remove_dir_all(&dir).unwrap();
     }
 }

@@ -226,7 +226,7 @@ impl Draft<'_> {
             let terms = drawn.terms.as_ref();
             let held = shared
                 .ledger()
-                .hold(drawn.lease.address, &self.hostlet, terms);
+                .hold_drawn(drawn.lease.address, &self.hostlet, terms);
             held.map_err(failed)?;
         }
         shared.orders.give(Order::Watch {

@@ -63,7 +63,8 @@ Example:
 Exit status:
   run, enter, start   the program's own; 126 if it cannot be executed, 127 if it is not found,
                       125 if hostlet itself failed
-  check               0 if all is well, 3 if a socket lies outside policy or an address is gone
+  check               0 if all is well, 3 if a socket lies outside policy or an address is gone,
+                      1 if it could not be made, 2 wrong usage
   every other verb    0 done, 1 failed or refused, 2 wrong usage
 
 Files:

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use hostlet_engine::Error;
-use hostlet_lease::Terms;
 use hostlet_model::config::OnLoss;
 use hostlet_model::{AddressSpec, Name, Owned};
 use hostlet_platform::netlink;
@@ -39,7 +38,8 @@ pub(crate) enum Job {
     Regained {
         key: Key,
         lease: Box<Lease>,
-        terms: Box<Terms>,
+        /// The lease is written down, and may since have been prolonged.
+        written: bool,
     },
     /// What outlives the sessions of a hostlet has had its time.
     Linger { hostlet: Name },
@@ -120,7 +120,11 @@ fn perform(shared: &Arc<Shared>, job: Job) {
             serial,
             why,
         } => lost(shared, key, lease, serial, why),
-        Job::Regained { key, lease, terms } => regained(shared, key, lease, terms),
+        Job::Regained {
+            key,
+            lease,
+            written,
+        } => regained(shared, key, lease, written),
         Job::Free { address, serial } => shared.free_lease(address, serial),
         Job::NetworkChanged => {
             if let Err(error) = shared.engine.follow_network() {
@@ -240,7 +244,7 @@ fn lost(shared: &Shared, key: Key, lease: Box<Lease>, serial: Option<u64>, why: 
     shared.orders.give(Order::GoOn { key });
 }
 
-fn regained(shared: &Shared, key: Key, lease: Box<Lease>, new: Box<Terms>) {
+fn regained(shared: &Shared, key: Key, lease: Box<Lease>, written: bool) {
     let hostlet = lease.hostlet.clone();
     let (Some(_current), true) = (
         shared.ending(&hostlet),
@@ -249,14 +253,22 @@ fn regained(shared: &Shared, key: Key, lease: Box<Lease>, new: Box<Terms>) {
         // It ended while the server answered; whoever ends it tells the server, unless it has done so before.
         return shared.orders.release(Which::Key(key));
     };
-    let taken_up = take_up(shared, key, &lease, &new);
-    // Before it is tried again: what cannot be used now is prolonged all the same.
-    shared.orders.give(Order::GoOn { key });
+    let completed = match written {
+        true => Ok(()),
+        false => shared.ledger().complete(&lease, shared.clock.timestamp()),
+    };
+    let is_written = completed.is_ok();
+    let taken_up = completed.and_then(|()| take_up(shared, key, &lease));
+    if !written {
+        // Before it is tried again: what cannot be used now is prolonged all the same.
+        shared.orders.give(Order::GoOn { key });
+    }
     match taken_up {
-        Ok(()) => log::notice(format_args!(
+        Ok(true) => log::notice(format_args!(
             "hostlet '{hostlet}' has {} from now on",
             lease.address
         )),
+        Ok(false) => {}
         Err(why) => {
             log::warning(format_args!(
                 "hostlet '{hostlet}' cannot be given {} now, and this is tried again: {why}",
@@ -265,34 +277,40 @@ fn regained(shared: &Shared, key: Key, lease: Box<Lease>, new: Box<Terms>) {
             shared.later(Job::Regained {
                 key,
                 lease,
-                terms: new,
+                written: is_written,
             });
         }
     }
 }
 
-fn take_up(shared: &Shared, key: Key, lease: &Lease, new: &Terms) -> Result<(), String> {
+/// False: what was written down is no more, for the lease was lost again.
+fn take_up(shared: &Shared, key: Key, lease: &Lease) -> Result<bool, String> {
     let text = |e: &dyn std::fmt::Display| e.to_string();
-    let valid = new.expires.map(|at| shared.clock.until(at));
+    let row = shared.ledger().leases().get(&lease.address).cloned();
+    let Some(lease) = row.filter(|row| row.hostlet == lease.hostlet) else {
+        return Ok(false);
+    };
     // Its interface may be another since the server answered.
     let ifindex = recover::index(&lease.interface).ok().flatten();
     let ifindex = ifindex.unwrap_or(key.ifindex);
+    let valid = terms::left(&shared.clock, &lease);
     let placed = address::place(&shared.announcer, ifindex, lease.address, valid);
     if !placed.map_err(|e| text(&e))? && !address::placed(lease.address).map_err(|e| text(&e))? {
         return Err("the machine has this address already, and not by hostletd".to_owned());
     }
-    shared.ledger().complete(lease, shared.clock.timestamp())?;
     let gained = [spec(lease.address, lease.prefix_len)];
     let stale = stale(shared, &lease.hostlet).map_err(|e| text(&e))?;
     let granted = shared.engine.replace(&lease.hostlet, &stale, &gained);
     granted.map_err(|e| text(&e))?;
-    let written = terms::written(&shared.clock, new);
     let mut ledger = shared.ledger();
     ledger
-        .hold(lease.address, &lease.hostlet, Some(&written))
+        .hold_drawn(lease.address, &lease.hostlet, lease.terms.as_ref())
         .map_err(|e| text(&e))?;
     let of = Some((&lease.pool, lease.address.is_ipv6()));
-    ledger.found(&lease.hostlet, of).map_err(|e| text(&e))
+    ledger
+        .found(&lease.hostlet, of)
+        .map_err(|e| text(&e))
+        .map(|()| true)
 }
 
 /// What is still in a hostlet's set although it is neither lent nor on this machine: its address from before a restart, where the

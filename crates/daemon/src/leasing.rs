@@ -322,10 +322,14 @@ impl Keeper {
                 let lease = Box::new(Lease {
                     address: terms.address,
                     prefix_len: terms.prefix_len,
+                    terms: Some(terms::written(&self.shared.clock, &terms)),
                     ..(*entry.template).clone()
                 });
-                let terms = Box::new(terms);
-                self.jobs.give(Job::Regained { key, lease, terms });
+                self.jobs.give(Job::Regained {
+                    key,
+                    lease,
+                    written: false,
+                });
             }
         }
     }

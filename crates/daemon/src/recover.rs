@@ -125,9 +125,7 @@ fn put_back(shared: &Shared, lease: &Lease) -> Result<()> {
         ));
         return Ok(());
     };
-    let valid = terms::remembered(&shared.clock, lease)
-        .and_then(|t| t.expires)
-        .map(|at| shared.clock.until(at));
+    let valid = terms::left(&shared.clock, lease);
     if !address::place(&shared.announcer, ifindex, lease.address, valid)? {
         log::warn(&format!(
             "hostlet '{}' holds {}, which somebody else put on this machine",

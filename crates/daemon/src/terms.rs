@@ -4,6 +4,7 @@ use std::fs;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use hostlet_lease::{Settings, Time, dhcp4, dhcp6, duid, hardware_address, hardware_prefix};
 use hostlet_model::config::DhcpPool;
@@ -23,6 +24,12 @@ pub(crate) fn written(clock: &Clock, terms: &hostlet_lease::Terms) -> Terms {
 /// As it was written down; none of a lease that no server gave.
 pub(crate) fn remembered(clock: &Clock, lease: &Lease) -> Option<hostlet_lease::Terms> {
     read(&clock.moment(), lease)
+}
+
+/// How long its address is to stay on the interface, as it was written down; none: for ever.
+pub(crate) fn left(clock: &Clock, lease: &Lease) -> Option<Duration> {
+    let expires = remembered(clock, lease)?.expires?;
+    Some(clock.until(expires))
 }
 
 fn write(now: &Moment, terms: &hostlet_lease::Terms) -> Terms {
@@ -141,8 +148,6 @@ pub(crate) fn settings(
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use hostlet_store::LeaseState;
 
     use super::*;

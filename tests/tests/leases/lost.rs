@@ -1,5 +1,6 @@
 //! What becomes of a holder whose lease is lost: cut off, or on the machine's address.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -58,6 +59,67 @@ fn a_silent_server_cuts_off_until_it_is_back() -> Result<()> {
     })?;
     let address = address.context("an address")?;
     ensure!(before["one"].contains(&address), "{address}");
+    Ok(())
+}
+
+/// A lease came back, and somebody else has put its address on the machine meanwhile.
+fn kept_waiting(seconds: u64) -> Result<(Stage, Agent, IpAddr)> {
+    let mut stage = stage("cut-off", seconds)?;
+    let mut agent = stage.hold(&["--pool", "lab", "--name", "one"])?;
+    let address = stage.seen(&mut agent, false)?;
+    stage.server()?.stop()?;
+    gone(&stage)?;
+    others(&stage, "add", address)?;
+    stage.server()?.restart()?;
+    stage.daemon()?.log().wait("and not by hostletd")?;
+    Ok((stage, agent, address))
+}
+
+fn others(stage: &Stage, what: &str, address: IpAddr) -> Result<()> {
+    let line = format!("address {what} {address}/32 dev lo");
+    stage.host.ip([line.as_str()])
+}
+
+/// Waiting for its address it goes on being prolonged, and counts as long as it was prolonged to once the address is free.
+#[test]
+fn a_lease_that_waits_for_its_address_is_prolonged() -> Result<()> {
+    let (mut stage, mut agent, address) = kept_waiting(6)?;
+    // Until what the server gave first is over.
+    let limit = Duration::from_secs(20);
+    wait::until_within(limit, "both leases to be had", || {
+        ends(&stage).is_ok_and(|ends| ends.len() == 2)
+    })?;
+    for _ in 0..3 {
+        prolonged(&stage, &ends(&stage)?, limit)?;
+    }
+    let before = ends(&stage)?;
+    let lease = &stage.leases()?[0];
+    ensure!(lease["prefix"] == 24, "{lease}");
+    others(&stage, "del", address)?;
+    let had = format!("has {address} from now on");
+    stage.daemon()?.log().wait(&had)?;
+    ensure!(stage.seen(&mut agent, false)? == address);
+    let now = ends(&stage)?;
+    ensure!(now >= before, "before: {before:?}, now: {now:?}");
+    Ok(())
+}
+
+/// Lost again before its address was free, it is not put there afterwards.
+#[test]
+fn a_lease_that_waits_for_its_address_is_lost() -> Result<()> {
+    let (mut stage, _agent, address) = kept_waiting(4)?;
+    stage.server()?.stop()?;
+    let lost = format!("lost {address}");
+    wait::until("the loss of the second lease", || {
+        stage.daemon().is_ok_and(|d| d.log().count(&lost) == 2)
+    })?;
+    others(&stage, "del", address)?;
+    // What could not be done is tried again every ten seconds.
+    wait::pass(Duration::from_secs(11));
+    let placed = stage.placed()?;
+    ensure!(placed.is_empty(), "{placed:?}");
+    let had = format!("has {address} from now on");
+    ensure!(stage.daemon()?.log().count(&had) == 0);
     Ok(())
 }
 

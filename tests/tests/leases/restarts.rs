@@ -151,7 +151,7 @@ fn a_kept_hostlet_asks_for_its_address() -> Result<()> {
 /// A lease goes on being renewed by the next hostletd.
 #[test]
 fn a_restarted_hostletd_renews() -> Result<()> {
-    let options = Options::new("eth0", &RANGES)?.lease(Duration::from_secs(6));
+    let options = Options::new("eth0", &RANGES)?.lease(Duration::from_secs(8));
     let mut stage = Stage::with_server(Kind::Kea, options, LAB)?;
     let mut agent = stage.hold(&["--pool", "lab"])?;
     let address = stage.seen(&mut agent, false)?;

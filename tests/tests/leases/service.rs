@@ -188,7 +188,7 @@ fn the_unit_leaves_it_what_it_needs() -> Result<()> {
 fn the_unit_lets_it_cut_off_and_fall_back() -> Result<()> {
     for on_loss in ["cut-off", "fall-back"] {
         let mut stage = Stage::bare(None)?;
-        let options = Options::new("eth0", &RANGES)?.lease(Duration::from_secs(4));
+        let options = Options::new("eth0", &RANGES)?.lease(Duration::from_secs(8));
         stage.serve(Kind::Kea, options)?;
         stage.configure(&format!("{LAB}on-loss = \"{on_loss}\"\n"))?;
         let manager = Manager::new(&stage)?;

@@ -245,4 +245,38 @@ cases! {
         in send a y
         peer recvfrom b => y from [2001:db8::5]:*
     ";
+    connected_on_to_where_it_leaves_from: "A18", r"
+        set nets
+        in a = socket udp4
+        in bind a 0.0.0.0:5300
+        in connect a 10.1.0.100:5301
+        in connect a 0.0.0.0:5301
+        in peer a => 10.1.0.5:5301 / 10.0.0.5:5301 [wildcard-connect]
+    ";
+    an_accepted_socket_connects_to_where_it_leaves_from: "A18", r"
+        in a = socket tcp4
+        in bind a 10.0.0.5:8080
+        in listen a
+        peer b = socket tcp4
+        peer connect b 10.0.0.5:8080
+        in c = accept a => from 10.0.0.100:*
+        in connect c unspec
+        in connect c 0.0.0.0:8080 => ok / ECONNREFUSED [kept-source]
+    ";
+    an_accepted_socket_connects_to_the_wildcard_of_another: "A18", r"
+        in a = socket tcp4
+        in bind a 10.0.0.5:8080
+        in listen a
+        in b = socket tcp4
+        in bind b 0.0.0.0:8081
+        in listen b
+        peer c = socket tcp4
+        peer connect c 10.0.0.5:8080
+        in d = accept a => from 10.0.0.100:*
+        in connect d unspec
+        in connect d 0.0.0.0:8081
+        in peer d => 10.0.0.5:8081 / 127.0.0.1:8081 [kept-source]
+        in name d => 10.0.0.5:* / 127.0.0.1:* [kept-source]
+        in e = accept b => from 10.0.0.5:* / from 127.0.0.1:* [kept-source]
+    ";
 }

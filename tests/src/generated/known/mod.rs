@@ -136,6 +136,13 @@ impl Difference<'_> {
         })
     }
 
+    /// Whether the socket of this step has connected to 0.0.0.0 last.
+    fn connected_to_all_of_four(&self) -> bool {
+        let connects = self.past.with(self.step.socket(), "connect");
+        let last = connects.filter_map(Done::place).last();
+        last.is_some_and(|(host, _)| all_of_four(host))
+    }
+
     /// Whether the step shows that one of these datagrams, which it is about, went elsewhere
     /// or came from elsewhere.
     fn about(&self, fits: impl Fn(&Sent) -> bool) -> bool {
@@ -217,6 +224,11 @@ fn told_of(answer: &str) -> bool {
 /// Whether it is an address of IPv6, which mapped ones are not.
 fn six(host: &str) -> bool {
     host.starts_with('[') && !host.contains('.')
+}
+
+/// Whether it is the wildcard of IPv4.
+fn all_of_four(host: &str) -> bool {
+    wild(host) && !six(host)
 }
 
 /// Whether it is the first address of its family of a hostlet.

@@ -1,6 +1,6 @@
 //! Known differences of where a socket leaves from, and hears, once it has connected.
 
-use super::{Difference, Done, Sent, for_all, loopback, primary, six, wild};
+use super::{Difference, Done, Sent, all_of_four, for_all, loopback, primary, six, wild};
 
 /// The kernel lets an address go only where the port was left open: then it hears there instead.
 pub(super) fn bound_to_all(d: &Difference) -> Option<bool> {
@@ -57,6 +57,16 @@ pub(super) fn wildcard_connect(d: &Difference) -> Option<bool> {
     }
     // Nor does an answer come from another network, as it does to an address of that.
     if d.error_lost() && mover(socket) {
+        return Some(true);
+    }
+    // Connected on to 0.0.0.0 it is connected to where it leaves from.
+    if d.step.op() == "peer"
+        && !d.stream()
+        && d.past.on_wildcard(socket)
+        && d.connected_to_all_of_four()
+        && let Some([(was, port), (now, same)]) = d.names()
+        && (was != now && primary(now) && port == same)
+    {
         return Some(true);
     }
     let op = d.step.op();
@@ -172,15 +182,22 @@ pub(super) fn kept_source(d: &Difference) -> Option<bool> {
         let vain = d.is("connect", d.step.real, "EINPROGRESS") && d.step.place()?.0 == "[::]";
         // Where it listens.
         let nobody = d.is("connect", "ECONNREFUSED", "ok");
-        let (_, port) = d.step.place()?;
+        let (to, port) = d.step.place()?;
+        // To where it leaves from, and in a hostlet to the loopback.
+        let answered = |answer: &str| matches!(answer, "ok" | "ECONNREFUSED");
+        let home = all_of_four(to) && answered(d.step.real) && answered(d.step.hostlet);
         let mut all = d.past.sockets();
         let there = |s: &str| tied(s) && d.past.stream(s) && d.past.is_port_of(port, s);
-        return Some((refused || vain) && tied(socket) || nobody && all.any(there));
+        return Some((refused || vain || home) && tied(socket) || nobody && all.any(there));
     }
     if d.shows_caller(tied) {
         return Some(true);
     }
     let [(was, port), (now, same)] = d.names()?;
+    if d.step.op() == "peer" {
+        let there = d.connected_to_all_of_four() && !loopback(was) && loopback(now);
+        return Some(tied(socket) && there && port == same);
+    }
     // Or the source that it has by the route now, where it was connected again.
     let mut connects = d.past.with(socket, "connect").filter(|c| !c.refused());
     let mut again = connects.by_ref().skip_while(|c| c.words[2] != "unspec");

@@ -360,3 +360,40 @@ fn a_connection_is_late_only_where_a_neighbour_is_asked_for_in_vain() {
     assert_eq!(accepted("[2001:db8::5]", there), None);
     assert_eq!(accepted("[::1]", "[2001:db8:1::100]"), None);
 }
+
+#[test]
+fn connected_on_to_the_wildcard_it_is_connected_to_where_it_stands() {
+    let peer = |from: &str, to: &str, answers: &str| {
+        explained(&format!(
+            "in a = socket udp4\nin bind a {from}:5300\nin connect a 10.1.0.100:5301\n\
+             in connect a {to}:5301\nin peer a => {answers}"
+        ))
+    };
+    let (all, there) = ("0.0.0.0", "10.1.0.5:5301 / 10.0.0.5:5301");
+    assert_eq!(peer(all, all, there), Some("wildcard-connect"));
+    assert_eq!(peer("10.1.0.5", all, there), None);
+    assert_eq!(peer(all, "10.1.0.100", there), None);
+    let another = "10.1.0.5:5301 / 10.0.0.6:5301";
+    assert_eq!(peer(all, all, another), None);
+}
+
+#[test]
+fn an_accepted_socket_is_connected_to_the_loopback_only_where_it_was_tied() {
+    let end = |bound: &str, to: &str, last: &str| {
+        explained(&format!(
+            "in a = socket tcp4\nin bind a {bound}:8080\nin listen a\npeer b = socket tcp4\n\
+             peer connect b 10.0.0.5:8080\nin c = accept a\nin connect c unspec\n\
+             in connect c {to}:8081{last}"
+        ))
+    };
+    let (own, all) = ("10.0.0.5", "0.0.0.0");
+    let refused = " => ok / ECONNREFUSED";
+    assert_eq!(end(own, all, refused), Some("kept-source"));
+    assert_eq!(end(all, all, refused), None);
+    assert_eq!(end(own, "10.0.0.6", refused), None);
+    assert_eq!(end(own, all, " => ok / ENETUNREACH"), None);
+    let peer = "\nin peer c => 10.0.0.5:8081 / 127.0.0.1:8081";
+    assert_eq!(end(own, all, peer), Some("kept-source"));
+    assert_eq!(end(all, all, peer), None);
+    assert_eq!(end(own, "10.0.0.6", peer), None);
+}
